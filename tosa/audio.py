@@ -1,0 +1,195 @@
+"""Sound: bytes -> mono samples at 22.05 kHz -> quality gate -> its active part -> mel-spectrogram picture.
+
+The same functions draw for training and for serving, so both see the same picture of a sound.
+
+Decibels: the 2020 proof of concept passed a power spectrogram to librosa's amplitude_to_db, which doubles every
+decibel, so its 80 dB of colour held 40 dB of sound. Here decibels are true (10 log10 of power against the picture's
+loudest cell) and the picture holds TOP_DB of them.
+"""
+
+import io
+from functools import cache
+
+import numpy as np
+import soundfile
+import soxr
+
+from . import settings
+from .errors import Clipped, Damaged, NotFinite, Silence, SoundTooLong, TooShort
+
+SAMPLE_RATE = 22_050  # Hz, librosa's and the proof of concept's
+N_FFT = 1024  # 46 ms: short enough to show a cough's onset
+HOP_LENGTH = 184  # 8.3 ms: 2.5 s are then 299 frames, one a column of the network's picture
+N_MELS = 128
+F_MIN, F_MAX = 50.0, 8_000.0  # Hz; codecs differ above, so nothing above may decide
+TOP_DB = 80.0  # what lies deeper under the loudest cell is drawn black
+SIZE = 299  # pixels, side of the picture
+WINDOW_SECONDS = 2.5  # the part of a sound that one picture shows
+ACTIVE_DB = 40.0  # leading and trailing frames this far under the loudest are cut away
+SILENCE_DBFS = -60.0  # a sound whose loudest frame is below is silence
+CLIPPED_SHARE = 0.3  # a sound with more of its samples at the rails is flat
+MIN_RATE, MAX_RATE = 8_000, 192_000  # Hz that files may have
+FRAME = 441  # samples, 20 ms, for levels
+BLOCK = 65_536  # frames decoded at a time
+
+
+def decode(data: bytes) -> np.ndarray:
+    """Decode a sound file to mono samples.
+
+    data: WAV, FLAC, OGG, MP3, WebM/Opus or MP4/AAC, told apart by content.
+    Returns float32 (n,), nominally in [-1, 1], at SAMPLE_RATE.
+    Raises Damaged where it cannot be decoded, SoundTooLong past settings.MAX_SOUND_SECONDS.
+    """
+    container = data[:4] == b"\x1aE\xdf\xa3" or data[4:8] == b"ftyp"
+    return _resampled(_blocks_ffmpeg(data) if container else _blocks_sndfile(data))
+
+
+def _blocks_sndfile(data):
+    """Yield (mono float32 block, rate) of what libsndfile reads."""
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as sound:
+            for block in sound.blocks(BLOCK // sound.channels + 1, dtype="float32", always_2d=True):
+                yield block.mean(axis=1), sound.samplerate
+    except (soundfile.SoundFileError, OSError, ValueError) as error:
+        raise Damaged() from error
+
+
+def _blocks_ffmpeg(data):
+    """Yield (mono float32 block, rate) of the first sound track FFmpeg finds."""
+    import av  # here, since it takes long to import and WAV does without
+
+    try:
+        with av.open(io.BytesIO(data), mode="r") as container:
+            track = container.streams.audio[0]
+            to_mono = av.AudioResampler(format="flt", layout="mono")
+            for frame in container.decode(track):
+                for mono in to_mono.resample(frame):
+                    yield mono.to_ndarray()[0], mono.sample_rate
+    except (av.FFmpegError, IndexError, OSError, ValueError) as error:
+        raise Damaged() from error
+
+
+def _resampled(blocks) -> np.ndarray:
+    """Join blocks at SAMPLE_RATE, refusing as soon as they last too long, whatever the file's header claimed."""
+    parts, stream, seconds = [], None, 0.0
+    for block, rate in blocks:
+        if not MIN_RATE <= rate <= MAX_RATE:
+            raise Damaged(f"A sample rate of {rate} Hz cannot be read. Send 8,000 to 192,000 Hz.")
+        seconds += len(block) / rate
+        if seconds > settings.MAX_SOUND_SECONDS:
+            raise SoundTooLong()
+        if not np.isfinite(block).all():
+            raise NotFinite()
+        stream = stream or soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
+        parts.append(stream.resample_chunk(np.ascontiguousarray(block, dtype=np.float32)))
+    if stream is None:
+        raise TooShort()
+    parts.append(stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True))
+    return np.concatenate(parts)
+
+
+def check(samples: np.ndarray) -> None:
+    """The quality gate: raise TooShort, Silence, Clipped or NotFinite for samples (n,) that cannot be judged."""
+    if len(samples) < settings.MIN_SOUND_SECONDS * SAMPLE_RATE:
+        raise TooShort()
+    if not np.isfinite(samples).all() or np.abs(samples).max() > 1e6:
+        raise NotFinite()
+    centred = samples - samples.mean()
+    if levels(centred).max() < 10 ** (SILENCE_DBFS / 20):
+        raise Silence()
+    peak = np.abs(centred).max()
+    if (np.abs(centred) > 0.99 * peak).mean() > CLIPPED_SHARE:
+        raise Clipped()
+
+
+def levels(samples: np.ndarray) -> np.ndarray:
+    """Root mean square of each FRAME of samples (n,), the last one padded: float32 (ceil(n / FRAME),)."""
+    padded = np.pad(samples, (0, -len(samples) % FRAME))
+    return np.sqrt(np.square(padded.reshape(-1, FRAME)).mean(axis=1))
+
+
+def active_part(samples: np.ndarray) -> np.ndarray:
+    """Cut away the offset, and the beginning and end that are ACTIVE_DB below the loudest frame."""
+    centred = samples - samples.mean()
+    level = levels(centred)
+    loud = np.flatnonzero(level >= level.max() * 10 ** (-ACTIVE_DB / 20))
+    return centred[loud[0] * FRAME : (loud[-1] + 1) * FRAME]
+
+
+def loudest_window(samples: np.ndarray, seconds: float = WINDOW_SECONDS) -> int:
+    """Index of the first sample of the `seconds` of samples (n,) that hold the most energy; 0 if n is shorter."""
+    length = round(seconds * SAMPLE_RATE)
+    if len(samples) <= length:
+        return 0
+    energy = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
+    return int(np.argmax(energy[length::FRAME] - energy[: len(energy) - length : FRAME])) * FRAME
+
+
+def window(samples: np.ndarray) -> np.ndarray:
+    """The loudest WINDOW_SECONDS of a sound's active part, shorter ones in the middle of silence.
+
+    Returns float32 (WINDOW_SECONDS * SAMPLE_RATE,).
+    """
+    active = active_part(samples)
+    length = round(WINDOW_SECONDS * SAMPLE_RATE)
+    start = loudest_window(active)
+    part = active[start : start + length]
+    before = (length - len(part)) // 2
+    return np.pad(part, (before, length - len(part) - before))
+
+
+@cache
+def _mel_filters() -> np.ndarray:
+    """Slaney's mel filter bank as librosa makes it: float32 (N_MELS, N_FFT // 2 + 1)."""
+    from librosa.filters import mel
+
+    return mel(sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=N_MELS, fmin=F_MIN, fmax=F_MAX)
+
+
+@cache
+def _hann() -> np.ndarray:
+    """Periodic Hann window, float32 (N_FFT,)."""
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(N_FFT) / N_FFT)).astype(np.float32)
+
+
+@cache
+def _colours() -> np.ndarray:
+    """Matplotlib's magma, which librosa.display.specshow draws with: uint8 (256, 3)."""
+    import matplotlib
+
+    return (matplotlib.colormaps["magma"](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
+
+
+def log_mel(samples: np.ndarray) -> np.ndarray:
+    """Mel-spectrogram of samples (n,) in decibels against its loudest cell.
+
+    Returns float32 (N_MELS, 1 + n // HOP_LENGTH) in [-TOP_DB, 0]; row 0 is the lowest band.
+    The same as librosa.power_to_db(librosa.feature.melspectrogram(...), ref=np.max), without its compile time.
+    """
+    padded = np.pad(samples.astype(np.float32), N_FFT // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP_LENGTH]
+    spectrum = np.fft.rfft(frames * _hann(), axis=1)
+    power = _mel_filters() @ (spectrum.real**2 + spectrum.imag**2).T.astype(np.float32)
+    decibels = 10 * np.log10(np.maximum(power, 1e-10 * max(power.max(), 1e-20)))
+    return np.maximum(decibels - decibels.max(), -TOP_DB).astype(np.float32)
+
+
+def draw(samples: np.ndarray) -> np.ndarray:
+    """Draw one window of sound as the network's picture.
+
+    samples: (WINDOW_SECONDS * SAMPLE_RATE,), from `window`.
+    Returns uint8 (SIZE, SIZE, 3): time to the right, 8.3 ms a column; pitch upwards; black is TOP_DB under the peak.
+    """
+    decibels = log_mel(samples)[::-1, :SIZE]
+    rows = np.linspace(0, N_MELS - 1, SIZE)
+    low = np.minimum(rows.astype(int), N_MELS - 2)
+    share = (rows - low).astype(np.float32)[:, None]
+    smooth = decibels[low] * (1 - share) + decibels[low + 1] * share
+    return _colours()[((smooth / TOP_DB + 1) * 255).round().astype(np.uint8)]
+
+
+def picture(data: bytes) -> np.ndarray:
+    """A sound file's bytes as the network's picture: uint8 (SIZE, SIZE, 3). Raises what decode and check raise."""
+    samples = decode(data)
+    check(samples)
+    return draw(window(samples))

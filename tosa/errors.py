@@ -1,0 +1,120 @@
+"""Everything that can go wrong, as one small tree.
+
+TosaError
+├── RequestError            answered as JSON with the class's HTTP status
+│   ├── NothingSent         400 nothing_sent
+│   ├── TooLarge            413 too_large
+│   │   ├── SoundTooLong    413 sound_too_long
+│   │   └── PictureTooLarge 413 picture_too_large
+│   ├── UnsupportedFormat   415 unsupported_format
+│   ├── CannotJudge         422 cannot_judge
+│   │   ├── Damaged         422 damaged
+│   │   ├── NotFinite       422 not_finite
+│   │   ├── TooShort        422 too_short
+│   │   ├── Silence         422 silence
+│   │   ├── Clipped         422 clipped
+│   │   └── NotAChestXray   422 not_a_chest_xray
+│   ├── TaskMissing         422 task_missing
+│   └── Busy                503 busy
+├── ModelError              start-up refuses: the graph or its labels cannot be served
+└── UsageError              retrain.py refuses: exit status 2
+"""
+
+
+class TosaError(Exception):
+    """Base of all errors that Tosa raises on purpose. `str(error)` is one sentence fit for a user."""
+
+
+class RequestError(TosaError):
+    """A request that gets no diagnosis. `public` is its sentence; an argument to the class replaces it."""
+
+    status = 400
+    code = "bad_request"
+    public = "The request could not be answered."
+
+    def __init__(self, message: str | None = None):
+        super().__init__(message or self.public)
+
+
+class NothingSent(RequestError):
+    code = "nothing_sent"
+    public = (
+        "Nothing usable was sent. Send a sound as the multipart part audio_data, a picture as image_data, "
+        "or either as the raw body with its Content-Type."
+    )
+
+
+class TooLarge(RequestError):
+    status, code = 413, "too_large"
+    public = "The upload is over 10 MiB. Send a shorter sound or a smaller picture."
+
+
+class SoundTooLong(TooLarge):
+    code = "sound_too_long"
+    public = "The sound is longer than 60 seconds. Send the part with the cough."
+
+
+class PictureTooLarge(TooLarge):
+    code = "picture_too_large"
+    public = "The picture has more than 25 megapixels. Send a smaller copy."
+
+
+class UnsupportedFormat(RequestError):
+    status, code = 415, "unsupported_format"
+    public = (
+        "This is not a format Tosa reads. Sounds: WAV, FLAC, OGG, MP3, WebM/Opus, MP4/AAC. Pictures: PNG, JPEG, DICOM."
+    )
+
+
+class CannotJudge(RequestError):
+    """Read, but no honest answer is possible."""
+
+    status, code = 422, "cannot_judge"
+
+
+class Damaged(CannotJudge):
+    code = "damaged"
+    public = "The file is damaged or cut off and could not be decoded. Export or record it again."
+
+
+class NotFinite(CannotJudge):
+    code = "not_finite"
+    public = "The file holds values that are not finite numbers. Export it again."
+
+
+class TooShort(CannotJudge):
+    code = "too_short"
+    public = "The sound is shorter than 0.3 seconds. Record a whole cough."
+
+
+class Silence(CannotJudge):
+    code = "silence"
+    public = "There is nothing to hear in this sound. Check the microphone and record closer to it."
+
+
+class Clipped(CannotJudge):
+    code = "clipped"
+    public = "The sound is clipped flat, too loud for the microphone. Record again from further away."
+
+
+class NotAChestXray(CannotJudge):
+    code = "not_a_chest_xray"
+    public = "This does not look like a chest X-ray. Send a frontal chest X-ray."
+
+
+class TaskMissing(RequestError):
+    status, code = 422, "task_missing"
+    public = "The served graph has no task for this kind of input."
+
+
+class Busy(RequestError):
+    status, code = 503, "busy"
+    public = "All places are taken. Try again in a moment."
+
+
+class ModelError(TosaError):
+    """The graph or label file is missing, damaged or does not fit. The message names the file."""
+
+
+class UsageError(TosaError):
+    """What was asked of retrain.py cannot be done. The message names the flag, file or folder."""

@@ -1,0 +1,203 @@
+"""A frozen TensorFlow graph: read without TensorFlow, and cut down to the part that serving runs."""
+
+import numpy as np
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.compat.proto.node_def_pb2 import NodeDef
+from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_UINT8
+from tensorboard.util.tensor_util import make_ndarray, make_tensor_proto
+
+# The names that every retrain.py since 2015 has kept, and that users' own programs feed and fetch.
+RESIZED = "ResizeBilinear"
+FEATURE_MAP = "mixed_10/join"
+POOL = "pool_3"
+BOTTLENECK = "pool_3/_reshape"
+RESULT = "final_result"
+METADATA = "tosa/metadata"
+MAX_SIDE = 2048  # pixels; what asks for more is damaged
+SERVED = "tosa/served/"  # the cut graph's own names: its input and its outputs
+
+PASSING = {"Identity", "Cast", "PlaceholderWithDefault"}  # hand their first input on
+AFTER_MATMUL = PASSING | {"Softmax", "RealDiv", "Div", "Mul", "Add", "AddV2", "BiasAdd"}
+UNFROZEN = {"Placeholder", "Variable", "VariableV2", "VarHandleOp"}
+
+
+class GraphError(Exception):
+    """What is wrong with a graph, as the end of a sentence that starts with the name of its file."""
+
+
+class Graph:
+    """The nodes of a frozen GraphDef by name. Every method raises GraphError on a graph that does not hold together."""
+
+    def __init__(self, data: bytes):
+        """`data` is a serialised GraphDef."""
+        if not data:
+            raise GraphError("is empty")
+        try:
+            self._definition = GraphDef.FromString(data)
+        except Exception as error:  # DecodeError's home depends on the protobuf implementation
+            raise GraphError("is damaged, cut off or not a frozen TensorFlow graph") from error
+        self.data = data
+        self.nodes = {node.name: node for node in self._definition.node}
+
+    def node(self, name: str) -> NodeDef:
+        """The node behind an input's name, which may carry an output's number (`split:1`)."""
+        try:
+            return self.nodes[name.split(":")[0]]
+        except KeyError:
+            raise GraphError(f"has no node {name}: cut off, or not a graph of retrain.py") from None
+
+    def constant(self, name: str) -> np.ndarray | None:
+        """The value of the Const node `name`, or of the one it hands on; None if there is none."""
+        if name.split(":")[0] not in self.nodes:
+            return None
+        node = self._source(name)
+        if node.op != "Const":
+            return None
+        try:
+            return make_ndarray(node.attr["value"].tensor)
+        except Exception as error:  # whatever NumPy makes of a damaged tensor
+            raise GraphError(f"holds a damaged constant {name}") from error
+
+    def size(self) -> tuple[int, int]:
+        """Height and width that pictures are resized to before the network sees them."""
+        size = self.constant(_input(self.node(RESIZED), 1))
+        if size is None or size.shape != (2,) or not all(0 < length <= MAX_SIDE for length in size):
+            raise GraphError(f"does not say in {RESIZED} which size of picture it takes")
+        return int(size[0]), int(size[1])
+
+    def feature_map(self) -> str:
+        """Name of the last convolutional feature map, what average pooling turns into the bottleneck."""
+        return FEATURE_MAP if FEATURE_MAP in self.nodes else _input(self.node(POOL), 0)
+
+    def result(self) -> str:
+        """Name of the scores: `final_result`, or what --final_tensor_name called it."""
+        if RESULT in self.nodes:
+            return RESULT
+        used = {name.split(":")[0] for node in self.nodes.values() for name in node.input}
+        ends = [node.name for node in self.nodes.values() if node.op in ("Softmax", "ConcatV2") and node.name not in used]
+        if len(ends) != 1:
+            raise GraphError(f"has no node {RESULT}: cut off, or not a graph of retrain.py")
+        return ends[0]
+
+    def heads(self) -> list[np.ndarray | None]:
+        """Of each softmax side by side in the result, the weights of its layer, as from `_linear_weights`."""
+        result = self._source(self.result(), {"Identity"})
+        softmaxes = {"ConcatV2": _inputs(result)[:-1], "Concat": _inputs(result)[1:]}.get(result.op, [result.name])
+        return [self._linear_weights(name) for name in softmaxes]
+
+    def extras(self) -> dict[str, np.ndarray]:
+        """Every constant that the bottleneck does not need: heads, temperatures, statistics, metadata."""
+        trunk = self._upstream([BOTTLENECK])
+        return {
+            name: self.constant(name) for name, node in self.nodes.items() if node.op == "Const" and name not in trunk
+        }
+
+    def cut(self, outputs: dict[str, str]) -> bytes:
+        """Serialises the part from the resized picture to `outputs`, a node's name by the name to serve it under.
+
+        The cut graph takes `tosa/served/pictures` (N, height, width, 3), uint8, and has the outputs
+        `tosa/served/<name>`. Operations that OpenVINO cannot read are replaced by ones that say the same.
+        """
+        cut = GraphDef(versions=self._definition.versions)
+        pictures = cut.node.add(name=SERVED + "pictures", op="Placeholder")
+        pictures.attr["dtype"].type = DT_UINT8
+        for length in (-1, *self.size(), 3):
+            pictures.attr["shape"].shape.dim.add(size=length)
+        cast = cut.node.add(name=RESIZED, op="Cast", input=[pictures.name])
+        cast.attr["SrcT"].type, cast.attr["DstT"].type = DT_UINT8, DT_FLOAT
+        for name in sorted(self._upstream(outputs.values(), stop=RESIZED) - {RESIZED}):
+            cut.node.extend(self._servable(self.nodes[name]))
+        for served, name in outputs.items():
+            cut.node.add(name=SERVED + served, op="Identity", input=[name]).attr["T"].type = DT_FLOAT
+        return cut.SerializeToString()
+
+    def _upstream(self, names, stop: str | None = None) -> set[str]:
+        """`names` and all that they are computed from, up to and with `stop`."""
+        found, waiting = set(), list(names)
+        while waiting:
+            node = self.node(waiting.pop())
+            if node.name not in found:
+                found.add(node.name)
+                waiting += [] if node.name == stop else _inputs(node)
+        return found
+
+    def _source(self, name: str, passing=frozenset(PASSING)) -> NodeDef:
+        """Walks up from `name` past nodes that hand their first input on."""
+        for _ in self.nodes:  # a damaged graph may run in a circle
+            node = self.node(name)
+            if node.op not in passing or not _inputs(node):
+                return node
+            name = _input(node, 0)
+        raise GraphError(f"runs in a circle at {name}")
+
+    def _linear_weights(self, softmax: str) -> np.ndarray | None:
+        """Weights (bottleneck, labels), float32, if all between bottleneck and softmax is one linear layer."""
+        node = self.node(softmax)
+        for _ in self.nodes:
+            if node.op not in AFTER_MATMUL:
+                break
+            variable = [name for name in _inputs(node) if self.constant(name) is None]
+            if len(variable) != 1:
+                return None
+            node = self.node(variable[0])
+        if node.op != "MatMul" or self._source(_input(node, 0)).name != BOTTLENECK:
+            return None
+        weights = self.constant(_input(node, 1))
+        if weights is None or weights.ndim != 2:
+            return None
+        return (weights.T if node.attr["transpose_b"].b else weights).astype(np.float32)
+
+    def _servable(self, node: NodeDef) -> list[NodeDef]:
+        """`node` as OpenVINO reads it, without the control inputs, whose nodes are left behind."""
+        if node.op in UNFROZEN:
+            raise GraphError(f"is not frozen: {node.op} {node.name} has no value")
+        copy = NodeDef(name=node.name, op=node.op, input=_inputs(node), attr=node.attr)
+        if node.op == "BatchNormWithGlobalNormalization":
+            return self._fused_batch_norm(copy)
+        if node.op == "PlaceholderWithDefault":
+            identity = NodeDef(name=node.name, op="Identity", input=copy.input)
+            identity.attr["T"].type = node.attr["dtype"].type
+            return [identity]
+        if node.name == BOTTLENECK and node.op == "Reshape":  # classic graphs fix it to one picture
+            shape = self.constant(_input(copy, 1))
+            if shape is not None and shape.shape == (2,) and shape[1] > 0:
+                free = _const(SERVED + "shape", np.array([-1, shape[1]], shape.dtype))
+                copy.input[1] = free.name
+                return [free, copy]
+        return [copy]
+
+    def _fused_batch_norm(self, old: NodeDef) -> list[NodeDef]:
+        """FusedBatchNorm for the BatchNormWithGlobalNormalization that TensorFlow dropped after 2015."""
+        picture, mean, variance, beta, gamma = (_input(old, number) for number in range(5))
+        new = NodeDef(name=old.name, op="FusedBatchNorm", input=[picture, gamma, beta, mean, variance])
+        new.attr["T"].type = old.attr["T"].type
+        new.attr["epsilon"].f = old.attr["variance_epsilon"].f
+        new.attr["is_training"].b = False
+        new.attr["data_format"].s = b"NHWC"
+        if old.attr["scale_after_normalization"].b:
+            return [new]
+        values = self.constant(gamma)
+        if values is None:
+            raise GraphError(f"has a batch normalisation {old.name} without constants")
+        ones = _const(old.name + "/" + SERVED + "ones", np.ones_like(values))
+        new.input[1] = ones.name
+        return [ones, new]
+
+
+def _inputs(node: NodeDef) -> list[str]:
+    """The names that carry data into `node`; control inputs start with ^."""
+    return [name for name in node.input if not name.startswith("^")]
+
+
+def _input(node: NodeDef, number: int) -> str:
+    try:
+        return _inputs(node)[number]
+    except IndexError:
+        raise GraphError(f"is damaged: {node.op} {node.name} lacks an input") from None
+
+
+def _const(name: str, value: np.ndarray) -> NodeDef:
+    node = NodeDef(name=name, op="Const")
+    node.attr["value"].tensor.CopyFrom(make_tensor_proto(value))
+    node.attr["dtype"].type = node.attr["value"].tensor.dtype
+    return node

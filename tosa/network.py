@@ -1,0 +1,216 @@
+"""The network: pictures in; feature map, bottleneck and scores out. OpenVINO runs the TensorFlow graph."""
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tosa.errors import ModelError
+from tosa.graph import BOTTLENECK, METADATA, SERVED, Graph, GraphError
+
+# Importing openvino would otherwise leave an identity in ~/intel and report to Google Analytics.
+sys.modules.setdefault("openvino_telemetry", None)
+import openvino  # noqa: E402
+
+FIRST_TASK = "cough"  # whose labels need not name it
+PRECISION = "f32"  # bf16 takes half the time, but moves scores in the second decimal, on some processors only
+MAX_BATCH = 8  # pictures run at once; more take memory and save no time
+REPAIR = "Copy it again, or make it anew with retrain.py."
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One question that the network answers."""
+
+    name: str
+    labels: tuple[str, ...]
+    columns: slice  # its part of Answer.scores
+    weights: np.ndarray | None  # (C, labels) float32; None if its head is not one linear layer over the bottleneck
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What the network says to N pictures, float32."""
+
+    feature_map: np.ndarray  # (N, h, w, C), the last convolutional layer
+    bottleneck: np.ndarray  # (N, C), its average over h and w
+    scores: np.ndarray  # (N, K) in [0, 1], each task's columns sum to 1; K is 0 in a network loaded without labels
+
+
+class Network:
+    """A graph that answers pictures, from any number of threads at once."""
+
+    tasks: dict[str, Task]  # by name, in the order of the label file
+    sha256: str  # of the graph file's bytes, hexadecimal
+    size: tuple[int, int]  # height and width of the pictures it takes
+    metadata: dict  # what the graph says of itself; {} if nothing
+
+    def __init__(self, graph: Graph, labels: dict[str, tuple[str, ...]], threads: int | None, precision: str):
+        """See `load`. Raises GraphError."""
+        self.tasks = _tasks(labels, graph.heads() if labels else [])
+        self.sha256 = hashlib.sha256(graph.data).hexdigest()
+        self.size = graph.size()
+        self._constants = graph.extras()
+        self.metadata = _metadata(self._constants.get(METADATA))
+        outputs = {"feature_map": graph.feature_map(), "bottleneck": BOTTLENECK}
+        outputs |= {"scores": graph.result()} if labels else {}
+        self._model = _compile(graph.cut(outputs), threads, precision)
+        self._ports = [self._model.output(f"{SERVED}{name}:0") for name in outputs]
+        self._idle: deque[openvino.InferRequest] = deque()  # a request serves one thread at a time
+        self._check()
+
+    @classmethod
+    def load(
+        cls, graph: Path, labels: Path | None, threads: int | None = None, precision: str = PRECISION
+    ) -> "Network":
+        """Reads a frozen graph and its label file, and lets it answer one picture to see that it can.
+
+        Without `labels` the graph is run up to the bottleneck only and needs no head. `threads` is how many cores
+        one answer may take, all by default; `precision` is f32 or bf16.
+        Raises ModelError, which names the file, if one is missing or damaged or they do not fit each other.
+        """
+        names = read_labels(labels) if labels else {}
+        data = _read(graph, "Set TOSA_GRAPH to a frozen graph, or make one with retrain.py.")
+        try:
+            return cls(Graph(data), names, threads, precision)
+        except GraphError as error:
+            pair = f"{graph} (labels: {labels})" if labels else f"{graph}"
+            raise ModelError(f"The graph {pair} {error}. {REPAIR}") from error
+
+    def constant(self, name: str) -> np.ndarray | None:
+        """Value of the graph's Const node `name`, None without one. Those that the bottleneck needs are not kept."""
+        return self._constants.get(name)
+
+    def run(self, pictures: np.ndarray) -> Answer:
+        """Answers `pictures`: (N, height, width, 3), uint8 RGB, N at least 1.
+
+        What is said to one picture does not depend on the others. Raises ValueError on another shape or type.
+        """
+        if pictures.dtype != np.uint8 or pictures.shape[1:] != (*self.size, 3) or not len(pictures):
+            raise ValueError(f"pictures are {pictures.dtype} {pictures.shape}, not uint8 (N, {self.size}, 3)")
+        parts = [self._infer(pictures[start : start + MAX_BATCH]) for start in range(0, len(pictures), MAX_BATCH)]
+        arrays = [np.concatenate(part) for part in zip(*parts)]
+        if not self.tasks:
+            arrays.append(np.empty((len(pictures), 0), np.float32))
+        return Answer(*arrays)
+
+    def _infer(self, pictures: np.ndarray) -> list[np.ndarray]:
+        try:
+            request = self._idle.pop()
+        except IndexError:
+            request = self._model.create_infer_request()
+        results = request.infer([np.ascontiguousarray(pictures)])  # copies, so that the request is free again
+        self._idle.append(request)
+        return [results[port] for port in self._ports]
+
+    def _check(self):
+        """Answers a black picture, which also warms up. Raises GraphError if the answer cannot be right."""
+        try:
+            answer = self.run(np.zeros((1, *self.size, 3), np.uint8))
+        except RuntimeError as error:
+            raise GraphError("cannot be run") from error
+        if any(port.partial_shape[0].is_static for port in self._ports):
+            raise GraphError("is fixed to one number of pictures")
+        if answer.feature_map.ndim != 4 or answer.bottleneck.shape != (1, answer.feature_map.shape[-1]):
+            raise GraphError(f"has a bottleneck {answer.bottleneck.shape} unlike its features {answer.feature_map.shape}")
+        if not all(np.isfinite(array).all() for array in (answer.feature_map, answer.bottleneck, answer.scores)):
+            raise GraphError("gives scores that are not finite numbers")
+        named = sum(len(task.labels) for task in self.tasks.values())
+        if answer.scores.shape != (1, named):
+            raise GraphError(f"gives {answer.scores.shape[-1]} scores where the label file names {named}")
+        for task in self.tasks.values():
+            if abs(answer.scores[0, task.columns].sum() - 1) > 1e-3:
+                raise GraphError(f"gives scores of task {task.name} that do not sum to 1")
+
+
+def read_labels(path: Path) -> dict[str, tuple[str, ...]]:
+    """Labels by task, both in the order of the lines, which is that of the graph's scores.
+
+    A line is `task: label`, parted at the first colon with a space after it; or a label of task cough. Blank lines
+    say nothing. Raises ModelError if the file is missing, empty or contradicts itself.
+    """
+    lines = _read(path, "Set TOSA_LABELS to the label file that was made with the graph.")
+    try:
+        lines = [line.strip() for line in lines.decode("utf-8-sig").splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise ModelError(f"The label file {path} is not UTF-8 text. {REPAIR}") from error
+    tasks: dict[str, list[str]] = {}
+    for line in lines:
+        task, separator, label = f"{line} ".partition(": ")
+        task, label = (task.strip(), label.strip()) if separator else (FIRST_TASK, line)
+        if not task or not label:
+            raise ModelError(f"The label file {path} has the line {line!r} without task or label. {REPAIR}")
+        if task in tasks and task != list(tasks)[-1]:
+            raise ModelError(f"The label file {path} scatters task {task}. Put its lines one after the other.")
+        if label in tasks.setdefault(task, []):
+            raise ModelError(f"The label file {path} has the label {label!r} twice in task {task}. {REPAIR}")
+        tasks[task].append(label)
+    if not tasks:
+        raise ModelError(f"The label file {path} names no label. {REPAIR}")
+    return {task: tuple(labels) for task, labels in tasks.items()}
+
+
+def _read(path: Path, otherwise: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ModelError(f"The file {path} cannot be read: {error.strerror}. {otherwise}") from error
+
+
+def _tasks(labels: dict[str, tuple[str, ...]], heads: list[np.ndarray | None]) -> dict[str, Task]:
+    if len(labels) != len(heads):
+        raise GraphError(f"has {len(heads)} softmax layers where the label file names {len(labels)} tasks")
+    tasks, start = {}, 0
+    for (name, names), weights in zip(labels.items(), heads):
+        if weights is not None and weights.shape[1] != len(names):
+            raise GraphError(f"gives {weights.shape[1]} scores where the label file names {len(names)} for {name}")
+        tasks[name] = Task(name, names, slice(start, start + len(names)), weights)
+        start += len(names)
+    return tasks
+
+
+def _metadata(constant: np.ndarray | None) -> dict:
+    try:
+        metadata = {} if constant is None else json.loads(constant.item())
+    except (ValueError, TypeError) as error:
+        raise GraphError(f"holds damaged JSON in {METADATA}") from error
+    if not isinstance(metadata, dict):
+        raise GraphError(f"holds no JSON object in {METADATA}")
+    return metadata
+
+
+def _compile(graph: bytes, threads: int | None, precision: str) -> openvino.CompiledModel:
+    config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
+    if threads:
+        config["INFERENCE_NUM_THREADS"] = threads
+    core = openvino.Core()
+    try:
+        with _path_of(graph) as path:
+            model = core.read_model(path)
+        return core.compile_model(model, "CPU", config)
+    except RuntimeError as error:
+        reasons = [line.removeprefix("--") for line in str(error).splitlines() if line.startswith("-- ")]
+        raise GraphError(":".join(["cannot be run by OpenVINO", *reasons[-1:]])) from error
+
+
+@contextmanager
+def _path_of(data: bytes) -> Iterator[str]:
+    """OpenVINO reads TensorFlow graphs from files only. On Linux the file is in memory and dies with the process."""
+    if hasattr(os, "memfd_create"):
+        with os.fdopen(os.memfd_create("graph.pb"), "wb") as file:
+            file.write(data)
+            file.flush()
+            yield f"/proc/self/fd/{file.fileno()}"
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "graph.pb")
+            path.write_bytes(data)
+            yield str(path)

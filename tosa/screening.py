@@ -1,0 +1,88 @@
+"""From what was sent to the answer: kind by content, picture, network, finding."""
+
+import numpy as np
+
+from . import audio, explain, xray
+from .errors import NothingSent, TaskMissing, UnsupportedFormat
+from .network import Network, Task
+
+DISCLAIMER = (
+    "For learning and research only. Tosa is not a medical device: it can be wrong, and no one should decide about "
+    "health from it. See a doctor when you are unwell."
+)
+SOUND_TASKS = ("cough",)  # every other task is one of pictures
+PRIMARY = ("cough", "pneumonia")  # the tasks whose finding comes first, where the graph has them
+
+
+def kind_of(data: bytes) -> str:
+    """'sound' or 'picture', by the first bytes. Raises NothingSent for none, UnsupportedFormat for others."""
+    if not data:
+        raise NothingSent()
+    if data[:8] == b"\x89PNG\r\n\x1a\n" or data[:3] == b"\xff\xd8\xff" or data[128:132] == b"DICM":
+        return "picture"
+    if data[:4] in (b"RIFF", b"RF64") and data[8:12] == b"WAVE":
+        return "sound"
+    if data[:4] in (b"fLaC", b"OggS", b"\x1aE\xdf\xa3") or data[:3] == b"ID3" or data[4:8] == b"ftyp":
+        return "sound"
+    if len(data) > 1 and data[0] == 0xFF and data[1] & 0xE6 in (0xE2, 0xE4, 0xE6):  # an MPEG frame of layer I to III
+        return "sound"
+    raise UnsupportedFormat()
+
+
+def screen(network: Network, sound: bytes | None, picture: bytes | None, with_explanation: bool = False) -> dict:
+    """Answer for a sound file, a picture file or both, as the JSON of POST /.
+
+    Raises a RequestError where one of them cannot be read or judged; nothing is answered for the other then.
+    """
+    sent = [(audio.picture(sound), True)] if sound is not None else []
+    sent += [(xray.picture(picture), False)] if picture is not None else []
+    if not sent:
+        raise NothingSent()
+    findings = [
+        finding for pixels, is_sound in sent for finding in _findings(network, pixels, is_sound, with_explanation)
+    ]
+    return {
+        "diagnosis": findings[0]["diagnosis"],
+        "score": findings[0]["score"],
+        "findings": findings,
+        "model": {"sha256": network.sha256},
+        "disclaimer": DISCLAIMER,
+    }
+
+
+def _findings(network: Network, pixels: np.ndarray, is_sound: bool, with_explanation: bool) -> list[dict]:
+    """One finding for each of the graph's tasks on this kind of picture, the primary one first."""
+    tasks = [task for task in network.tasks.values() if (task.name in SOUND_TASKS) == is_sound]
+    if not tasks:
+        raise TaskMissing()
+    fitting = xray.resize(pixels, network.size)
+    answer = network.run(fitting[None])
+    findings = []
+    for task in sorted(tasks, key=lambda task: task.name not in PRIMARY):
+        finding = _finding(task, answer.scores[0, task.columns], network.metadata)
+        if with_explanation and task.weights is not None:
+            weights = task.weights[:, task.labels.index(finding["diagnosis"])]
+            finding["explanation"] = explain.data_uri(explain.overlay(fitting, answer.feature_map[0], weights))
+        findings.append(finding)
+    return findings
+
+
+def _finding(task: Task, scores: np.ndarray, metadata: dict) -> dict:
+    rounded = _summing_to_one(scores)
+    best = int(np.argmax(scores))
+    finding = {
+        "task": task.name,
+        "diagnosis": task.labels[best],
+        "score": rounded[best],
+        "scores": dict(zip(task.labels, rounded)),
+    }
+    known = metadata.get("tasks", {}).get(task.name, {})
+    return finding | {key: known[key] for key in ("demonstration", "note") if key in known}
+
+
+def _summing_to_one(scores: np.ndarray) -> list[float]:
+    """Probabilities rounded to six decimals, the largest taking up what rounding left."""
+    rounded = [round(float(score), 6) for score in scores]
+    best = int(np.argmax(scores))
+    rounded[best] = round(rounded[best] + 1 - sum(rounded), 6)
+    return rounded

@@ -1,0 +1,150 @@
+"""Change training cases at random so that the network learns what stays the same: lungs and coughs, not their source.
+
+Every function takes its randomness from a numpy Generator, so a seed repeats a training.
+"""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from .. import audio
+from ..xray import SIZE, resize
+
+
+def picture(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A picture as another exposure, detector and position would have shown it.
+
+    pixels: uint8 (height, width, 3). Returns uint8 (SIZE, SIZE, 3).
+    """
+    if rng.random() < 0.3:  # as if it came from a coarser scan
+        side = int(rng.integers(140, SIZE))
+        pixels = resize(pixels, (side, side))
+    moved = _moved(Image.fromarray(resize(pixels)), rng)
+    changed = _exposed(np.asarray(moved, dtype=np.float32) / 255, rng)
+    if rng.random() < 0.3:
+        changed = changed + rng.normal(0, rng.uniform(0, 0.04), changed.shape[:2])[:, :, None]
+    result = (changed.clip(0, 1) * 255).round().astype(np.uint8)
+    if rng.random() < 0.2:
+        result = _compressed(result, int(rng.integers(30, 90)))
+    return _erased(result, rng) if rng.random() < 0.3 else result
+
+
+def _moved(image: Image.Image, rng) -> Image.Image:
+    """Rotate by up to 12 degrees, zoom by 0.88 to 1.15, stretch by up to 8 %, shift by up to 6 %."""
+    angle = np.deg2rad(rng.uniform(-12, 12))
+    zoom = np.exp(rng.uniform(np.log(0.88), np.log(1.15)))
+    stretch = np.exp(rng.uniform(-0.08, 0.08))
+    cos, sin = np.cos(angle), np.sin(angle)
+    matrix = np.array([[cos / (zoom * stretch), sin / zoom], [-sin / (zoom * stretch), cos / zoom]])
+    centre = SIZE / 2
+    offset = centre - matrix @ np.full(2, centre) + rng.uniform(-0.06, 0.06, 2) * SIZE
+    row = (*matrix[0], offset[0], *matrix[1], offset[1])
+    return image.transform((SIZE, SIZE), Image.Transform.AFFINE, row, Image.Resampling.BILINEAR)
+
+
+def _exposed(values: np.ndarray, rng) -> np.ndarray:
+    """Change gamma, contrast and brightness of values in [0, 1]."""
+    values = values ** np.exp(rng.uniform(-0.35, 0.35))
+    middle = values.mean()
+    return (values - middle) * rng.uniform(0.7, 1.3) + middle + rng.uniform(-0.12, 0.12)
+
+
+def _compressed(pixels: np.ndarray, quality: int) -> np.ndarray:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
+    return np.asarray(Image.open(buffer).convert("RGB"))
+
+
+def _erased(pixels: np.ndarray, rng) -> np.ndarray:
+    """Hide one or two boxes, so that no burnt-in letter or device decides alone."""
+    pixels = pixels.copy()
+    for _ in range(rng.integers(1, 3)):
+        height, width = rng.integers(SIZE // 16, SIZE // 4, 2)
+        top, left = rng.integers(0, SIZE - height), rng.integers(0, SIZE - width)
+        pixels[top : top + height, left : left + width] = rng.integers(0, 256)
+    return pixels
+
+
+def sound(samples: np.ndarray, rng: np.random.Generator, background: np.ndarray | None = None) -> np.ndarray:
+    """A sound as another room, microphone, codec and moment would have recorded it, drawn as a picture.
+
+    samples, background: (n,) at audio.SAMPLE_RATE, n of any length. Returns uint8 (SIZE, SIZE, 3).
+    """
+    if rng.random() < 0.5:  # other speakers: pitch and tempo together
+        samples = _resampled(samples, np.exp(rng.uniform(-0.15, 0.15)))
+    part = _placed(samples, rng)
+    if rng.random() < 0.25:
+        part = _in_a_room(part, rng)
+    if background is not None and rng.random() < 0.4:
+        part = _mixed(part, audio.window(background), rng.uniform(3, 25))
+    if rng.random() < 0.5:
+        part = _mixed(part, _coloured_noise(len(part), rng), rng.uniform(5, 45))
+    if rng.random() < 0.6:
+        part = _band_limited(part, rng)
+    if rng.random() < 0.15:
+        rail = rng.uniform(0.3, 0.9) * np.abs(part).max()
+        part = part.clip(-rail, rail)
+    drawn = audio.draw(part)
+    return _masked(drawn, rng) if rng.random() < 0.3 else drawn
+
+
+def _placed(samples: np.ndarray, rng) -> np.ndarray:
+    """A window around the loudest part; half the time shortened, so that its length gives no class away."""
+    active = audio.active_part(samples)
+    length = round(audio.WINDOW_SECONDS * audio.SAMPLE_RATE)
+    seconds = rng.uniform(0.4, audio.WINDOW_SECONDS) if rng.random() < 0.5 else audio.WINDOW_SECONDS
+    wanted = round(seconds * audio.SAMPLE_RATE)
+    start = audio.loudest_window(active, seconds) + int(rng.uniform(-0.5, 0.5) * min(wanted, audio.SAMPLE_RATE))
+    start = min(max(start, 0), max(len(active) - wanted, 0))
+    part = active[start : start + wanted]
+    before = (length - len(part)) // 2 if rng.random() < 0.5 else int(rng.integers(0, length - len(part) + 1))
+    return np.pad(part, (before, length - len(part) - before))
+
+
+def _resampled(samples: np.ndarray, factor: float) -> np.ndarray:
+    return np.interp(np.arange(0, len(samples) - 1, factor), np.arange(len(samples)), samples).astype(np.float32)
+
+
+def _in_a_room(samples: np.ndarray, rng) -> np.ndarray:
+    """Reverberate: convolve with noise that decays by 60 dB in 0.1 to 0.6 s."""
+    seconds = rng.uniform(0.1, 0.6)
+    time = np.arange(round(seconds * audio.SAMPLE_RATE)) / audio.SAMPLE_RATE
+    response = rng.normal(size=len(time)) * 10 ** (-3 * time / seconds) * rng.uniform(0.02, 0.15)
+    response[0] = 1
+    size = 1 << (len(samples) + len(response)).bit_length()
+    wet = np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(response, size), size)
+    return wet[: len(samples)].astype(np.float32)
+
+
+def _mixed(samples: np.ndarray, other: np.ndarray, snr_db: float) -> np.ndarray:
+    """Add another sound at a signal-to-noise ratio, measured against the loudest tenth of the frames."""
+    loud = np.quantile(audio.levels(samples), 0.9)
+    level = np.sqrt(np.square(other).mean())
+    return (samples + other * (loud / max(level, 1e-9) * 10 ** (-snr_db / 20))).astype(np.float32)
+
+
+def _coloured_noise(length: int, rng) -> np.ndarray:
+    """Noise whose power falls by 0 (white) to 6 dB (brown) an octave."""
+    spectrum = np.fft.rfft(rng.normal(size=length))
+    return np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 1) ** rng.uniform(0, 1), length)
+
+
+def _band_limited(samples: np.ndarray, rng) -> np.ndarray:
+    """What a telephone, a codec or a small microphone leaves: a high and a low cut of 24 dB an octave."""
+    frequency = np.fft.rfftfreq(len(samples), 1 / audio.SAMPLE_RATE)
+    high = rng.uniform(2_500, 11_000)
+    low = rng.uniform(20, 300)
+    gain = 1 / np.sqrt((1 + (frequency / high) ** 8) * (1 + (low / np.maximum(frequency, 1)) ** 8))
+    return np.fft.irfft(np.fft.rfft(samples) * gain, len(samples)).astype(np.float32)
+
+
+def _masked(drawn: np.ndarray, rng) -> np.ndarray:
+    """SpecAugment (Park et al., Interspeech 2019): darken one band of pitch and one span of time."""
+    drawn = drawn.copy()
+    height, width = rng.integers(0, SIZE // 6, 2)
+    top, left = rng.integers(0, SIZE - height), rng.integers(0, SIZE - width)
+    darkest = drawn.min(axis=(0, 1))
+    drawn[top : top + height] = darkest
+    drawn[:, left : left + width] = darkest
+    return drawn

@@ -1,0 +1,78 @@
+"""Bottlenecks: each picture's 2048 numbers in front of the last layer, made once and kept.
+
+The cache is a folder a trunk, named by the trunk's content; each of its files holds some hundreds of bottlenecks,
+named by the pictures' content. So a changed picture or trunk is never stale, and a kill loses one file's worth.
+"""
+
+import hashlib
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from .. import audio, xray
+from .dataset import Case
+from .export import beside
+
+BATCH = 8  # pictures a forward pass
+CHUNK = 256  # bottlenecks a file
+
+
+def draw(case: Case, size: tuple[int, int] = (299, 299)) -> np.ndarray:
+    """A case's picture as it will be served: uint8 (*size, 3)."""
+    data = case.file.read_bytes()
+    pixels = audio.draw(audio.window(audio.decode(data))) if case.is_sound else xray.decode(data)
+    return xray.resize(pixels, size)
+
+
+def bottlenecks(cases: list[Case], network, trunk_name: str, folder: Path) -> np.ndarray:
+    """Bottlenecks float32 (cases, features), from the cache in folder where they are there.
+
+    network: a tosa.network.Network on the trunk whose content is named trunk_name.
+    """
+    cache = folder / trunk_name[:16]
+    known = _read(cache)
+    keys = [_key(case) for case in cases]
+    missing = list({key: case for key, case in zip(keys, cases) if key not in known}.items())
+    with tqdm(total=len(missing), desc="bottlenecks", unit="picture", disable=None) as bar:
+        for start in range(0, len(missing), CHUNK):
+            made = {}
+            chunk = missing[start : start + CHUNK]
+            for first in range(0, len(chunk), BATCH):
+                batch = chunk[first : first + BATCH]
+                pictures = np.stack([draw(case, network.size) for _, case in batch])
+                made |= zip([key for key, _ in batch], network.run(pictures).bottleneck)
+                bar.update(len(batch))
+            _write(cache, made)
+            known |= made
+    print(f"{len(missing)} bottleneck files created.")
+    return np.stack([known[key] for key in keys])
+
+
+def _key(case: Case) -> str:
+    """The content of the file, and for a sound how it is drawn."""
+    drawing = f"{audio.N_FFT} {audio.HOP_LENGTH} {audio.TOP_DB}" if case.is_sound else ""
+    return hashlib.sha256(case.file.read_bytes() + drawing.encode()).hexdigest()
+
+
+def _read(cache: Path) -> dict[str, np.ndarray]:
+    """All bottlenecks of a folder; a damaged file is removed, so that what it held is made again."""
+    known: dict[str, np.ndarray] = {}
+    for file in sorted(cache.glob("*.npz")):
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                known |= zip(arrays["keys"].tolist(), arrays["values"])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            print(f"'{file}' is damaged and is made again.")
+            file.unlink()
+    return known
+
+
+def _write(cache: Path, made: dict[str, np.ndarray]) -> None:
+    name = hashlib.sha256("".join(sorted(made)).encode()).hexdigest()[:16]
+    with beside(cache / f"{name}.npz") as partial, open(partial, "wb") as out:
+        np.savez(out, keys=np.array(list(made)), values=np.stack(list(made.values())))
+        out.flush()
+        os.fsync(out.fileno())

@@ -1,0 +1,179 @@
+"""Write the graph and its labels: a trunk, one softmax a task over its bottleneck, and what serving must know."""
+
+import hashlib
+import json
+import os
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_HALF, DT_INT32
+from tensorboard.util.tensor_util import make_ndarray, make_tensor_proto
+
+from ..errors import UsageError
+from ..graph import BOTTLENECK, METADATA, RESULT
+
+HEADS = "final_training_ops"
+HALVED_FROM = 1024  # constants of at least so many float32 numbers are stored as float16
+
+
+@dataclass(frozen=True)
+class Head:
+    """One task's last layer. weights: float32 (features, labels); biases: float32 (labels,)."""
+
+    task: str
+    labels: tuple[str, ...]
+    weights: np.ndarray
+    biases: np.ndarray
+    temperature: float = 1.0  # logits are divided by it, which calibrates the scores (Guo et al., ICML 2017)
+
+    def logits(self, bottlenecks: np.ndarray) -> np.ndarray:
+        """Uncalibrated logits (n, labels) of bottlenecks (n, features)."""
+        return bottlenecks @ self.weights + self.biases
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of logits (n, labels), each row summing to 1."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def trunk_of(data: bytes) -> GraphDef:
+    """The part of a serialised GraphDef that the bottleneck needs. Raises UsageError where it has none."""
+    whole = GraphDef.FromString(data)
+    nodes = {node.name: node for node in whole.node}
+    if BOTTLENECK not in nodes:
+        raise UsageError(f"The graph has no node {BOTTLENECK}, so it is no trunk to retrain.")
+    needed, waiting = set(), [BOTTLENECK]
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting += [source.lstrip("^").split(":")[0] for source in nodes[name].input]
+    trunk = GraphDef(versions=whole.versions)
+    trunk.node.extend(node for node in whole.node if node.name in needed)
+    return trunk
+
+
+def trunk_sha256(trunk: GraphDef) -> str:
+    """Name of a trunk by its content, for the bottleneck cache."""
+    digest = hashlib.sha256()
+    for node in sorted(trunk.node, key=lambda node: node.name):
+        digest.update(node.SerializeToString(deterministic=True))
+    return digest.hexdigest()
+
+
+def halve(trunk: GraphDef) -> GraphDef:
+    """Store the trunk's large float32 constants as float16 with a cast back: half the file, the same operations."""
+    halved = GraphDef(versions=trunk.versions)
+    for node in trunk.node:
+        value = make_ndarray(node.attr["value"].tensor) if node.op == "Const" else None
+        if value is None or value.dtype != np.float32 or value.size < HALVED_FROM:
+            halved.node.add().CopyFrom(node)
+        else:
+            _constant(halved, node.name + "/float16", value.astype(np.float16))
+            cast = halved.node.add(name=node.name, op="Cast", input=[node.name + "/float16"])
+            cast.attr["SrcT"].type, cast.attr["DstT"].type = DT_HALF, DT_FLOAT
+    return halved
+
+
+def heads_of(data: bytes) -> dict[str, Head]:
+    """The heads of a graph that `assemble` wrote, by task; none for a classic graph."""
+    constants = {node.name: node for node in GraphDef.FromString(data).node if node.op == "Const"}
+    heads = {}
+    for task, known in metadata_of(data).get("tasks", {}).items():
+        weights, biases, temperature = (
+            make_ndarray(constants[f"{HEADS}/{task}/{name}"].attr["value"].tensor)
+            for name in ("weights", "biases", "temperature")
+        )
+        heads[task] = Head(task, tuple(known["labels"]), weights, biases, float(temperature))
+    return heads
+
+
+def metadata_of(data: bytes) -> dict:
+    """What `assemble` wrote beside the network; empty for a classic graph."""
+    for node in GraphDef.FromString(data).node:
+        if node.name == METADATA:
+            return json.loads(make_ndarray(node.attr["value"].tensor).item())
+    return {}
+
+
+def assemble(trunk: GraphDef, heads: list[Head], metadata: dict, result: str = RESULT) -> bytes:
+    """A serialised GraphDef: the trunk, a softmax for each head, all of them side by side in `result`.
+
+    metadata is stored as JSON, with the labels of each task added.
+    """
+    graph = GraphDef()
+    graph.CopyFrom(trunk)
+    for head in heads:
+        _append(graph, head, result if len(heads) == 1 else f"{HEADS}/{head.task}/softmax")
+    if len(heads) > 1:
+        _constant(graph, f"{result}/axis", np.int32(1))
+        softmaxes = [f"{HEADS}/{head.task}/softmax" for head in heads]
+        concat = graph.node.add(name=result, op="ConcatV2", input=[*softmaxes, f"{result}/axis"])
+        concat.attr["N"].i, concat.attr["T"].type, concat.attr["Tidx"].type = len(heads), DT_FLOAT, DT_INT32
+    tasks = metadata.get("tasks", {})
+    tasks = {head.task: {**tasks.get(head.task, {}), "labels": list(head.labels)} for head in heads}
+    text = json.dumps({**metadata, "tasks": tasks}, ensure_ascii=False, sort_keys=True)
+    _constant(graph, METADATA, np.array(text.encode(), dtype=object))
+    return graph.SerializeToString(deterministic=True)
+
+
+def _append(graph: GraphDef, head: Head, softmax_name: str) -> None:
+    """Add a head's operations: bottleneck x weights + biases, divided by the temperature, softmax."""
+    scope = f"{HEADS}/{head.task}"
+    _constant(graph, f"{scope}/weights", head.weights.astype(np.float32))
+    _constant(graph, f"{scope}/biases", head.biases.astype(np.float32))
+    _constant(graph, f"{scope}/temperature", np.float32(head.temperature))
+    steps = [
+        (f"{scope}/Wx_plus_b/MatMul", "MatMul", [BOTTLENECK, f"{scope}/weights"]),
+        (f"{scope}/Wx_plus_b/add", "Add", [f"{scope}/Wx_plus_b/MatMul", f"{scope}/biases"]),
+        (f"{scope}/calibrated", "RealDiv", [f"{scope}/Wx_plus_b/add", f"{scope}/temperature"]),
+        (softmax_name, "Softmax", [f"{scope}/calibrated"]),
+    ]
+    for name, operation, inputs in steps:
+        node = graph.node.add(name=name, op=operation, input=inputs)
+        node.attr["T"].type = DT_FLOAT
+        if operation == "MatMul":
+            node.attr["transpose_a"].b = node.attr["transpose_b"].b = False
+
+
+def _constant(graph: GraphDef, name: str, value: np.ndarray) -> None:
+    tensor = make_tensor_proto(value)
+    if tensor.half_val:  # three bytes a number there, two here
+        del tensor.half_val[:]
+        tensor.tensor_content = value.tobytes()
+    node = graph.node.add(name=name, op="Const")
+    node.attr["value"].tensor.CopyFrom(tensor)
+    node.attr["dtype"].type = tensor.dtype
+
+
+def label_lines(heads: list[Head], classic: bool = False) -> str:
+    """The label file's text: `task: label` a line in the order of the columns; without the task where classic."""
+    return "".join(f"{label}\n" if classic else f"{head.task}: {label}\n" for head in heads for label in head.labels)
+
+
+@contextmanager
+def beside(target: Path):
+    """A path beside target to write to, renamed to target when the block ends well and removed when it does not.
+
+    Raises UsageError where the folder cannot be made or written to.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        os.close(handle)
+    except OSError as error:
+        raise UsageError(f"Cannot write '{target}': {error.strerror}.") from error
+    partial = Path(name)
+    try:
+        yield partial
+        partial.chmod(0o644)  # mkstemp's own mode would keep others from reading
+        os.replace(partial, target)
+    except OSError as error:
+        raise UsageError(f"Cannot write '{target}': {error.strerror}.") from error
+    finally:
+        partial.unlink(missing_ok=True)

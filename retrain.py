@@ -7,6 +7,7 @@ The flags, their defaults and the log lines are those of TensorFlow's classic re
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--labels_csv", type=Path, help="table with columns file, label and maybe task, group, split")
     flag("audio_dir", None, "folder with one folder of sounds a label, drawn into --image_dir first", type=Path)
     flag("task", None, "task to add to or replace in the graph, keeping its others; without it the graph has one")
+    flag("demonstration", None, "'TASK: REASON': answer this task's findings as a demonstration, with the reason")
     flag("group_regex", None, "what in a file's name tells its patient or source; groups are never split")
     flag("testing_percentage", 10, "percent of the groups to test on")
     flag("validation_percentage", 10, "percent of the groups to validate on")
@@ -58,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     flags = parser().parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes on its build help nobody here
     from tosa.training import run  # here, so that --help answers at once
 
     try:

@@ -15,7 +15,7 @@ import soundfile
 import soxr
 
 from . import settings
-from .errors import Clipped, Damaged, NotFinite, Silence, SoundTooLong, TooShort
+from .errors import Clipped, Damaged, NotFinite, SampleRate, Silence, SoundTooLong, TooShort
 
 SAMPLE_RATE = 22_050  # Hz, librosa's and the proof of concept's
 N_FFT = 1024  # 46 ms: short enough to show a cough's onset
@@ -38,7 +38,7 @@ def decode(data: bytes) -> np.ndarray:
 
     data: WAV, FLAC, OGG, MP3, WebM/Opus or MP4/AAC, told apart by content.
     Returns float32 (n,), nominally in [-1, 1], at SAMPLE_RATE.
-    Raises Damaged where it cannot be decoded, SoundTooLong past settings.MAX_SOUND_SECONDS.
+    Raises Damaged where it cannot be decoded, SampleRate, NotFinite, SoundTooLong past settings.MAX_SOUND_SECONDS.
     """
     container = data[:4] == b"\x1aE\xdf\xa3" or data[4:8] == b"ftyp"
     return _resampled(_blocks_ffmpeg(data) if container else _blocks_sndfile(data))
@@ -71,12 +71,12 @@ def _blocks_ffmpeg(data):
 
 def _resampled(blocks) -> np.ndarray:
     """Join blocks at SAMPLE_RATE, refusing as soon as they last too long, whatever the file's header claimed."""
-    parts, stream, seconds = [], None, 0.0
+    parts, stream, frames = [], None, 0
     for block, rate in blocks:
         if not MIN_RATE <= rate <= MAX_RATE:
-            raise Damaged(f"A sample rate of {rate} Hz cannot be read. Send 8,000 to 192,000 Hz.")
-        seconds += len(block) / rate
-        if seconds > settings.MAX_SOUND_SECONDS:
+            raise SampleRate()
+        frames += len(block)
+        if frames > settings.MAX_SOUND_SECONDS * rate:
             raise SoundTooLong()
         if not np.isfinite(block).all():
             raise NotFinite()

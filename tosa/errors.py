@@ -13,6 +13,8 @@ TosaError
 │   │   ├── TooShort        422 too_short
 │   │   ├── Silence         422 silence
 │   │   ├── Clipped         422 clipped
+│   │   ├── SampleRate      422 sample_rate
+│   │   ├── SeveralFrames   422 several_frames
 │   │   └── NotAChestXray   422 not_a_chest_xray
 │   ├── TaskMissing         422 task_missing
 │   └── Busy                503 busy
@@ -67,7 +69,7 @@ class UnsupportedFormat(RequestError):
 
 
 class CannotJudge(RequestError):
-    """Read, but no honest answer is possible."""
+    """Read, but no honest answer is possible; each reason has its class."""
 
     status, code = 422, "cannot_judge"
 
@@ -95,6 +97,16 @@ class Silence(CannotJudge):
 class Clipped(CannotJudge):
     code = "clipped"
     public = "The sound is clipped flat, too loud for the microphone. Record again from further away."
+
+
+class SampleRate(CannotJudge):
+    code = "sample_rate"
+    public = "The sound's sample rate is out of reach. Send 8,000 to 192,000 Hz."
+
+
+class SeveralFrames(CannotJudge):
+    code = "several_frames"
+    public = "This DICOM file holds several frames. Send one frontal chest X-ray."
 
 
 class NotAChestXray(CannotJudge):

@@ -1,5 +1,8 @@
 """A frozen TensorFlow graph: read without TensorFlow, and cut down to the part that serving runs."""
 
+from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
+
 import numpy as np
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
@@ -79,59 +82,13 @@ class Graph:
             raise GraphError(f"has no node {RESULT}: cut off, or not a graph of retrain.py")
         return ends[0]
 
-    def heads(self) -> list[np.ndarray | None]:
-        """Of each softmax side by side in the result, the weights of its layer, as from `_linear_weights`."""
+    def softmaxes(self) -> list[str]:
+        """Names of the vectors that lie side by side in the result, one for each task."""
         result = self._source(self.result(), {"Identity"})
-        softmaxes = {"ConcatV2": _inputs(result)[:-1], "Concat": _inputs(result)[1:]}.get(result.op, [result.name])
-        return [self._linear_weights(name) for name in softmaxes]
+        return {"ConcatV2": _inputs(result)[:-1], "Concat": _inputs(result)[1:]}.get(result.op, [result.name])
 
-    def extras(self) -> dict[str, np.ndarray]:
-        """Every constant that the bottleneck does not need: heads, temperatures, statistics, metadata."""
-        trunk = self._upstream([BOTTLENECK])
-        return {
-            name: self.constant(name) for name, node in self.nodes.items() if node.op == "Const" and name not in trunk
-        }
-
-    def cut(self, outputs: dict[str, str]) -> bytes:
-        """Serialises the part from the resized picture to `outputs`, a node's name by the name to serve it under.
-
-        The cut graph takes `tosa/served/pictures` (N, height, width, 3), uint8, and has the outputs
-        `tosa/served/<name>`. Operations that OpenVINO cannot read are replaced by ones that say the same.
-        """
-        cut = GraphDef(versions=self._definition.versions)
-        pictures = cut.node.add(name=SERVED + "pictures", op="Placeholder")
-        pictures.attr["dtype"].type = DT_UINT8
-        for length in (-1, *self.size(), 3):
-            pictures.attr["shape"].shape.dim.add(size=length)
-        cast = cut.node.add(name=RESIZED, op="Cast", input=[pictures.name])
-        cast.attr["SrcT"].type, cast.attr["DstT"].type = DT_UINT8, DT_FLOAT
-        for name in sorted(self._upstream(outputs.values(), stop=RESIZED) - {RESIZED}):
-            cut.node.extend(self._servable(self.nodes[name]))
-        for served, name in outputs.items():
-            cut.node.add(name=SERVED + served, op="Identity", input=[name]).attr["T"].type = DT_FLOAT
-        return cut.SerializeToString()
-
-    def _upstream(self, names, stop: str | None = None) -> set[str]:
-        """`names` and all that they are computed from, up to and with `stop`."""
-        found, waiting = set(), list(names)
-        while waiting:
-            node = self.node(waiting.pop())
-            if node.name not in found:
-                found.add(node.name)
-                waiting += [] if node.name == stop else _inputs(node)
-        return found
-
-    def _source(self, name: str, passing=frozenset(PASSING)) -> NodeDef:
-        """Walks up from `name` past nodes that hand their first input on."""
-        for _ in self.nodes:  # a damaged graph may run in a circle
-            node = self.node(name)
-            if node.op not in passing or not _inputs(node):
-                return node
-            name = _input(node, 0)
-        raise GraphError(f"runs in a circle at {name}")
-
-    def _linear_weights(self, softmax: str) -> np.ndarray | None:
-        """Weights (bottleneck, labels), float32, if all between bottleneck and softmax is one linear layer."""
+    def linear_weights(self, softmax: str) -> np.ndarray | None:
+        """Weights (bottleneck, labels), float32, if all between bottleneck and `softmax` is one linear layer."""
         node = self.node(softmax)
         for _ in self.nodes:
             if node.op not in AFTER_MATMUL:
@@ -146,6 +103,59 @@ class Graph:
         if weights is None or weights.ndim != 2:
             return None
         return (weights.T if node.attr["transpose_b"].b else weights).astype(np.float32)
+
+    def extras(self) -> dict[str, np.ndarray]:
+        """Every constant that the bottleneck does not need: heads, temperatures, statistics, metadata."""
+        trunk = self._upstream([BOTTLENECK], stop=RESIZED)
+        return {
+            name: self.constant(name) for name, node in self.nodes.items() if node.op == "Const" and name not in trunk
+        }
+
+    def cut(self, outputs: list[str]) -> bytes:
+        """Serialises the part from the resized picture to `outputs`, names of nodes.
+
+        The cut graph takes `tosa/served/pictures` (N, height, width, 3), uint8, and its outputs are `tosa/served/0`
+        and so on. Operations that OpenVINO cannot read are replaced by ones that say the same.
+        """
+        cut = GraphDef(versions=self._definition.versions)
+        pictures = cut.node.add(name=SERVED + "pictures", op="Placeholder")
+        pictures.attr["dtype"].type = DT_UINT8
+        for length in (-1, *self.size(), 3):
+            pictures.attr["shape"].shape.dim.add(size=length)
+        cast = cut.node.add(name=RESIZED, op="Cast", input=[pictures.name])
+        cast.attr["SrcT"].type, cast.attr["DstT"].type = DT_UINT8, DT_FLOAT
+        for name in self._in_order(self._upstream(outputs, stop=RESIZED) - {RESIZED}):
+            cut.node.extend(self._servable(self.nodes[name]))
+        for number, name in enumerate(outputs):
+            cut.node.add(name=f"{SERVED}{number}", op="Identity", input=[name]).attr["T"].type = DT_FLOAT
+        return cut.SerializeToString()
+
+    def _upstream(self, names: Iterable[str], stop: str) -> set[str]:
+        """`names` and all that they are computed from, up to and with `stop`."""
+        found, waiting = set(), list(names)
+        while waiting:
+            node = self.node(waiting.pop())
+            if node.name not in found:
+                found.add(node.name)
+                waiting += [] if node.name == stop else _inputs(node)
+        return found
+
+    def _in_order(self, names: set[str]) -> list[str]:
+        """`names`, each after those it is computed from. OpenVINO would fill the memory on a circle."""
+        inputs = {name: [self.node(other).name for other in _inputs(self.nodes[name])] for name in sorted(names)}
+        try:
+            return [name for name in TopologicalSorter(inputs).static_order() if name in names]
+        except CycleError as error:
+            raise GraphError(f"runs in a circle at {error.args[1][0]}") from None
+
+    def _source(self, name: str, passing: set[str] = PASSING) -> NodeDef:
+        """Walks up from `name` past nodes that hand their first input on."""
+        for _ in self.nodes:  # a damaged graph may run in a circle
+            node = self.node(name)
+            if node.op not in passing or not _inputs(node):
+                return node
+            name = _input(node, 0)
+        raise GraphError(f"runs in a circle at {name}")
 
     def _servable(self, node: NodeDef) -> list[NodeDef]:
         """`node` as OpenVINO reads it, without the control inputs, whose nodes are left behind."""

@@ -55,15 +55,17 @@ class Network:
 
     def __init__(self, graph: Graph, labels: dict[str, tuple[str, ...]], threads: int | None, precision: str):
         """See `load`. Raises GraphError."""
-        self.tasks = _tasks(labels, graph.heads() if labels else [])
+        softmaxes = graph.softmaxes() if labels else []
+        if len(softmaxes) != len(labels):
+            raise GraphError(f"has {len(softmaxes)} softmax layers, the label file {len(labels)} tasks")
+        self.tasks = _tasks(labels, [graph.linear_weights(name) for name in softmaxes])
         self.sha256 = hashlib.sha256(graph.data).hexdigest()
         self.size = graph.size()
         self._constants = graph.extras()
         self.metadata = _metadata(self._constants.get(METADATA))
-        outputs = {"feature_map": graph.feature_map(), "bottleneck": BOTTLENECK}
-        outputs |= {"scores": graph.result()} if labels else {}
-        self._model = _compile(graph.cut(outputs), threads, precision)
-        self._ports = [self._model.output(f"{SERVED}{name}:0") for name in outputs]
+        cut = graph.cut([graph.feature_map(), BOTTLENECK, *softmaxes])
+        self._model = _compile(cut, threads, precision)
+        self._ports = [self._model.output(f"{SERVED}{number}:0") for number in range(2 + len(softmaxes))]
         self._idle: deque[openvino.InferRequest] = deque()  # a request serves one thread at a time
         self._check()
 
@@ -97,10 +99,8 @@ class Network:
         if pictures.dtype != np.uint8 or pictures.shape[1:] != (*self.size, 3) or not len(pictures):
             raise ValueError(f"pictures are {pictures.dtype} {pictures.shape}, not uint8 (N, {self.size}, 3)")
         parts = [self._infer(pictures[start : start + MAX_BATCH]) for start in range(0, len(pictures), MAX_BATCH)]
-        arrays = [np.concatenate(part) for part in zip(*parts)]
-        if not self.tasks:
-            arrays.append(np.empty((len(pictures), 0), np.float32))
-        return Answer(*arrays)
+        feature_map, bottleneck, *scores = (np.concatenate(part) for part in zip(*parts))
+        return Answer(feature_map, bottleneck, np.concatenate([np.empty((len(pictures), 0), np.float32), *scores], 1))
 
     def _infer(self, pictures: np.ndarray) -> list[np.ndarray]:
         try:
@@ -114,21 +114,20 @@ class Network:
     def _check(self):
         """Answers a black picture, which also warms up. Raises GraphError if the answer cannot be right."""
         try:
-            answer = self.run(np.zeros((1, *self.size, 3), np.uint8))
+            feature_map, bottleneck, *scores = answer = self._infer(np.zeros((1, *self.size, 3), np.uint8))
         except RuntimeError as error:
-            raise GraphError("cannot be run") from error
+            raise GraphError("cannot be run by OpenVINO") from error
         if any(port.partial_shape[0].is_static for port in self._ports):
             raise GraphError("is fixed to one number of pictures")
-        if answer.feature_map.ndim != 4 or answer.bottleneck.shape != (1, answer.feature_map.shape[-1]):
-            raise GraphError(f"has a bottleneck {answer.bottleneck.shape} unlike its features {answer.feature_map.shape}")
-        if not all(np.isfinite(array).all() for array in (answer.feature_map, answer.bottleneck, answer.scores)):
+        if feature_map.ndim != 4 or bottleneck.shape != (1, feature_map.shape[-1]):
+            raise GraphError(f"has a bottleneck {bottleneck.shape} unlike its feature map {feature_map.shape}")
+        if not all(np.isfinite(array).all() for array in answer):
             raise GraphError("gives scores that are not finite numbers")
-        named = sum(len(task.labels) for task in self.tasks.values())
-        if answer.scores.shape != (1, named):
-            raise GraphError(f"gives {answer.scores.shape[-1]} scores where the label file names {named}")
-        for task in self.tasks.values():
-            if abs(answer.scores[0, task.columns].sum() - 1) > 1e-3:
-                raise GraphError(f"gives scores of task {task.name} that do not sum to 1")
+        for task, vector in zip(self.tasks.values(), scores):
+            if vector.shape != (1, len(task.labels)):
+                raise GraphError(f"gives {vector.shape[-1]} scores for {task.name}, the label file {len(task.labels)}")
+            if abs(vector.sum() - 1) > 1e-3:
+                raise GraphError(f"gives scores for {task.name} that do not sum to 1")
 
 
 def read_labels(path: Path) -> dict[str, tuple[str, ...]]:
@@ -165,14 +164,10 @@ def _read(path: Path, otherwise: str) -> bytes:
         raise ModelError(f"The file {path} cannot be read: {error.strerror}. {otherwise}") from error
 
 
-def _tasks(labels: dict[str, tuple[str, ...]], heads: list[np.ndarray | None]) -> dict[str, Task]:
-    if len(labels) != len(heads):
-        raise GraphError(f"has {len(heads)} softmax layers where the label file names {len(labels)} tasks")
+def _tasks(labels: dict[str, tuple[str, ...]], weights: list[np.ndarray | None]) -> dict[str, Task]:
     tasks, start = {}, 0
-    for (name, names), weights in zip(labels.items(), heads):
-        if weights is not None and weights.shape[1] != len(names):
-            raise GraphError(f"gives {weights.shape[1]} scores where the label file names {len(names)} for {name}")
-        tasks[name] = Task(name, names, slice(start, start + len(names)), weights)
+    for (name, names), matrix in zip(labels.items(), weights):
+        tasks[name] = Task(name, names, slice(start, start + len(names)), matrix)
         start += len(names)
     return tasks
 
@@ -188,7 +183,8 @@ def _metadata(constant: np.ndarray | None) -> dict:
 
 
 def _compile(graph: bytes, threads: int | None, precision: str) -> openvino.CompiledModel:
-    config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
+    # Threads pinned to cores wait for whatever else runs there: the slowest answers took twice as long.
+    config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision, "ENABLE_CPU_PINNING": False}
     if threads:
         config["INFERENCE_NUM_THREADS"] = threads
     core = openvino.Core()

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from . import settings
-from .errors import CannotJudge, Damaged, NotAChestXray, NotFinite, PictureTooLarge
+from .errors import Damaged, NotAChestXray, NotFinite, PictureTooLarge, SeveralFrames
 
 SIZE = 299  # pixels, side of the network's picture
 MIN_SIDE = 64  # pixels; smaller pictures hold no lung detail
@@ -14,13 +14,15 @@ MAX_ASPECT = 4.0  # longer than this to one is no chest
 MAX_COLOUR = 24.0  # mean difference of a pixel's channels, of 255; X-rays are gray, up to tint and burnt-in marks
 MIN_CONTRAST = 8.0  # standard deviation of gray, of 255; below is a blank picture
 
+Image.MAX_IMAGE_PIXELS = None  # Pillow's limit, which only warns; ours is smaller and refuses
+
 
 def decode(data: bytes) -> np.ndarray:
     """Decode a picture, upright and without its metadata.
 
     data: PNG, JPEG or DICOM, told apart by content.
     Returns uint8 (height, width, 3). Deeper than 8 bits is scaled from its own darkest and brightest value.
-    Raises Damaged, NotFinite, CannotJudge (several frames), PictureTooLarge past settings.MAX_PICTURE_PIXELS.
+    Raises Damaged, NotFinite, SeveralFrames, PictureTooLarge past settings.MAX_PICTURE_PIXELS.
     """
     return _decode_dicom(data) if data[128:132] == b"DICM" else _decode_pillow(data)
 
@@ -37,8 +39,6 @@ def _decode_pillow(data: bytes) -> np.ndarray:
                 flat.alpha_composite(upright.convert("RGBA"))
                 upright = flat
             return np.asarray(upright.convert("RGB"))
-    except Image.DecompressionBombError as error:
-        raise PictureTooLarge() from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:  # all of these are what Pillow raises on bad bytes
         raise Damaged() from error
 
@@ -52,12 +52,12 @@ def _decode_dicom(data: bytes) -> np.ndarray:
         dicom = pydicom.dcmread(io.BytesIO(data))
         _check_pixels(int(dicom.Columns), int(dicom.Rows))
         if int(dicom.get("NumberOfFrames") or 1) > 1:
-            raise CannotJudge("This DICOM file holds several frames. Send one frontal chest X-ray.")
+            raise SeveralFrames()
         pixels = dicom.pixel_array
         if dicom.PhotometricInterpretation not in ("MONOCHROME1", "MONOCHROME2"):
             return np.asarray(Image.fromarray(pixels).convert("RGB"))
         values = apply_voi_lut(apply_modality_lut(pixels, dicom), dicom).astype(np.float32)
-    except (CannotJudge, PictureTooLarge):
+    except (SeveralFrames, PictureTooLarge):
         raise
     except Exception as error:  # pydicom raises a dozen types on bad files, AttributeError and KeyError among them
         raise Damaged() from error

@@ -68,7 +68,10 @@ def from_folders(folder: Path, task: str, percentages: Percentages, group_regex:
 
 def _group_of(file: Path, group_regex: str | None) -> str:
     if group_regex is None:
-        return re.sub(r"_nohash_.*$", "", file.stem)
+        name = file.name
+        while Path(name).suffix.lower() in PICTURES | SOUNDS:  # a spectrogram, cough.wav.png, is of cough's group
+            name = Path(name).stem
+        return re.sub(r"_nohash_.*$", "", name)
     found = re.search(group_regex, file.name)
     if not found:
         raise UsageError(f"--group_regex {group_regex!r} finds nothing in '{file.name}'.")

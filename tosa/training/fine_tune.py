@@ -19,6 +19,7 @@ from tqdm import tqdm
 from .. import audio, xray
 from . import augment, trunk
 from .bottlenecks import draw
+from .curves import Curves
 from .dataset import Case, in_split, labels_by_task
 from .export import Head
 
@@ -188,9 +189,9 @@ def fine_tune(cases: list[Case], recipe: Recipe, weights: Path, checkpoints: Pat
         print(f"Going on from step {tuning.step} of '{checkpoints}'.")
     sampler = Sampler(in_split(cases, "training"), recipe)
     validation = in_split(cases, "validation")
-    writers = {name: tf.summary.create_file_writer(str(summaries / name)) for name in ("train", "validation")}
     seen = []
-    with ThreadPoolExecutor(1) as ahead, tqdm(total=recipe.steps, initial=tuning.step, disable=None) as bar:
+    bar = tqdm(total=recipe.steps, initial=tuning.step, desc="fine-tuning", unit="step", disable=None)
+    with ThreadPoolExecutor(1) as ahead, Curves(summaries) as curves, bar:
         following = ahead.submit(sampler.batch, tuning.step)
         while tuning.step < recipe.steps:
             pictures, targets = following.result()
@@ -199,15 +200,15 @@ def fine_tune(cases: list[Case], recipe: Recipe, weights: Path, checkpoints: Pat
             tuning.step += 1
             bar.update()
             if tuning.step % recipe.checkpoint_every == 0 or tuning.step == recipe.steps:
-                _log(writers["train"], tuning.step, "Train", *np.mean(seen, axis=0))
+                _log(curves, tuning.step, "Train", *np.mean(seen, axis=0))
                 seen = []
                 tuning.save(checkpoints)
                 if validation and tuning.step % (2 * recipe.checkpoint_every) == 0:
-                    _validate(tuning, validation, writers["validation"])
+                    _validate(tuning, validation, curves)
     return tuning
 
 
-def _validate(tuning: FineTuning, cases: list[Case], writer) -> None:
+def _validate(tuning: FineTuning, cases: list[Case], curves: Curves) -> None:
     """Log accuracy and cross entropy of each task on cases, undisturbed."""
     targets = np.array([tuning.columns[case.task, case.label] for case in cases])
     logits = predict(tuning, cases) + (tuning.same_task.numpy()[targets] - 1) * 1e9
@@ -215,7 +216,7 @@ def _validate(tuning: FineTuning, cases: list[Case], writer) -> None:
     for task in labels_by_task(cases):
         of_task = np.array([case.task == task for case in cases])
         right = (logits.argmax(axis=1) == targets)[of_task]
-        _log(writer, tuning.step, f"Validation {task}", losses[of_task].mean(), right.mean(), f" (N={len(right)})")
+        _log(curves, tuning.step, f"Validation {task}", losses[of_task].mean(), right.mean(), f" (N={len(right)})")
 
 
 def predict(tuning: FineTuning, cases: list[Case], batch_size: int = 32) -> np.ndarray:
@@ -224,10 +225,9 @@ def predict(tuning: FineTuning, cases: list[Case], batch_size: int = 32) -> np.n
     return np.concatenate([tuning.logits(np.stack([draw(case) for case in batch])).numpy() for batch in batches])
 
 
-def _log(writer, step: int, name: str, loss: float, accuracy: float, note: str = "") -> None:
+def _log(curves: Curves, step: int, name: str, loss: float, accuracy: float, note: str = "") -> None:
+    split, *task = name.lower().split()
     tqdm.write(f"{datetime.now()}: Step {step}: {name} accuracy = {accuracy * 100:.1f}%{note}")
     tqdm.write(f"{datetime.now()}: Step {step}: {name} cross entropy = {loss:f}")
-    with writer.as_default(step=step):
-        tf.summary.scalar(f"accuracy/{name}", accuracy)
-        tf.summary.scalar(f"cross_entropy/{name}", loss)
-        writer.flush()
+    suffix = "/".join(["", *task])
+    curves.write(split, step, **{f"accuracy{suffix}": accuracy, f"cross_entropy{suffix}": loss})

@@ -30,16 +30,16 @@ class Examples:
 
     def drawn(self, count: int, rng) -> "Examples":
         """`count` examples drawn with replacement, all of them for -1."""
-        if count == -1:
+        if count == -1 or not len(self.targets):
             return self
         chosen = rng.integers(len(self.targets), size=count)
         return Examples(self.bottlenecks[chosen], self.targets[chosen])
 
 
-def train(task: str, labels: list[str], training: Examples, validation: Examples, recipe: HeadRecipe, summaries) -> Head:
+def train(task: str, labels: list[str], training: Examples, validation: Examples, recipe: HeadRecipe, write_curves) -> Head:
     """Train the head of a task, printing the classic's log lines.
 
-    summaries: called with (split, step, accuracy, cross entropy) at every evaluation.
+    write_curves: called with (split, step, accuracy_1=, cross_entropy_1=) at every evaluation.
     """
     rng = np.random.default_rng(recipe.seed)
     weights = rng.normal(0, 0.001, (training.bottlenecks.shape[1], len(labels))).astype(np.float32)
@@ -52,22 +52,22 @@ def train(task: str, labels: list[str], training: Examples, validation: Examples
         weights -= recipe.learning_rate / len(slope) * (batch.bottlenecks.T @ slope)
         biases -= recipe.learning_rate * slope.mean(axis=0)
         if step % recipe.eval_step_interval == 0 or step + 1 == recipe.steps:
-            _log(head, step, batch, validation.drawn(recipe.validation_batch_size, rng), summaries)
+            _log(head, step, batch, validation.drawn(recipe.validation_batch_size, rng), write_curves)
     return head
 
 
-def _log(head: Head, step: int, batch: Examples, validation: Examples, summaries) -> None:
+def _log(head: Head, step: int, batch: Examples, validation: Examples, write_curves) -> None:
     """The classic's three lines; validation is left out where no case is there."""
     accuracy, loss = measure(head, batch)
     tqdm.write(f"{datetime.now()}: Step {step}: Train accuracy = {accuracy * 100:.1f}%")
     tqdm.write(f"{datetime.now()}: Step {step}: Cross entropy = {loss:f}")
-    summaries("train", step, accuracy, loss)
+    write_curves("train", step, accuracy_1=accuracy, cross_entropy_1=loss)
     if len(validation.targets):
         accuracy, loss = measure(head, validation)
         tqdm.write(
             f"{datetime.now()}: Step {step}: Validation accuracy = {accuracy * 100:.1f}% (N={len(validation.targets)})"
         )
-        summaries("validation", step, accuracy, loss)
+        write_curves("validation", step, accuracy_1=accuracy, cross_entropy_1=loss)
 
 
 def measure(head: Head, examples: Examples) -> tuple[float, float]:

@@ -1,15 +1,13 @@
 """The three things retrain.py does, from flags to files: retrain a head, fine-tune everything, evaluate."""
 
+import hashlib
 import tempfile
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.graph_pb2 import GraphDef
-from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tqdm import tqdm
 
 from ..errors import UsageError
@@ -18,6 +16,7 @@ from ..settings import Settings
 from . import dataset, export, report, spectrograms
 from . import head as heads
 from .bottlenecks import bottlenecks, draw
+from .curves import Curves
 from .dataset import Case, in_split
 
 def gather(flags) -> list[Case]:
@@ -64,13 +63,13 @@ def retrain(flags, settings: Settings) -> None:
         eval_step_interval=flags.eval_step_interval,
         seed=flags.seed,
     )
-    with _summaries(flags.summaries_dir) as summaries:
-        head = heads.train(task, labels, examples["training"], examples["validation"], recipe, summaries)
+    with Curves(flags.summaries_dir) as curves:
+        head = heads.train(task, labels, examples["training"], examples["validation"], recipe, curves.write)
     validation = examples["validation"]
     head = replace(head, temperature=heads.temperature(head.logits(validation.bottlenecks), validation.targets))
     _test(flags, head, examples["testing"], in_split(cases, "testing"))
     kept = {name: other for name, other in export.heads_of(whole).items() if flags.task}
-    _write(flags, trunk, list((kept | {task: head}).values()), export.metadata_of(whole) if flags.task else {})
+    _write(flags, trunk, list((kept | {task: head}).values()), _marked(export.metadata_of(whole) if flags.task else {}, flags))
     if not flags.task:
         print("The graph has this one task. --task NAME adds to the graph it starts from, and keeps its others.")
 
@@ -112,7 +111,8 @@ def fine_tune(flags) -> None:
         raise UsageError(f"--fine_tune needs weights (.npz) in --model_dir, and '{flags.model_dir}' holds none.")
     tuning = tuning_stage.fine_tune(cases, recipe, weights[0], flags.checkpoint_dir, flags.summaries_dir)
     trunk = export.halve(GraphDef.FromString(trunk_stage.freeze(tuning.float32_trunk())))
-    metadata = {"format": 1, "recipe": asdict(recipe)}
+    metadata = _marked({"recipe": asdict(recipe), "weights_sha256": _sha256(weights[0])}, flags)
+    metadata["files"] = {split: len(in_split(cases, split)) for split in dataset.SPLITS}
     trained = _calibrated(trunk, tuning.heads(), in_split(cases, "validation"))
     _write(flags, trunk, trained, metadata)
     evaluate_graph(Network.load(flags.output_graph, flags.output_labels), cases)
@@ -197,23 +197,23 @@ def _networks(model_dir: Path) -> list[Path]:
     return networks
 
 
-@contextmanager
-def _summaries(folder: Path):
-    """A function that writes accuracy and cross entropy of a step for TensorBoard, under folder/train and so on."""
-    writers: dict[str, EventFileWriter] = {}
+def _marks(flags) -> dict[str, dict]:
+    """What --demonstration says of a task, which is answered with each of its findings."""
+    if not flags.demonstration:
+        return {}
+    task, _, reason = flags.demonstration.partition(": ")
+    if not reason:
+        raise UsageError("--demonstration needs the form 'TASK: REASON'.")
+    return {task: {"demonstration": True, "note": reason}}
 
-    def write(split: str, step: int, accuracy: float, cross_entropy: float) -> None:
-        if split not in writers:
-            writers[split] = EventFileWriter(str(folder / split))
-        values = {"accuracy_1": accuracy, "cross_entropy_1": cross_entropy}
-        summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
-        writers[split].add_event(Event(step=step, summary=summary))
 
-    try:
-        yield write
-    finally:
-        for writer in writers.values():
-            writer.close()
+def _marked(metadata: dict, flags) -> dict:
+    return {**metadata, "tasks": {**metadata.get("tasks", {}), **_marks(flags)}}
+
+
+def _sha256(file: Path) -> str:
+    with open(file, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _write(flags, trunk: GraphDef, trained: list[export.Head], metadata: dict) -> None:

@@ -1,0 +1,76 @@
+/* The microphone: raw samples as they come, and a named reason where there are none. */
+
+// What these three repair for a telephone call, they take out of a cough.
+const CONSTRAINTS = {
+  audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1 },
+};
+
+const REASONS = {
+  NotAllowedError: "denied",
+  SecurityError: "denied",
+  NotFoundError: "missing",
+  OverconstrainedError: "missing",
+  NotReadableError: "in_use",
+  AbortError: "in_use",
+};
+
+/* `reason` is insecure, unsupported, denied, missing, in_use or failed; each has its sentence in strings.json. */
+export class MicrophoneError extends Error {
+  constructor(reason) {
+    super(reason);
+    this.reason = reason;
+  }
+}
+
+export class Recorder {
+  blocks = [];
+  length = 0;
+
+  /* Ask for the microphone and listen. `onBlock(peak, seconds)` follows every block, `onEnd()` a pulled plug. */
+  static async start(onBlock, onEnd) {
+    if (!window.isSecureContext) throw new MicrophoneError("insecure");
+    if (!navigator.mediaDevices?.getUserMedia || !window.AudioWorkletNode) throw new MicrophoneError("unsupported");
+    const recorder = new Recorder();
+    try {
+      recorder.stream = await navigator.mediaDevices.getUserMedia(CONSTRAINTS);
+      await recorder.listen(onBlock);
+      recorder.stream.getTracks().forEach((track) => track.addEventListener("ended", onEnd));
+      return recorder;
+    } catch (error) {
+      recorder.release();
+      throw new MicrophoneError(REASONS[error.name] ?? "failed");
+    }
+  }
+
+  async listen(onBlock) {
+    this.context = new AudioContext();
+    await this.context.audioWorklet.addModule(new URL("capture-worklet.js", import.meta.url));
+    const capture = new AudioWorkletNode(this.context, "capture", { channelCount: 1, channelCountMode: "explicit" });
+    capture.port.onmessage = ({ data: block }) => {
+      this.blocks.push(block);
+      this.length += block.length;
+      const peak = block.reduce((loudest, sample) => Math.max(loudest, Math.abs(sample)), 0);
+      onBlock(peak, this.length / this.context.sampleRate);
+    };
+    this.context.createMediaStreamSource(this.stream).connect(capture);
+    capture.connect(this.context.destination); // silent, but what leads nowhere may not be run
+    await this.context.resume();
+  }
+
+  /* Let go of the microphone. Returns {samples, rate}. */
+  stop() {
+    this.release();
+    const samples = new Float32Array(this.length);
+    let at = 0;
+    for (const block of this.blocks) {
+      samples.set(block, at);
+      at += block.length;
+    }
+    return { samples, rate: this.context.sampleRate };
+  }
+
+  release() {
+    this.stream?.getTracks().forEach((track) => track.stop());
+    this.context?.close();
+  }
+}

@@ -1,0 +1,29 @@
+/* Samples -> a WAV file: 16 bit, mono. */
+
+const HEADER_BYTES = 44;
+
+export function encodeWav(samples, rate) {
+  const view = new DataView(new ArrayBuffer(HEADER_BYTES + 2 * samples.length));
+  writeHeader(view, rate);
+  samples.forEach((sample, i) => {
+    const clamped = Math.max(-1, Math.min(1, sample));
+    view.setInt16(HEADER_BYTES + 2 * i, Math.round(clamped * 32767), true);
+  });
+  return new Blob([view], { type: "audio/wav" });
+}
+
+function writeHeader(view, rate) {
+  const word = (at, letters) => [...letters].forEach((letter, i) => view.setUint8(at + i, letter.charCodeAt(0)));
+  word(0, "RIFF");
+  view.setUint32(4, view.byteLength - 8, true);
+  word(8, "WAVEfmt ");
+  view.setUint32(16, 16, true); // bytes of this chunk
+  view.setUint16(20, 1, true); // plain PCM
+  view.setUint16(22, 1, true); // channels
+  view.setUint32(24, rate, true);
+  view.setUint32(28, 2 * rate, true); // bytes a second
+  view.setUint16(32, 2, true); // bytes a frame
+  view.setUint16(34, 16, true); // bits a sample
+  word(36, "data");
+  view.setUint32(40, view.byteLength - HEADER_BYTES, true);
+}

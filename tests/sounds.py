@@ -1,0 +1,39 @@
+"""Sounds to test with, made here: no recording is in the repository."""
+
+import io
+
+import av
+import numpy as np
+import soundfile
+
+RATE = 22_050
+
+
+def coughs(seconds: float = 2.0, rate: int = RATE, seed: int = 0) -> np.ndarray:
+    """Bursts of noise with a sudden onset and a decay, as coughs have: float32 (seconds * rate,), peak 0.5."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(round(seconds * rate)) / rate
+    envelope = sum(np.where(time >= start, np.exp(-(time - start) * 14), 0) for start in np.arange(0.2, seconds, 0.6))
+    sound = rng.normal(size=len(time)) * envelope
+    return (0.5 * sound / np.abs(sound).max()).astype(np.float32)
+
+
+def wav(samples: np.ndarray, rate: int = RATE, format: str = "WAV", subtype: str | None = None) -> bytes:
+    """samples (n,) or (n, channels) as a file of any format that libsndfile writes."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, format=format, subtype=subtype)
+    return buffer.getvalue()
+
+
+def container(samples: np.ndarray, format: str, codec: str, rate: int = 48_000) -> bytes:
+    """samples (n,) at rate as browsers record: ('webm', 'libopus') or ('mp4', 'aac')."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=format) as out:
+        track = out.add_stream(codec, rate=rate, layout="mono")
+        frame = av.AudioFrame.from_ndarray(samples[None].astype(np.float32), format="fltp", layout="mono")
+        frame.sample_rate = rate
+        resampler = av.AudioResampler(format=track.format, layout="mono", rate=rate, frame_size=track.frame_size or 960)
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            out.mux(track.encode(part))
+        out.mux(track.encode(None))
+    return buffer.getvalue()

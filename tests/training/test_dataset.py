@@ -1,0 +1,92 @@
+import pytest
+
+from tosa.errors import UsageError
+from tosa.training import dataset
+from tosa.training.dataset import Case, Percentages
+
+
+def make(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    return folder
+
+
+def test_folders_are_labels(tmp_path):
+    make(tmp_path, "sick/a.png", "sick/deeper/b.JPG", "not sick/c.png", "not sick/notes.txt")
+    cases = dataset.from_folders(tmp_path, "cough", Percentages())
+    assert [(case.file.name, case.label) for case in cases] == [("c.png", "not sick"), ("a.png", "sick"), ("b.JPG", "sick")]
+    assert dataset.labels_by_task(cases) == {"cough": ["not sick", "sick"]}
+
+
+def test_groups_by_nohash_and_by_regex(tmp_path):
+    make(tmp_path, "a/person1_nohash_1.png", "a/person1_nohash_2.png", "b/person2_x.png")
+    assert [case.group for case in dataset.from_folders(tmp_path, "t", Percentages())] == ["person1", "person1", "person2_x"]
+    by_regex = dataset.from_folders(tmp_path, "t", Percentages(), r"(person\d+)_")
+    assert [case.group for case in by_regex] == ["person1", "person1", "person2"]
+
+
+def test_split_depends_on_the_group_alone(tmp_path):
+    names = [f"{label}/p{number}.png" for label in "ab" for number in range(200)]
+    splits = []
+    for folder in ("one", "another/deeper"):
+        cases = dataset.from_folders(make(tmp_path / folder, *names), "t", Percentages(10, 20))
+        splits.append([case.split for case in cases])
+    assert splits[0] == splits[1]
+    assert splits[0].count("testing") == pytest.approx(80, abs=30)
+    assert splits[0].count("validation") == pytest.approx(40, abs=25)
+    assert not dataset.crossing_groups(cases)
+
+
+def test_csv(tmp_path):
+    make(tmp_path, "x.png", "y.wav", "z.png")
+    table = tmp_path / "cases.csv"
+    table.write_text(
+        "file,task,label,group,split\nx.png,lungs,Neumonía,p1,testing\ny.wav,cough,sick,,\nz.png,lungs,normal,p1,training\n"
+        "y.wav,cough,not sick,,\n", encoding="utf-8",
+    )  # fmt: skip
+    cases = dataset.from_csv(table, "other", Percentages())
+    assert dataset.labels_by_task(cases) == {"lungs": ["Neumonía", "normal"], "cough": ["not sick", "sick"]}
+    assert cases[0].split == "testing" and cases[1].group == "y" and cases[1].is_sound and not cases[0].is_sound
+    assert dataset.crossing_groups(cases) == ["p1"]
+
+
+BAD_TABLES = {
+    "no such file": ("file,label\nnone.png,a\n", "none.png"),
+    "no label column": ("file,kind\nx.png,a\n", "label"),
+    "empty": ("", "header"),
+    "unknown split": ("file,label,split\nx.png,a,train\n", "split 'train'"),
+    "one label": ("file,label\nx.png,a\n", "Only one valid label"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TABLES)
+def test_bad_tables_are_named(tmp_path, name):
+    text, said = BAD_TABLES[name]
+    make(tmp_path, "x.png")
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(UsageError, match=said):
+        dataset.from_csv(tmp_path / "t.csv", "t", Percentages())
+
+
+def test_bad_folders_are_named(tmp_path):
+    with pytest.raises(UsageError, match="not found"):
+        dataset.from_folders(tmp_path / "none", "t", Percentages())
+    with pytest.raises(UsageError, match="No valid folders"):
+        dataset.from_folders(tmp_path, "t", Percentages())
+    with pytest.raises(UsageError, match="Only one valid label"):
+        dataset.from_folders(make(tmp_path, "a/x.png"), "t", Percentages())
+    with pytest.raises(UsageError, match="group_regex"):
+        dataset.from_folders(make(tmp_path, "b/y.png"), "t", Percentages(), "person")
+
+
+@pytest.mark.parametrize("percentages", [(50, 50), (-1, 10), (10, 100)])
+def test_impossible_percentages(percentages):
+    with pytest.raises(UsageError):
+        Percentages(*percentages)
+
+
+def test_describe_counts_files_and_groups():
+    cases = [Case("f", "t", label, group, "training") for label, group in [("a", "1"), ("a", "1"), ("b", "2")]]
+    lines = dataset.describe(cases).splitlines()
+    assert "2 (    1)" in lines[1] and "1 (    1)" in lines[2]

@@ -1,0 +1,118 @@
+"""Fine-tuning on a tiny trunk in the place of Inception-v3."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from sounds import coughs, wav
+
+import retrain
+from tosa.network import Network
+
+FEATURES = 8
+
+
+@pytest.fixture
+def tiny(tf, monkeypatch):
+    """Keras layers of the kinds that Inception-v3 has, a thousandth of its size."""
+    import keras
+
+    from tosa.training import trunk
+
+    def build():
+        pictures = keras.Input((299, 299, 3))
+        features = keras.layers.AveragePooling2D(36)(pictures)
+        features = keras.layers.Conv2D(FEATURES, 1, use_bias=False)(features)
+        features = keras.layers.Activation("relu")(keras.layers.BatchNormalization(scale=False)(features))
+        return keras.Model(pictures, features)
+
+    monkeypatch.setattr(trunk, "build", build)
+    monkeypatch.setattr(trunk, "FEATURES", FEATURES)
+    yield trunk
+    keras.mixed_precision.set_global_policy("float32")
+
+
+@pytest.fixture
+def weights(tiny, tmp_path):
+    """A weight file for the tiny trunk."""
+    built = tiny.build()
+    arrays = {f"{name}__{v.name}": v.numpy() for name, layer in tiny.weight_layers(built) for v in layer.weights}
+    (tmp_path / "inception").mkdir()
+    np.savez(tmp_path / "inception" / "weights.npz", **arrays)
+    return tmp_path / "inception"
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Two tasks: dark and light pictures, coughs and tones."""
+    rows = ["file,task,label,group"]
+    for number in range(40):
+        level = number % 2
+        noise = np.random.default_rng(number).integers(0, 60, (120, 120), dtype=np.uint8)
+        Image.fromarray(noise + np.uint8(150 * level)).save(tmp_path / f"p{number}.png")
+        samples = coughs(seed=number) if level else np.sin(np.arange(22_050) / (4 + number)) / 2
+        (tmp_path / f"s{number}.wav").write_bytes(wav(samples))
+        rows.append(f"p{number}.png,lungs,{('dark', 'light')[level]},p{number}")
+        rows.append(f"s{number}.wav,cough,{('not sick', 'sick')[level]},s{number}")
+    (tmp_path / "cases.csv").write_text("\n".join(rows))
+    return tmp_path / "cases.csv"
+
+
+def run(folder, table, weights, name, *more, steps=40):
+    return retrain.main([
+        "--fine_tune=all", f"--labels_csv={table}", f"--model_dir={weights}", f"--output_graph={folder}/{name}.pb",
+        f"--output_labels={folder}/{name}.txt", f"--checkpoint_dir={folder}/{name}", f"--summaries_dir={folder}/sum",
+        f"--how_many_training_steps={steps}", "--learning_rate=0.05", "--train_batch_size=4", *more,
+    ])  # fmt: skip
+
+
+def test_learns_both_tasks_and_is_served(tmp_path, table, weights, capsys):
+    assert run(tmp_path, table, weights, "graph", "--demonstration=lungs: drawn", steps=150) == 0
+    out = capsys.readouterr().out
+    assert out.count("Final test accuracy") == 2 and "Temperature of lungs" in out
+    assert (tmp_path / "graph.txt").read_text() == "lungs: dark\nlungs: light\ncough: not sick\ncough: sick\n"
+    network = Network.load(tmp_path / "graph.pb", tmp_path / "graph.txt")
+    assert network.metadata["recipe"]["steps"] == 150
+    assert network.metadata["tasks"]["lungs"]["note"] == "drawn"
+    dark, light = (np.full((1, 299, 299, 3), level, np.uint8) for level in (30, 180))
+    assert network.run(dark).scores[0, 0] > 0.5 > network.run(light).scores[0, 0]
+
+
+def test_goes_on_where_it_was_killed(tmp_path, table, weights, monkeypatch, capsys, tiny):
+    """Killed after a checkpoint and started again, the graph is the same as without the kill."""
+    from tosa.training import fine_tune
+
+    recipe = fine_tune.Recipe
+    monkeypatch.setattr(fine_tune, "Recipe", lambda **given: recipe(**given, checkpoint_every=10))
+    assert run(tmp_path, table, weights, "whole", "--precision=float32") == 0
+
+    class Killed(Exception):
+        pass
+
+    batch = fine_tune.Sampler.batch
+
+    def dies(sampler, step):
+        if step == 25:
+            raise Killed
+        return batch(sampler, step)
+
+    monkeypatch.setattr(fine_tune.Sampler, "batch", dies)
+    with pytest.raises(Killed):
+        run(tmp_path, table, weights, "killed", "--precision=float32")
+    monkeypatch.setattr(fine_tune.Sampler, "batch", batch)
+    assert run(tmp_path, table, weights, "killed", "--precision=float32") == 0
+    assert "Going on from step 20" in capsys.readouterr().out
+    whole, killed = (Network.load(tmp_path / f"{n}.pb", tmp_path / f"{n}.txt") for n in ("whole", "killed"))
+    picture = np.random.default_rng(0).integers(0, 256, (1, 299, 299, 3), dtype=np.uint8)
+    np.testing.assert_allclose(whole.run(picture).scores, killed.run(picture).scores, atol=1e-5)
+
+
+def test_checkpoint_of_another_plan_is_not_taken(tmp_path, table, weights, capsys):
+    assert run(tmp_path, table, weights, "graph", steps=3) == 0
+    assert run(tmp_path, table, weights, "graph", steps=4) == 0
+    assert "Going on" not in capsys.readouterr().out
+
+
+def test_wrong_weights_are_named(tmp_path, table, weights, capsys):
+    np.savez(weights / "weights.npz", nothing=np.zeros(1))
+    assert run(tmp_path, table, weights, "graph") == 2
+    assert "weights.npz" in capsys.readouterr().err

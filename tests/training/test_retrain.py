@@ -1,0 +1,180 @@
+"""retrain.py as users call it, on a small trunk, and its graph served."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sounds import RATE, coughs, wav
+
+import app
+import retrain
+from tosa import audio, xray
+from tosa.network import Network
+from tosa.training import bottlenecks
+from tosa.training.dataset import Case
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory) -> Path:
+    """Thirty coughs and thirty tones, sixty files in two folders."""
+    folder = tmp_path_factory.mktemp("sounds")
+    time = np.arange(RATE) / RATE
+    for number in range(30):
+        tone = 0.5 * np.sin(2 * np.pi * (200 + 40 * number) * time)
+        for label, samples in (("sick", coughs(seed=number)), ("not sick", tone)):
+            file = folder / label / f"case{number}.wav"
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(wav(samples))
+    return folder
+
+
+@pytest.fixture
+def embedded(small_graph, monkeypatch):
+    """The small graph in the place of the embedded one."""
+    monkeypatch.setenv("TOSA_GRAPH", str(small_graph[0]))
+    monkeypatch.setenv("TOSA_LABELS", str(small_graph[1]))
+
+
+def flags(folder: Path, sounds: Path, **more) -> list[str]:
+    given = {
+        "bottleneck_dir": folder / "bottlenecks", "how_many_training_steps": 500, "model_dir": folder / "inception",
+        "summaries_dir": folder / "summaries", "output_graph": folder / "graph.pb", "audio_dir": sounds,
+        "output_labels": folder / "labels.txt", "image_dir": folder / "melspectrograms", "learning_rate": 0.05,
+    } | more  # fmt: skip
+    return [f"--{name}={value}" for name, value in given.items()]
+
+
+def test_classic_command_and_its_graph_served(embedded, sounds, tmp_path, capsys):
+    assert retrain.main(flags(tmp_path, sounds)) == 0
+    out = capsys.readouterr().out
+    assert f"Looking for images in '{tmp_path / 'melspectrograms'}'" in out
+    assert "60 bottleneck files created." in out
+    found = re.search(r"^Final test accuracy = ([\d.]+)% \(N=\d+\)$", out, re.MULTILINE)
+    assert found and float(found[1]) > 90
+    assert (tmp_path / "labels.txt").read_text() == "not sick\nsick\n"
+    client = app.create_app(Network.load(tmp_path / "graph.pb", tmp_path / "labels.txt")).test_client()
+    for samples, diagnosis in ((coughs(seed=99), "sick"), (np.sin(np.arange(RATE) / 5) / 2, "not sick")):
+        answer = client.post("/", data={"audio_data": (io.BytesIO(wav(samples)), "x")}).json
+        assert answer["diagnosis"] == diagnosis, answer
+    assert retrain.main(flags(tmp_path, sounds)) == 0
+    assert "0 bottleneck files created." in capsys.readouterr().out
+
+
+def test_same_command_same_graph(embedded, sounds, tmp_path):
+    graphs = []
+    for name in ("one", "two"):
+        assert retrain.main(flags(tmp_path / name, sounds, how_many_training_steps=20)) == 0
+        graphs.append((tmp_path / name / "graph.pb").read_bytes())
+    assert graphs[0] == graphs[1]
+
+
+def test_task_is_added_and_others_kept(embedded, sounds, tmp_path, monkeypatch, capsys):
+    assert retrain.main(flags(tmp_path, sounds, task="cough")) == 0
+    first = Network.load(tmp_path / "graph.pb", tmp_path / "labels.txt")
+    monkeypatch.setenv("TOSA_GRAPH", str(tmp_path / "graph.pb"))
+    monkeypatch.setenv("TOSA_LABELS", str(tmp_path / "labels.txt"))
+    given = [flag for flag in flags(tmp_path, sounds, task="lungs") if "audio_dir" not in flag]
+    assert retrain.main(given) == 0
+    assert "0 bottleneck files created." in capsys.readouterr().out
+    both = Network.load(tmp_path / "graph.pb", tmp_path / "labels.txt")
+    assert list(both.tasks) == ["cough", "lungs"]
+    picture = audio.picture(wav(coughs()))[None]
+    np.testing.assert_allclose(both.run(picture).scores[:, :2], first.run(picture).scores, atol=1e-5)
+
+
+def test_curves_are_readable_by_tensorboard(embedded, sounds, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=50)) == 0
+    for split in ("train", "validation"):
+        events = EventAccumulator(str(tmp_path / "summaries" / split)).Reload()
+        assert {"accuracy_1", "cross_entropy_1"} <= set(events.Tags()["scalars"])
+        assert len(events.Scalars("accuracy_1")) == 6
+
+
+def test_misclassified_are_listed(embedded, sounds, tmp_path, capsys):
+    assert retrain.main([*flags(tmp_path, sounds, how_many_training_steps=1, learning_rate=0.0),
+                         "--print_misclassified_test_images"]) == 0  # fmt: skip
+    assert "=== MISCLASSIFIED TEST IMAGES ===" in capsys.readouterr().out
+
+
+def test_training_and_serving_see_the_same_picture(embedded, sounds, tmp_path):
+    """Byte for byte: drawn for training as PNG and read again, drawn from the sound, drawn for an answer."""
+    assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=1)) == 0
+    file = sounds / "sick" / "case3.wav"
+    png = tmp_path / "melspectrograms" / "sick" / "case3.wav.png"
+    served = audio.picture(file.read_bytes())
+    assert (bottlenecks.draw(Case(png, "cough", "sick", "g", "training")) == served).all()
+    assert (bottlenecks.draw(Case(file, "cough", "sick", "g", "training")) == served).all()
+    assert (xray.decode(png.read_bytes()) == served).all()
+
+
+def test_evaluate_reports_the_served_graph(embedded, sounds, tmp_path, monkeypatch, capsys):
+    assert retrain.main(flags(tmp_path, sounds)) == 0
+    trained = re.findall(r"Final test accuracy = .*", capsys.readouterr().out)
+    monkeypatch.setenv("TOSA_GRAPH", str(tmp_path / "graph.pb"))
+    monkeypatch.setenv("TOSA_LABELS", str(tmp_path / "labels.txt"))
+    assert retrain.main(["--evaluate", f"--image_dir={sounds}"]) == 0
+    out = capsys.readouterr().out
+    assert re.findall(r"Final test accuracy = .*", out) == trained and "sensitivity" in out
+
+
+def test_damaged_cache_is_made_again(embedded, sounds, tmp_path, capsys):
+    assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=1)) == 0
+    (file,) = (tmp_path / "bottlenecks").rglob("*.npz")
+    file.write_bytes(file.read_bytes()[:1000])
+    assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=1)) == 0
+    out = capsys.readouterr().out
+    assert "is damaged and is made again" in out and out.count("60 bottleneck files created.") == 2
+
+
+BAD = {
+    "no folder": ({"audio_dir": "none"}, "none"),
+    "percentages": ({"testing_percentage": 60, "validation_percentage": 40}, "percentage"),
+    "several networks": ({}, "networks"),
+    "output not writable": ({"output_graph": "/proc/none/graph.pb"}, "/proc/none/graph.pb"),
+    "fine-tuning without weights": ({"fine_tune": "all"}, "weights"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_flags_end_in_one_clear_line(embedded, sounds, tmp_path, capsys, name):
+    more, said = BAD[name]
+    if name == "several networks":
+        (tmp_path / "inception").mkdir()
+        for file in ("a.pb", "b.npz"):
+            (tmp_path / "inception" / file).touch()
+    assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=1, **more)) == 2
+    err = capsys.readouterr().err
+    assert said in err and "Traceback" not in err
+    assert not (tmp_path / "graph.pb").exists() and not (tmp_path / "labels.txt").exists()
+
+
+def test_unreadable_sound_is_named(embedded, tmp_path, capsys):
+    for label in "ab":
+        (tmp_path / "sounds" / label).mkdir(parents=True)
+        (tmp_path / "sounds" / label / "broken.wav").write_bytes(b"RIFF")
+    assert retrain.main(flags(tmp_path, tmp_path / "sounds")) == 2
+    assert "broken.wav" in capsys.readouterr().err
+
+
+def test_unknown_flag_exits_with_2():
+    process = subprocess.run([sys.executable, "retrain.py", "--nothing"], cwd=Path(retrain.__file__).parent, capture_output=True)
+    assert process.returncode == 2
+
+
+def test_pictures_of_any_size_are_taken(embedded, tmp_path, capsys):
+    for label, gray in (("dark", 40), ("light", 200)):
+        (tmp_path / "pictures" / label).mkdir(parents=True)
+        for number in range(25):
+            noise = np.random.default_rng(number).integers(0, 40, (100 + number, 80), dtype=np.uint8)
+            Image.fromarray(noise + np.uint8(gray)).save(tmp_path / "pictures" / label / f"p{number}.jpg")
+    given = [f for f in flags(tmp_path, tmp_path, image_dir=tmp_path / "pictures") if "audio_dir" not in f]
+    assert retrain.main(given) == 0
+    assert "Final test accuracy = 100.0%" in capsys.readouterr().out

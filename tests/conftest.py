@@ -57,11 +57,12 @@ def classic_graph(tf, tmp_path_factory) -> tuple[Path, Path]:
         imagenet = tf.constant(random.normal(size=(CHANNELS, 7)), tf.float32, name="softmax/weights")
         tf.nn.softmax(tf.matmul(bottleneck, imagenet), name="softmax")
         given = tf.compat.v1.placeholder_with_default(bottleneck, [None, CHANNELS], "input/BottleneckInputPlaceholder")
-        weights = tf.constant(random.normal(size=(CHANNELS, 2)), tf.float32, name="final_training_ops/weights/final_weights")
-        weights = tf.identity(weights, name="final_training_ops/weights/final_weights/read")
-        product = tf.matmul(given, weights, name="final_training_ops/Wx_plus_b/MatMul")
-        biases = tf.constant([0.1, -0.1], name="final_training_ops/biases/final_biases")
-        logits = tf.raw_ops.Add(x=product, y=biases, name="final_training_ops/Wx_plus_b/add")
+        head = "final_training_ops/"
+        weights = tf.constant(random.normal(size=(CHANNELS, 2)), tf.float32, name=head + "weights/final_weights")
+        weights = tf.identity(weights, name=head + "weights/final_weights/read")
+        product = tf.matmul(given, weights, name=head + "Wx_plus_b/MatMul")
+        biases = tf.constant([0.1, -0.1], name=head + "biases/final_biases")
+        logits = tf.raw_ops.Add(x=product, y=biases, name=head + "Wx_plus_b/add")
         tf.nn.softmax(logits, name="final_result")
     return _write(tmp_path_factory.mktemp("classic"), _age(graph.as_graph_def()), "not sick\nsick\n")
 

@@ -77,7 +77,7 @@ class Graph:
         if RESULT in self.nodes:
             return RESULT
         used = {name.split(":")[0] for node in self.nodes.values() for name in node.input}
-        ends = [node.name for node in self.nodes.values() if node.op in ("Softmax", "ConcatV2") and node.name not in used]
+        ends = [name for name, node in self.nodes.items() if node.op in ("Softmax", "ConcatV2") and name not in used]
         if len(ends) != 1:
             raise GraphError(f"has no node {RESULT}: cut off, or not a graph of retrain.py")
         return ends[0]
@@ -164,10 +164,6 @@ class Graph:
         copy = NodeDef(name=node.name, op=node.op, input=_inputs(node), attr=node.attr)
         if node.op == "BatchNormWithGlobalNormalization":
             return self._fused_batch_norm(copy)
-        if node.op == "PlaceholderWithDefault":
-            identity = NodeDef(name=node.name, op="Identity", input=copy.input)
-            identity.attr["T"].type = node.attr["dtype"].type
-            return [identity]
         if node.name == BOTTLENECK and node.op == "Reshape":  # classic graphs fix it to one picture
             shape = self.constant(_input(copy, 1))
             if shape is not None and shape.shape == (2,) and shape[1] > 0:

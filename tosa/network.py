@@ -99,7 +99,7 @@ class Network:
         if pictures.dtype != np.uint8 or pictures.shape[1:] != (*self.size, 3) or not len(pictures):
             raise ValueError(f"pictures are {pictures.dtype} {pictures.shape}, not uint8 (N, {self.size}, 3)")
         parts = [self._infer(pictures[start : start + MAX_BATCH]) for start in range(0, len(pictures), MAX_BATCH)]
-        feature_map, bottleneck, *scores = (np.concatenate(part) for part in zip(*parts))
+        feature_map, bottleneck, *scores = (np.concatenate(part) for part in zip(*parts, strict=True))
         return Answer(feature_map, bottleneck, np.concatenate([np.empty((len(pictures), 0), np.float32), *scores], 1))
 
     def _infer(self, pictures: np.ndarray) -> list[np.ndarray]:
@@ -107,7 +107,7 @@ class Network:
             request = self._idle.pop()
         except IndexError:
             request = self._model.create_infer_request()
-        results = request.infer([np.ascontiguousarray(pictures)])  # copies, so that the request is free again
+        results = request.infer([pictures])  # copies, so that the request is free again
         self._idle.append(request)
         return [results[port] for port in self._ports]
 
@@ -122,8 +122,8 @@ class Network:
         if feature_map.ndim != 4 or bottleneck.shape != (1, feature_map.shape[-1]):
             raise GraphError(f"has a bottleneck {bottleneck.shape} unlike its feature map {feature_map.shape}")
         if not all(np.isfinite(array).all() for array in answer):
-            raise GraphError("gives scores that are not finite numbers")
-        for task, vector in zip(self.tasks.values(), scores):
+            raise GraphError("answers with numbers that are not finite")
+        for task, vector in zip(self.tasks.values(), scores, strict=True):
             if vector.shape != (1, len(task.labels)):
                 raise GraphError(f"gives {vector.shape[-1]} scores for {task.name}, the label file {len(task.labels)}")
             if abs(vector.sum() - 1) > 1e-3:
@@ -166,7 +166,7 @@ def _read(path: Path, otherwise: str) -> bytes:
 
 def _tasks(labels: dict[str, tuple[str, ...]], weights: list[np.ndarray | None]) -> dict[str, Task]:
     tasks, start = {}, 0
-    for (name, names), matrix in zip(labels.items(), weights):
+    for (name, names), matrix in zip(labels.items(), weights, strict=True):
         tasks[name] = Task(name, names, slice(start, start + len(names)), matrix)
         start += len(names)
     return tasks

@@ -164,6 +164,15 @@ def test_unreadable_sound_is_named(embedded, tmp_path, capsys):
     assert "broken.wav" in capsys.readouterr().err
 
 
+def test_unreadable_picture_is_named(embedded, tmp_path, capsys):
+    for label in "ab":
+        (tmp_path / "pictures" / label).mkdir(parents=True)
+        for number in range(20):
+            (tmp_path / "pictures" / label / f"broken{number}.png").write_bytes(b"\x89PNG")
+    assert retrain.main(["--image_dir", str(tmp_path / "pictures"), "--bottleneck_dir", str(tmp_path)]) == 2
+    assert "pictures" in capsys.readouterr().err
+
+
 def test_unknown_flag_exits_with_2():
     process = subprocess.run([sys.executable, "retrain.py", "--nothing"], cwd=Path(retrain.__file__).parent, capture_output=True)
     assert process.returncode == 2

@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import audio, xray
+from ..errors import RequestError, UsageError
 from .dataset import Case
 from .export import beside
 
@@ -21,10 +22,17 @@ CHUNK = 256  # bottlenecks a file
 
 
 def draw(case: Case, size: tuple[int, int] = (299, 299)) -> np.ndarray:
-    """A case's picture as it will be served: uint8 (*size, 3)."""
-    data = case.file.read_bytes()
-    pixels = audio.draw(audio.window(audio.decode(data))) if case.is_sound else xray.decode(data)
-    return xray.resize(pixels, size)
+    """A case's picture as it will be served: uint8 (*size, 3). Raises UsageError naming a file that cannot be read."""
+    decoded = decode(case)
+    return xray.resize(audio.draw(audio.window(decoded)) if case.is_sound else decoded, size)
+
+
+def decode(case: Case) -> np.ndarray:
+    """A case's samples or pixels, as audio.decode and xray.decode give them. Raises UsageError naming the file."""
+    try:
+        return (audio if case.is_sound else xray).decode(case.file.read_bytes())
+    except RequestError as error:
+        raise UsageError(f"'{case.file}': {error}") from error
 
 
 def bottlenecks(cases: list[Case], network, trunk_name: str, folder: Path) -> np.ndarray:

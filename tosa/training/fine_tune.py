@@ -16,9 +16,8 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from .. import audio, xray
 from . import augment, trunk
-from .bottlenecks import draw
+from .bottlenecks import decode, draw
 from .curves import Curves
 from .dataset import Case, in_split, labels_by_task
 from .export import Head
@@ -28,7 +27,7 @@ from .export import Head
 class Recipe:
     """The knobs of fine-tuning."""
 
-    steps: int = 3000
+    steps: int = 4000
     batch_size: int = 16
     learning_rate: float = 1.5e-4  # AdamW's peak, after the warm-up; falls to zero as a cosine
     warmup_steps: int = 100
@@ -65,11 +64,10 @@ class Sampler:
         return pictures, np.array([self.columns[self.cases[i].task, self.cases[i].label] for i in chosen])
 
     def _changed(self, case: Case, rng) -> np.ndarray:
-        data = case.file.read_bytes()
         if not case.is_sound:
-            return augment.picture(xray.decode(data), rng)
+            return augment.picture(decode(case), rng)
         background = self.backgrounds[rng.integers(len(self.backgrounds))] if self.backgrounds else None
-        return augment.sound(audio.decode(data), rng, background and audio.decode(background.file.read_bytes()))
+        return augment.sound(decode(case), rng, background and decode(background))
 
 
 def columns(cases: list[Case]) -> dict[tuple[str, str], int]:

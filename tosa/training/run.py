@@ -19,6 +19,7 @@ from .bottlenecks import bottlenecks, draw
 from .curves import Curves
 from .dataset import Case, in_split
 
+
 def gather(flags) -> list[Case]:
     """The cases that the flags name, drawn to pictures first where they are sounds of --audio_dir."""
     percentages = dataset.Percentages(flags.validation_percentage, flags.testing_percentage)
@@ -68,8 +69,8 @@ def retrain(flags, settings: Settings) -> None:
     validation = examples["validation"]
     head = replace(head, temperature=heads.temperature(head.logits(validation.bottlenecks), validation.targets))
     _test(flags, head, examples["testing"], in_split(cases, "testing"))
-    kept = {name: other for name, other in export.heads_of(whole).items() if flags.task}
-    _write(flags, trunk, list((kept | {task: head}).values()), _marked(export.metadata_of(whole) if flags.task else {}, flags))
+    kept, metadata = (export.heads_of(whole), export.metadata_of(whole)) if flags.task else ({}, {})
+    _write(flags, trunk, list((kept | {task: head}).values()), _marked(metadata, flags))
     if not flags.task:
         print("The graph has this one task. --task NAME adds to the graph it starts from, and keeps its others.")
 

@@ -1,0 +1,149 @@
+"""Compares engines over one graph: TensorFlow as the reference, OpenVINO in f32 and in bf16.
+
+    python bench/engines.py [--graph G --labels L] [--pictures FOLDER] [--rounds 20]
+
+Prints the median milliseconds a picture takes alone and in a batch of 8, and how far the scores are from
+TensorFlow's. Engines take turns, so that whatever else the machine does slows all of them alike. Without --graph
+the served graph is used or, where there is none, Inception-v3 with random weights.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import tensorflow as tf  # noqa: E402
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2  # noqa: E402
+
+from tosa.graph import BOTTLENECK, FEATURE_MAP, POOL, RESIZED, RESULT, Graph  # noqa: E402
+from tosa.network import Network  # noqa: E402
+from tosa.settings import Settings  # noqa: E402
+
+SIDE, CHANNELS = 299, 2048
+BATCHES = (1, 8)
+Engine = Callable[[np.ndarray], np.ndarray]  # pictures (N, 299, 299, 3) uint8 to scores (N, K)
+
+
+def main() -> None:
+    options = parse()
+    pictures = read_pictures(options.pictures) if options.pictures else random_pictures(32)
+    with tempfile.TemporaryDirectory() as folder:
+        graph, labels = options.graph, options.labels
+        if not graph.exists():
+            print(f"{graph} is missing: Inception-v3 with random weights instead")
+            graph, labels = random_inception(Path(folder))
+        engines = {
+            "TensorFlow": tensorflow_engine(graph),
+            "OpenVINO f32": openvino_engine(graph, labels, "f32"),
+            "OpenVINO bf16": openvino_engine(graph, labels, "bf16"),
+        }
+    report(engines, time_in_turns(engines, pictures, options.rounds), pictures)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--graph", type=Path, default=Settings().graph, help="frozen graph (default: the served one)")
+    parser.add_argument("--labels", type=Path, default=Settings().labels, help="its label file")
+    parser.add_argument("--pictures", type=Path, help="folder of pictures, searched in depth (default: random ones)")
+    parser.add_argument("--rounds", type=int, default=20, help="how often each engine is timed at each batch size")
+    return parser.parse_args()
+
+
+def tensorflow_engine(path: Path) -> Engine:
+    """The graph as its file says, but for the free number of pictures where they arrive resized."""
+    definition = tf.compat.v1.GraphDef.FromString(path.read_bytes())
+    with tf.Graph().as_default() as graph:
+        pictures = tf.compat.v1.placeholder(tf.uint8, (None, SIDE, SIDE, 3))
+        resized = {f"{RESIZED}:0": tf.cast(pictures, tf.float32)}
+        tf.graph_util.import_graph_def(definition, resized, name="")
+    session = tf.compat.v1.Session(graph=graph)
+    scores = Graph(path.read_bytes()).result() + ":0"
+    return lambda batch: session.run(scores, {pictures: batch})
+
+
+def openvino_engine(graph: Path, labels: Path, precision: str) -> Engine:
+    network = Network.load(graph, labels, precision=precision)
+    return lambda batch: network.run(batch).scores
+
+
+def time_in_turns(engines: dict[str, Engine], pictures: np.ndarray, rounds: int) -> dict[tuple[str, int], float]:
+    """Median milliseconds a picture by engine and batch size; none where an engine takes one picture only."""
+    times: dict[tuple[str, int], list[float]] = {}
+    for turn in range(rounds + 1):
+        for name, engine in engines.items():
+            for batch in BATCHES:
+                start = time.perf_counter()
+                try:
+                    engine(pictures[:batch])
+                except tf.errors.InvalidArgumentError:  # classic graphs fix the bottleneck to one picture
+                    continue
+                if turn:  # the first one warms up
+                    times.setdefault((name, batch), []).append((time.perf_counter() - start) * 1000 / batch)
+    return {key: statistics.median(values) for key, values in times.items()}
+
+
+def report(engines: dict[str, Engine], times: dict[tuple[str, int], float], pictures: np.ndarray) -> None:
+    scores = {name: np.concatenate([engine(picture[None]) for picture in pictures]) for name, engine in engines.items()}
+    reference = scores["TensorFlow"]
+    print(f"{len(pictures)} pictures, {os.cpu_count()} cores, scores spread {reference.std(axis=0).max():.3f}")
+    print(f"{'engine':<14}{'ms alone':>10}{'ms in 8':>10}{'max diff':>12}{'median diff':>13}")
+    for name in engines:
+        alone, batched = (f"{times[name, batch]:.1f}" if (name, batch) in times else "-" for batch in BATCHES)
+        apart = np.abs(scores[name] - reference)
+        print(f"{name:<14}{alone:>10}{batched:>10}{apart.max():>12.2e}{np.median(apart):>13.2e}")
+
+
+def read_pictures(folder: Path, most: int = 64) -> np.ndarray:
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in {".png", ".jpg", ".jpeg"})
+    if not paths:
+        sys.exit(f"{folder} holds no PNG or JPEG")
+    chosen = paths[:: -(-len(paths) // most)]
+    return np.stack([np.asarray(Image.open(path).convert("RGB").resize((SIDE, SIDE))) for path in chosen])
+
+
+def random_pictures(count: int) -> np.ndarray:
+    """Blots with some noise: plain noise looks alike to a convolutional network."""
+    random = np.random.default_rng(0)
+    blots = [Image.fromarray(random.integers(0, 256, (side, side, 3), np.uint8)) for side in range(2, 2 + count)]
+    blots = np.stack([np.asarray(blot.resize((SIDE, SIDE), Image.Resampling.BICUBIC)) for blot in blots])
+    return np.clip(blots + random.normal(0, 10, blots.shape), 0, 255).astype(np.uint8)
+
+
+def random_inception(folder: Path) -> tuple[Path, Path]:
+    """Writes an Inception-v3 graph with a head of two labels, and its label file."""
+    random = np.random.default_rng(0)
+    model = tf.keras.applications.InceptionV3(weights=None, include_top=False, input_shape=(SIDE, SIDE, 3))
+    for layer in model.layers:
+        if isinstance(layer, tf.keras.layers.Conv2D):  # He's scale, at which signals neither fade nor explode
+            shape = layer.kernel.shape
+            layer.kernel.assign(random.normal(0, np.sqrt(2 / np.prod(shape[:3])), shape))
+    signature = tf.TensorSpec((None, SIDE, SIDE, 3), tf.float32, name="normalised")
+    trunk = convert_variables_to_constants_v2(tf.function(model).get_concrete_function(signature))
+    with tf.Graph().as_default() as graph:
+        picture = tf.compat.v1.placeholder(tf.float32, (1, None, None, 3))
+        size = tf.constant([SIDE, SIDE])
+        normalised = tf.raw_ops.ResizeBilinear(images=picture, size=size, name=RESIZED) / 127.5 - 1
+        (features,) = tf.graph_util.import_graph_def(
+            trunk.graph.as_graph_def(), {"normalised": normalised}, [trunk.outputs[0].name], name="trunk"
+        )
+        pooled = tf.nn.avg_pool2d(tf.identity(features, name=FEATURE_MAP), 8, 1, "VALID", name=POOL)
+        bottleneck = tf.reshape(pooled, [-1, CHANNELS], name=BOTTLENECK)
+        head = tf.constant(random.normal(0, 0.02, (CHANNELS, 2)), tf.float32)
+        tf.nn.softmax(tf.matmul(bottleneck, head), name=RESULT)
+    (folder / "graph.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    (folder / "labels.txt").write_text("not sick\nsick\n", encoding="utf-8")
+    return folder / "graph.pb", folder / "labels.txt"
+
+
+if __name__ == "__main__":
+    main()

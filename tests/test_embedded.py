@@ -58,7 +58,7 @@ def test_tensorflow_and_the_app_answer_alike(network, tf):
 def unseen(tmp_path_factory):
     """Real cases of the testing split, which training never saw, by task."""
     table = tmp_path_factory.mktemp("cases") / "cases.csv"
-    collect.main(str(DATA), str(table))
+    collect.main([DATA], table)
     cases = dataset.in_split(dataset.from_csv(table, "cough", dataset.Percentages()), "testing")
     return {task: [case for case in cases if case.task == task] for task in dataset.labels_by_task(cases)}
 

@@ -1,15 +1,17 @@
 """Gather the public data sets the embedded model is trained on into one table for retrain.py.
 
-    python -m tosa.training.collect DATA cases.csv
+    python -m tosa.training.collect DATA [DATA ...] cases.csv
 
-DATA holds the folders named in SETS, each with its own table of labels. The columns of cases.csv are those that
-`retrain.py --labels_csv` reads: file (relative to the table), task, label, group.
+Each DATA holds some of the folders named in SETS, each with its own table of labels. The columns of cases.csv are
+those that `retrain.py --labels_csv` reads: file (relative to the table), task, label, group.
 """
 
 import csv
 import os
 import sys
 from pathlib import Path
+
+from .export import beside
 
 PNEUMONIA = {"normal": "normal", "bacteria": "bacterial pneumonia", "virus": "viral pneumonia"}
 ADULTS = {"normal": "normal", "no_finding": "normal", "covid": "covid-19",
@@ -21,6 +23,7 @@ SETS = [
     ("cough/coswara_20200413", "metadata.csv", "cough", lambda r: SICK[r["sick"]], lambda r: r["subject"]),
     ("cough/esc10", "metadata.csv", "cough", lambda r: SICK[r["sick"]], lambda r: r["group"]),
     ("cough/debian_music", "metadata.csv", "cough", lambda r: SICK[r["sick"]], lambda r: r["group"]),
+    ("cough/debian_sounds", "metadata.csv", "cough", lambda r: SICK[r["sick"]], lambda r: r["group"]),
     ("cough/bmc_cough_2006", "metadata.csv", "cough", lambda r: "sick", lambda r: "bmc-" + r["patient"]),
     ("cough/covid19_cough_ru", "metadata.csv", "cough", lambda r: "sick", lambda r: Path(r["file"]).stem),
     ("xray/kermany224", "labels.csv", "pneumonia", lambda r: PNEUMONIA[r["label"]], lambda r: r["patient_id"]),
@@ -30,25 +33,29 @@ SETS = [
 ]
 
 
-def rows(data: Path, beside: Path):
+def rows(data: list[Path], start: Path):
     """Yield (file, task, label, group) of every file of SETS that is there and can be judged."""
-    for folder, table, task, label, group in SETS:
-        with open(data / folder / table, encoding="utf-8", newline="") as lines:
+    for name, table, task, label, group in SETS:
+        folder = next((root / name for root in data if (root / name).is_dir()), None)
+        if folder is None:
+            print(f"{name} is in none of the folders, and left out.", file=sys.stderr)
+            continue
+        with open(folder / table, encoding="utf-8", newline="") as lines:
             for row in csv.DictReader(lines):
-                file = data / folder / row["file"]
+                file = folder / row["file"]
                 too_short = float(row.get("duration_s") or 1) < 0.3
                 if file.is_file() and not too_short:
-                    yield os.path.relpath(file, beside), task, label(row), group(row)
+                    yield os.path.relpath(file, start), task, label(row), group(row)
 
 
-def main(data: str, table: str) -> None:
-    target = Path(table)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with open(target, "w", encoding="utf-8", newline="") as out:
+def main(data: list[Path], table: Path) -> None:
+    table.parent.mkdir(parents=True, exist_ok=True)
+    with beside(table) as partial, open(partial, "w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out)
         writer.writerow(["file", "task", "label", "group"])
-        writer.writerows(rows(Path(data).resolve(), target.parent.resolve()))
+        writer.writerows(rows([root.resolve() for root in data], table.parent.resolve()))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    *data, table = map(Path, sys.argv[1:])
+    main(data, table)

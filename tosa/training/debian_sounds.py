@@ -1,0 +1,101 @@
+"""Speech, laughter, music and effects from Debian's free packages: the everyday sounds that the cough sets lack.
+
+    python -m tosa.training.debian_sounds DATA/cough/debian_sounds
+
+Downloads PACKAGES with apt-get, installs nothing, and cuts clips of up to five seconds from some of their sounds,
+with a table metadata.csv as the other sets have. The licences are those of the packages.
+"""
+
+import csv
+import hashlib
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from tqdm import tqdm
+
+from ..audio import SAMPLE_RATE, check
+from ..errors import RequestError
+from .dataset import SOUNDS
+from .export import beside
+
+# package: how many of the sounds in each of its folders (a voice, a kind of effect) are taken at most
+PACKAGES = {
+    "asterisk-core-sounds-en-wav": 15,  # telephone announcements: speech
+    "asterisk-core-sounds-es-wav": 15,
+    "asterisk-core-sounds-fr-wav": 15,
+    "fillets-ng-data": 6,  # dialogues and music
+    "freedroidrpg-data": 12,
+    "hedgewars-data": 12,  # short exclamations of sixteen voices, laughs among them, and five coughs
+    "minetest-data": 25,  # steps, water, wind, fire
+    "sonic-pi-samples": 40,  # instruments and loops
+    "wesnoth-1.16-data": 60,  # animals, weapons, crowds
+    "wesnoth-1.16-music": 25,  # orchestral music
+}
+TELLING = ("laugh", "cough")  # always taken
+CLIP_SECONDS = 5.0
+LOUD_ENOUGH = 0.01  # peak
+COLUMNS = ["file", "class", "sick", "group", "package", "duration_s"]
+
+
+def chosen(folder: Path, most: int) -> list[Path]:
+    """At most `most` sounds of a folder, by the hash of their names, and all telling ones."""
+    files = [path for path in folder.iterdir() if path.suffix.lower() in SOUNDS]
+    files.sort(key=lambda path: hashlib.sha1(path.name.encode()).hexdigest())
+    telling = [path for path in files if any(word in path.name.lower() for word in TELLING)]
+    return telling + [path for path in files if path not in telling][: max(most - len(telling), 0)]
+
+
+def clip(file: Path) -> np.ndarray | None:
+    """Five seconds from a third of the way in, mono at SAMPLE_RATE; None where there is nothing to hear."""
+    try:
+        with soundfile.SoundFile(file) as sound:
+            wanted = round(CLIP_SECONDS * sound.samplerate)
+            sound.seek(max((sound.frames - wanted) // 3, 0))
+            samples = sound.read(wanted, dtype="float32", always_2d=True).mean(axis=1)
+        samples = soxr.resample(samples, sound.samplerate, SAMPLE_RATE)
+        check(samples)
+    except (soundfile.SoundFileError, RequestError):
+        return None
+    return samples if np.abs(samples).max() >= LOUD_ENOUGH else None
+
+
+def unpack(package: str, folder: Path) -> list[Path]:
+    """Download a package to folder and unpack it there; the folders in it that hold sounds."""
+    subprocess.run(["apt-get", "download", "-qq", package], cwd=folder, check=True)
+    (archive,) = folder.glob(f"{package}_*.deb")
+    subprocess.run(["dpkg-deb", "-x", archive, folder / package], check=True)
+    archive.unlink()
+    return sorted({path.parent for path in (folder / package).rglob("*") if path.suffix.lower() in SOUNDS})
+
+
+def main(target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for package, most in tqdm(PACKAGES.items(), desc="Debian's sounds", unit="package", disable=None):
+        with tempfile.TemporaryDirectory() as scratch:
+            for folder in unpack(package, Path(scratch)):
+                group = f"{package}/{folder.name}"
+                for file in chosen(folder, most):
+                    samples = clip(file)
+                    if samples is None:
+                        continue
+                    name = f"{group}/{file.stem}.flac".replace(" ", "_")
+                    (target / name).parent.mkdir(parents=True, exist_ok=True)
+                    soundfile.write(target / name, samples, SAMPLE_RATE)
+                    cough = "cough" in file.name.lower()
+                    # An announcer's digits and letters lie in folders of their own: one package, one voice.
+                    voice = package if package.startswith("asterisk") else group
+                    kind = "cough" if cough else "other"
+                    rows.append([name, kind, int(cough), voice, package, round(len(samples) / SAMPLE_RATE, 2)])
+    with beside(target / "metadata.csv") as partial, open(partial, "w", encoding="utf-8", newline="") as out:
+        csv.writer(out).writerows([COLUMNS, *rows])
+    print(f"{len(rows)} clips in '{target}'.")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

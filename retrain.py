@@ -3,7 +3,7 @@
     python retrain.py --image_dir=melspectrograms/train --bottleneck_dir=bottlenecks --model_dir=inception \\
       --output_graph=retrained_graph.pb --output_labels=retrained_labels.txt
 
-The flags, their defaults and the log lines are those of TensorFlow's classic retrain.py.
+Flags that TensorFlow's classic retrain.py had keep their names, defaults and log lines.
 """
 
 import argparse
@@ -13,6 +13,18 @@ from pathlib import Path
 
 from tosa.errors import ModelError, UsageError
 from tosa.settings import Settings
+
+
+def positive(text: str) -> int:
+    """A whole number over 0."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not over 0")
+    return number
+
+
+def count(text: str) -> int:
+    """A whole number over 0, or -1 for all."""
+    return -1 if text == "-1" else positive(text)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,12 +52,12 @@ def parser() -> argparse.ArgumentParser:
     flag("summaries_dir", Path("/tmp/retrain_logs"), "where to save curves for TensorBoard")
     flag("final_tensor_name", "final_result", "name of the output in the graph")
 
-    flag("how_many_training_steps", None, "training steps: 4000, or 4000 batches of --fine_tune", type=int)
+    flag("how_many_training_steps", None, "training steps: 4000, or 4000 batches of --fine_tune", type=positive)
     flag("learning_rate", None, "0.01, or the peak of --fine_tune, 0.00015", type=float)
-    flag("train_batch_size", None, "pictures a step: 100, or 16 with --fine_tune", type=int)
-    flag("eval_step_interval", 10, "steps between two evaluations")
-    flag("test_batch_size", -1, "test pictures, -1 for all")
-    flag("validation_batch_size", 100, "validation pictures an evaluation, -1 for all")
+    flag("train_batch_size", None, "pictures a step: 100, or 16 with --fine_tune", type=count)
+    flag("eval_step_interval", 10, "steps between two evaluations", type=positive)
+    flag("test_batch_size", -1, "test pictures, -1 for all", type=count)
+    flag("validation_batch_size", 100, "validation pictures an evaluation, -1 for all", type=count)
     flag("print_misclassified_test_images", False, "list the test pictures answered wrongly", action="store_true")
     flag("seed", 0, "repeats a training")
 
@@ -72,6 +84,9 @@ def main(arguments: list[str] | None = None) -> int:
             run.retrain(flags, Settings())
     except (UsageError, ModelError) as error:
         print(f"retrain.py: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"retrain.py: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
         return 2
     return 0
 

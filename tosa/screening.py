@@ -4,13 +4,12 @@ import numpy as np
 
 from . import audio, explain, xray
 from .errors import NothingSent, TaskMissing, UnsupportedFormat
-from .network import Network, Task
+from .network import FIRST_TASK, Network, Task
 
 DISCLAIMER = (
     "For learning and research only. Tosa is not a medical device: it can be wrong, and no one should decide about "
     "health from it. See a doctor when you are unwell."
 )
-SOUND_TASKS = ("cough",)  # every other task is one of pictures
 PRIMARY = ("cough", "pneumonia")  # the tasks whose finding comes first, where the graph has them
 
 
@@ -24,7 +23,8 @@ def kind_of(data: bytes) -> str:
         return "sound"
     if data[:4] in (b"fLaC", b"OggS", b"\x1aE\xdf\xa3") or data[:3] == b"ID3" or data[4:8] == b"ftyp":
         return "sound"
-    if len(data) > 1 and data[0] == 0xFF and data[1] & 0xE6 in (0xE2, 0xE4, 0xE6):  # an MPEG frame of layer I to III
+    if len(data) > 1 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0 and (data[1] & 0x06 or data[1] & 0xF6 == 0xF0):
+        # the start of an MPEG frame, of layer I to III, or of AAC, which has none
         return "sound"
     raise UnsupportedFormat()
 
@@ -52,7 +52,7 @@ def screen(network: Network, sound: bytes | None, picture: bytes | None, with_ex
 
 def _findings(network: Network, pixels: np.ndarray, is_sound: bool, with_explanation: bool) -> list[dict]:
     """One finding for each of the graph's tasks on this kind of picture, the primary one first."""
-    tasks = [task for task in network.tasks.values() if (task.name in SOUND_TASKS) == is_sound]
+    tasks = [task for task in network.tasks.values() if _is_of_sound(task, network.metadata) == is_sound]
     if not tasks:
         raise TaskMissing()
     fitting = xray.resize(pixels, network.size)
@@ -65,6 +65,12 @@ def _findings(network: Network, pixels: np.ndarray, is_sound: bool, with_explana
             finding["explanation"] = explain.data_uri(explain.overlay(fitting, answer.feature_map[0], weights))
         findings.append(finding)
     return findings
+
+
+def _is_of_sound(task: Task, metadata: dict) -> bool:
+    """What the graph says of the task; graphs that say nothing have cough for sounds, all else for pictures."""
+    known = metadata.get("tasks", {}).get(task.name, {})
+    return known.get("from", "sound" if task.name == FIRST_TASK else "picture") == "sound"
 
 
 def _finding(task: Task, scores: np.ndarray, metadata: dict) -> dict:

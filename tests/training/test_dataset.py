@@ -13,7 +13,7 @@ def make(folder, *names):
 
 
 def test_folders_are_labels(tmp_path):
-    make(tmp_path, "sick/a.png", "sick/deeper/b.JPG", "not sick/c.png", "not sick/notes.txt")
+    make(tmp_path, "sick/a.png", "sick/deeper/b.JPG", "Not_sick/c.png", "Not_sick/notes.txt", ".ipynb_checkpoints/d.png")
     cases = dataset.from_folders(tmp_path, "cough", Percentages())
     assert [(case.file.name, case.label) for case in cases] == [("c.png", "not sick"), ("a.png", "sick"), ("b.JPG", "sick")]
     assert dataset.labels_by_task(cases) == {"cough": ["not sick", "sick"]}
@@ -51,7 +51,15 @@ def test_csv(tmp_path):
     assert dataset.crossing_groups(cases) == ["p1"]
 
 
+def test_csv_as_spreadsheets_write_it(tmp_path):
+    make(tmp_path, "x.png", "y.png")
+    (tmp_path / "t.csv").write_bytes("\ufefffile,label\r\nx.png,a\r\ny.png,b\r\n".encode())
+    assert [case.label for case in dataset.from_csv(tmp_path / "t.csv", "t", Percentages())] == ["a", "b"]
+
+
 BAD_TABLES = {
+    "no label": ("file,label\nx.png,\n", "no label for 'x.png'"),
+    "a task that cannot be": ("file,label,task\nx.png,a,b:c\nx.png,d,b:c\n", "'b:c' cannot name a task"),
     "no such file": ("file,label\nnone.png,a\n", "none.png"),
     "no label column": ("file,kind\nx.png,a\n", "label"),
     "empty": ("", "header"),
@@ -78,6 +86,8 @@ def test_bad_folders_are_named(tmp_path):
         dataset.from_folders(make(tmp_path, "a/x.png"), "t", Percentages())
     with pytest.raises(UsageError, match="group_regex"):
         dataset.from_folders(make(tmp_path, "b/y.png"), "t", Percentages(), "person")
+    with pytest.raises(UsageError, match="no regular expression"):
+        dataset.from_folders(tmp_path, "t", Percentages(), "(")
 
 
 @pytest.mark.parametrize("percentages", [(50, 50), (-1, 10), (10, 100)])

@@ -6,6 +6,7 @@ from PIL import Image
 from sounds import coughs, wav
 
 import retrain
+from tosa.errors import UsageError
 from tosa.network import Network
 
 FEATURES = 8
@@ -110,6 +111,31 @@ def test_checkpoint_of_another_plan_is_not_taken(tmp_path, table, weights, capsy
     assert run(tmp_path, table, weights, "graph", steps=3) == 0
     assert run(tmp_path, table, weights, "graph", steps=4) == 0
     assert "Going on" not in capsys.readouterr().out
+
+
+def test_sampler_and_network_agree_on_the_columns(tmp_path, table, tiny):
+    """Where the first case is not one to train on, tasks appear in another order among those that are."""
+    from tosa.training import dataset, fine_tune
+
+    cases = dataset.from_csv(table, "t", dataset.Percentages())
+    cases.sort(key=lambda case: (case.split != "testing", case.task == "lungs"))
+    columns = fine_tune.columns(cases)
+    sampler = fine_tune.Sampler(dataset.in_split(cases, "training"), fine_tune.Recipe(), columns)
+    pictures, targets = sampler.batch(0)
+    gray = np.ptp(pictures.astype(int).mean(axis=(1, 2)), axis=1) < 1  # the lungs here are gray, sounds are in colour
+    assert {bool(g) for g in gray} == {True, False}
+    lungs = {column for (task, _), column in columns.items() if task == "lungs"}
+    assert [target in lungs for target in targets] == gray.tolist()
+
+
+def test_a_label_without_training_cases_is_refused(tmp_path, table, tiny):
+    from tosa.training import dataset, fine_tune
+
+    cases = dataset.from_csv(table, "t", dataset.Percentages())
+    columns = fine_tune.columns(cases)
+    light = [case for case in cases if case.label != "dark"]
+    with pytest.raises(UsageError, match="lungs: dark"):
+        fine_tune.Sampler(light, fine_tune.Recipe(), columns)
 
 
 def test_wrong_weights_are_named(tmp_path, table, weights, capsys):

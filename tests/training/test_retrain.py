@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pictures import encoded, phantom
 from sounds import RATE, coughs, wav
 
 import app
@@ -75,7 +76,7 @@ def test_same_command_same_graph(embedded, sounds, tmp_path):
 
 
 def test_task_is_added_and_others_kept(embedded, sounds, tmp_path, monkeypatch, capsys):
-    assert retrain.main(flags(tmp_path, sounds, task="cough")) == 0
+    assert retrain.main(flags(tmp_path, sounds)) == 0
     first = Network.load(tmp_path / "graph.pb", tmp_path / "labels.txt")
     monkeypatch.setenv("TOSA_GRAPH", str(tmp_path / "graph.pb"))
     monkeypatch.setenv("TOSA_LABELS", str(tmp_path / "labels.txt"))
@@ -86,6 +87,47 @@ def test_task_is_added_and_others_kept(embedded, sounds, tmp_path, monkeypatch, 
     assert list(both.tasks) == ["cough", "lungs"]
     picture = audio.picture(wav(coughs()))[None]
     np.testing.assert_allclose(both.run(picture).scores[:, :2], first.run(picture).scores, atol=1e-5)
+
+
+def test_a_classic_head_is_not_dropped_silently(classic_graph, sounds, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TOSA_GRAPH", str(classic_graph[0]))
+    assert retrain.main(flags(tmp_path, sounds, task="lungs")) == 2
+    assert "classic graph" in capsys.readouterr().err
+    assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=5)) == 0
+
+
+def test_a_sound_task_of_any_name_is_asked_of_sounds(embedded, sounds, tmp_path):
+    assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=5)) == 0
+    os.environ["TOSA_GRAPH"] = str(tmp_path / "graph.pb")  # embedded's monkeypatch puts it back
+    assert retrain.main(flags(tmp_path, sounds, task="asthma", how_many_training_steps=5)) == 0
+    client = app.create_app(Network.load(tmp_path / "graph.pb", tmp_path / "labels.txt")).test_client()
+    answer = client.post("/", data={"audio_data": (io.BytesIO(wav(coughs())), "x")}).json
+    assert [finding["task"] for finding in answer["findings"]] == ["cough", "asthma"]
+    answer = client.post("/", data={"image_data": (io.BytesIO(encoded(Image.fromarray(phantom()))), "x")})
+    assert answer.json["error"]["code"] == "task_missing"
+
+
+def test_a_table_names_the_task_in_the_label_file(embedded, sounds, tmp_path):
+    files = sorted(sounds.rglob("*.wav"))
+    rows = [f"{file},pneumonia,{'ab'[number % 2]}" for number, file in enumerate(files)]
+    (tmp_path / "cases.csv").write_text("\n".join(["file,task,label", *rows]))
+    given = [f for f in flags(tmp_path, sounds, how_many_training_steps=5) if "audio_dir" not in f and "image" not in f]
+    assert retrain.main([*given, f"--labels_csv={tmp_path}/cases.csv"]) == 0
+    assert (tmp_path / "labels.txt").read_text() == "pneumonia: a\npneumonia: b\n"
+
+
+def test_pictures_drawn_in_another_way_are_drawn_again(embedded, sounds, tmp_path, capsys):
+    assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=1)) == 0
+    picture = tmp_path / "melspectrograms" / "sick" / "case3.wav.png"
+    before = picture.stat().st_ino
+    assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=1)) == 0
+    assert picture.stat().st_ino == before
+    (tmp_path / "melspectrograms" / ".drawing").write_text("otherwise")
+    Image.new("L", (9, 9)).save(tmp_path / "melspectrograms" / "sick" / "gone.wav.png")
+    capsys.readouterr()
+    assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=1)) == 0
+    assert picture.stat().st_ino != before
+    assert "1 pictures" in capsys.readouterr().out
 
 
 def test_curves_are_readable_by_tensorboard(embedded, sounds, tmp_path):
@@ -139,13 +181,20 @@ BAD = {
     "percentages": ({"testing_percentage": 60, "validation_percentage": 40}, "percentage"),
     "several networks": ({}, "networks"),
     "output not writable": ({"output_graph": "/proc/none/graph.pb"}, "/proc/none/graph.pb"),
+    "summaries not writable": ({"summaries_dir": "/proc/none"}, "/proc/none"),
+    "embedded graph missing": ({}, "none.pb"),
+    "embedded graph damaged": ({}, "damaged"),
     "fine-tuning without weights": ({"fine_tune": "all"}, "weights"),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_flags_end_in_one_clear_line(embedded, sounds, tmp_path, capsys, name):
+def test_bad_flags_end_in_one_clear_line(embedded, sounds, tmp_path, capsys, monkeypatch, name):
     more, said = BAD[name]
+    if name.startswith("embedded graph"):
+        monkeypatch.setenv("TOSA_GRAPH", str(tmp_path / "none.pb"))
+        if name.endswith("damaged"):
+            (tmp_path / "none.pb").write_bytes(b"junk")
     if name == "several networks":
         (tmp_path / "inception").mkdir()
         for file in ("a.pb", "b.npz"):
@@ -170,7 +219,14 @@ def test_unreadable_picture_is_named(embedded, tmp_path, capsys):
         for number in range(20):
             (tmp_path / "pictures" / label / f"broken{number}.png").write_bytes(b"\x89PNG")
     assert retrain.main(["--image_dir", str(tmp_path / "pictures"), "--bottleneck_dir", str(tmp_path)]) == 2
-    assert "pictures" in capsys.readouterr().err
+    assert "broken" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--eval_step_interval=0", "--train_batch_size=0", "--how_many_training_steps=-1"])
+def test_impossible_numbers_exit_with_2(flag):
+    with pytest.raises(SystemExit) as ended:
+        retrain.main(["--image_dir=none", flag])
+    assert ended.value.code == 2
 
 
 def test_unknown_flag_exits_with_2():

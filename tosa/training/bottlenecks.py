@@ -17,6 +17,9 @@ from ..errors import RequestError, UsageError
 from .dataset import Case
 from .export import beside
 
+DRAWING = " ".join(str(getattr(audio, name)) for name in (
+    "SAMPLE_RATE", "N_FFT", "HOP_LENGTH", "N_MELS", "F_MIN", "F_MAX", "TOP_DB", "WINDOW_SECONDS", "ACTIVE_DB",
+))  # fmt: skip  # what a sound's picture depends on beside the sound
 BATCH = 8  # pictures a forward pass
 CHUNK = 256  # bottlenecks a file
 
@@ -61,8 +64,7 @@ def bottlenecks(cases: list[Case], network, trunk_name: str, folder: Path) -> np
 
 def _key(case: Case) -> str:
     """The content of the file, and for a sound how it is drawn."""
-    drawing = f"{audio.N_FFT} {audio.HOP_LENGTH} {audio.TOP_DB}" if case.is_sound else ""
-    return hashlib.sha256(case.file.read_bytes() + drawing.encode()).hexdigest()
+    return hashlib.sha256(case.file.read_bytes() + (DRAWING.encode() if case.is_sound else b"")).hexdigest()
 
 
 def _read(cache: Path) -> dict[str, np.ndarray]:

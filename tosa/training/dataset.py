@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import re
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,7 @@ class Percentages:
 def from_folders(folder: Path, task: str, percentages: Percentages, group_regex: str | None = None) -> list[Case]:
     """The cases of a folder with one folder a label, as the classic retrain.py takes them.
 
+    A label is its folder's name in lower case, with spaces for underscores; hidden folders and files are passed over.
     A file's group is what group_regex finds in its name (its first bracket if it has one), else its name up to
     `_nohash_`. Raises UsageError where there are not two labels with files.
     """
@@ -58,10 +60,12 @@ def from_folders(folder: Path, task: str, percentages: Percentages, group_regex:
         raise UsageError(f"Image directory '{folder}' not found.")
     cases = []
     for label_folder in sorted(path for path in folder.iterdir() if path.is_dir()):
+        label = " ".join(unicodedata.normalize("NFC", label_folder.name).lower().replace("_", " ").split())
         for file in sorted(label_folder.rglob("*")):
-            if file.suffix.lower() in PICTURES | SOUNDS:
+            hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+            if not hidden and file.suffix.lower() in PICTURES | SOUNDS:
                 group = _group_of(file, group_regex)
-                cases.append(Case(file, task, label_folder.name, group, percentages.split_of(group)))
+                cases.append(Case(file, task, label, group, percentages.split_of(group)))
     _check_labels(cases, str(folder))
     return cases
 
@@ -72,7 +76,10 @@ def _group_of(file: Path, group_regex: str | None) -> str:
         while Path(name).suffix.lower() in PICTURES | SOUNDS:  # a spectrogram, cough.wav.png, is of cough's group
             name = Path(name).stem
         return re.sub(r"_nohash_.*$", "", name)
-    found = re.search(group_regex, file.name)
+    try:
+        found = re.search(group_regex, file.name)
+    except re.error as error:
+        raise UsageError(f"--group_regex {group_regex!r} is no regular expression: {error}.") from error
     if not found:
         raise UsageError(f"--group_regex {group_regex!r} finds nothing in '{file.name}'.")
     return found[1] if found.re.groups else found[0]
@@ -85,9 +92,11 @@ def from_csv(table: Path, task: str, percentages: Percentages) -> list[Case]:
     name decides. Raises UsageError on missing columns, files or splits that are none.
     """
     try:
-        rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
+        rows = list(csv.DictReader(table.read_text(encoding="utf-8-sig").splitlines()))
     except OSError as error:
         raise UsageError(f"Cannot read --labels_csv '{table}': {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--labels_csv '{table}' is not UTF-8 text. Save it as such.") from error
     if not rows or not {"file", "label"} <= rows[0].keys():
         raise UsageError(f"--labels_csv '{table}' needs a header with at least the columns file and label.")
     cases = []
@@ -97,6 +106,8 @@ def from_csv(table: Path, task: str, percentages: Percentages) -> list[Case]:
         if split not in SPLITS:
             raise UsageError(f"'{table}': split '{split}' of {row['file']} is none of {', '.join(SPLITS)}.")
         file = table.parent / row["file"]
+        if not row["label"]:
+            raise UsageError(f"'{table}' has no label for '{row['file']}'.")
         if not file.is_file():
             raise UsageError(f"'{table}' names '{row['file']}', which is not there.")
         cases.append(Case(file, row.get("task") or task, row["label"], group, split))
@@ -108,6 +119,8 @@ def _check_labels(cases: list[Case], where: str) -> None:
     if not cases:
         raise UsageError(f"No valid folders of pictures or sounds found at '{where}': one folder a label is needed.")
     for task, labels in labels_by_task(cases).items():
+        if not re.fullmatch(r"[\w .-]+", task):
+            raise UsageError(f"'{task}' cannot name a task: letters, digits, space, dot, dash and underscore can.")
         if len(labels) < 2:
             raise UsageError(
                 f"Only one valid label, '{labels[0]}', found for task {task} at '{where}': two or more are needed."
@@ -130,8 +143,7 @@ def describe(cases: list[Case]) -> str:
     """A table of how many files and groups of each label are in each split."""
     lines = [f"{'task: label':40}" + "".join(f"{split:>20}" for split in SPLITS) + "   files (groups)"]
     files = Counter((case.task, case.label, case.split) for case in cases)
-    groups = Counter((task, label, split) for task, label, split, _ in
-                     {(case.task, case.label, case.split, case.group) for case in cases})
+    groups = Counter(key[:3] for key in {(case.task, case.label, case.split, case.group) for case in cases})
     for task, labels in labels_by_task(cases).items():
         for label in labels:
             keys = [(task, label, split) for split in SPLITS]

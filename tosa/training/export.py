@@ -81,12 +81,18 @@ def halve(trunk: GraphDef) -> GraphDef:
 
 
 def heads_of(data: bytes) -> dict[str, Head]:
-    """The heads of a graph that `assemble` wrote, by task; none for a classic graph."""
-    constants = {node.name: node for node in GraphDef.FromString(data).node if node.op == "Const"}
+    """The heads of a graph that `assemble` wrote, by task; none for a trunk.
+
+    Raises UsageError for a classic graph, whose head is not known by task.
+    """
+    nodes = {node.name: node for node in GraphDef.FromString(data).node}
+    tasks = metadata_of(data).get("tasks", {})
+    if RESULT in nodes and not tasks:
+        raise UsageError("--task cannot carry over the last layer of a classic graph. Leave it out to start anew.")
     heads = {}
-    for task, known in metadata_of(data).get("tasks", {}).items():
+    for task, known in tasks.items():
         weights, biases, temperature = (
-            make_ndarray(constants[f"{HEADS}/{task}/{name}"].attr["value"].tensor)
+            make_ndarray(nodes[f"{HEADS}/{task}/{name}"].attr["value"].tensor)
             for name in ("weights", "biases", "temperature")
         )
         heads[task] = Head(task, tuple(known["labels"]), weights, biases, float(temperature))

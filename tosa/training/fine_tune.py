@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from ..errors import UsageError
 from . import augment, trunk
 from .bottlenecks import decode, draw
 from .curves import Curves
@@ -47,11 +48,12 @@ class Sampler:
     learnt by heart).
     """
 
-    def __init__(self, cases: list[Case], recipe: Recipe):
-        self.cases, self.recipe = cases, recipe
-        self.columns = columns(cases)
+    def __init__(self, cases: list[Case], recipe: Recipe, columns: dict[tuple[str, str], int]):
+        self.cases, self.recipe, self.columns = cases, recipe, columns
         of_label = np.array([self.columns[case.task, case.label] for case in cases])
-        sizes = np.bincount(of_label)
+        sizes = np.bincount(of_label, minlength=len(columns))
+        if missing := [": ".join(pair) for pair, column in columns.items() if not sizes[column]]:
+            raise UsageError(f"No case is left to train {', '.join(missing)} on; lower the percentages.")
         self.probabilities = np.sqrt(sizes)[of_label] / sizes[of_label]
         self.probabilities /= self.probabilities.sum()
         self.backgrounds = [case for case in cases if case.is_sound and case.label == "not sick"]
@@ -185,7 +187,7 @@ def fine_tune(cases: list[Case], recipe: Recipe, weights: Path, checkpoints: Pat
     tuning = FineTuning(cases, recipe, weights)
     if tuning.restore(checkpoints):
         print(f"Going on from step {tuning.step} of '{checkpoints}'.")
-    sampler = Sampler(in_split(cases, "training"), recipe)
+    sampler = Sampler(in_split(cases, "training"), recipe, tuning.columns)
     validation = in_split(cases, "validation")
     seen = []
     bar = tqdm(total=recipe.steps, initial=tuning.step, desc="fine-tuning", unit="step", disable=None)

@@ -11,7 +11,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tqdm import tqdm
 
 from ..errors import UsageError
-from ..network import Network
+from ..network import FIRST_TASK, Network
 from ..settings import Settings
 from . import dataset, export, report, spectrograms
 from . import head as heads
@@ -52,9 +52,9 @@ def retrain(flags, settings: Settings) -> None:
     if not in_split(cases, "training"):
         raise UsageError("No case is left for training; lower the percentages.")
     with _trunk_file(flags.model_dir, settings) as file:
+        network = Network.load(file, None)
         whole = file.read_bytes()
         trunk = export.trunk_of(whole)
-        network = Network.load(file, None)
         values = bottlenecks(cases, network, export.trunk_sha256(trunk), flags.bottleneck_dir)
     examples = {split: _examples(cases, values, labels, split) for split in dataset.SPLITS}
     recipe = heads.HeadRecipe(
@@ -70,7 +70,7 @@ def retrain(flags, settings: Settings) -> None:
     head = replace(head, temperature=heads.temperature(head.logits(validation.bottlenecks), validation.targets))
     _test(flags, head, examples["testing"], in_split(cases, "testing"))
     kept, metadata = (export.heads_of(whole), export.metadata_of(whole)) if flags.task else ({}, {})
-    _write(flags, trunk, list((kept | {task: head}).values()), _marked(metadata, flags))
+    _write(flags, trunk, list((kept | {task: head}).values()), _marked(metadata, flags, cases))
     if not flags.task:
         print("The graph has this one task. --task NAME adds to the graph it starts from, and keeps its others.")
 
@@ -112,7 +112,7 @@ def fine_tune(flags) -> None:
         raise UsageError(f"--fine_tune needs weights (.npz) in --model_dir, and '{flags.model_dir}' holds none.")
     tuning = tuning_stage.fine_tune(cases, recipe, weights[0], flags.checkpoint_dir, flags.summaries_dir)
     trunk = export.halve(GraphDef.FromString(trunk_stage.freeze(tuning.float32_trunk())))
-    metadata = _marked({"recipe": asdict(recipe), "weights_sha256": _sha256(weights[0])}, flags)
+    metadata = _marked({"recipe": asdict(recipe), "weights_sha256": _sha256(weights[0])}, flags, cases)
     metadata["files"] = {split: len(in_split(cases, split)) for split in dataset.SPLITS}
     trained = _calibrated(trunk, tuning.heads(), in_split(cases, "validation"))
     _write(flags, trunk, trained, metadata)
@@ -198,18 +198,18 @@ def _networks(model_dir: Path) -> list[Path]:
     return networks
 
 
-def _marks(flags) -> dict[str, dict]:
-    """What --demonstration says of a task, which is answered with each of its findings."""
-    if not flags.demonstration:
-        return {}
-    task, _, reason = flags.demonstration.partition(": ")
-    if not reason:
-        raise UsageError("--demonstration needs the form 'TASK: REASON'.")
-    return {task: {"demonstration": True, "note": reason}}
-
-
-def _marked(metadata: dict, flags) -> dict:
-    return {**metadata, "tasks": {**metadata.get("tasks", {}), **_marks(flags)}}
+def _marked(metadata: dict, flags, cases: list[Case]) -> dict:
+    """metadata with what serving must know of the tasks of cases: from which input they are, and --demonstration."""
+    tasks = {task: dict(known) for task, known in metadata.get("tasks", {}).items()}
+    for task in dataset.labels_by_task(cases):
+        drawn = flags.audio_dir or task == FIRST_TASK or any(case.is_sound for case in cases if case.task == task)
+        tasks.setdefault(task, {})["from"] = "sound" if drawn else "picture"
+    if flags.demonstration:
+        task, _, reason = flags.demonstration.partition(": ")
+        if not reason or task not in tasks:
+            raise UsageError(f"--demonstration needs the form 'TASK: REASON', TASK one of {', '.join(tasks)}.")
+        tasks[task] |= {"demonstration": True, "note": reason}
+    return {**metadata, "tasks": tasks}
 
 
 def _sha256(file: Path) -> str:
@@ -218,8 +218,9 @@ def _sha256(file: Path) -> str:
 
 
 def _write(flags, trunk: GraphDef, trained: list[export.Head], metadata: dict) -> None:
-    """Write the graph, then the labels, each beside its place and renamed."""
+    """Write graph and labels beside their places, and rename both when both are whole."""
     with export.beside(flags.output_graph) as graph, export.beside(flags.output_labels) as labels:
         graph.write_bytes(export.assemble(trunk, trained, metadata, flags.final_tensor_name))
-        labels.write_text(export.label_lines(trained, classic=not flags.task and len(trained) == 1), encoding="utf-8")
+        classic = not flags.task and [head.task for head in trained] == [FIRST_TASK]
+        labels.write_text(export.label_lines(trained, classic), encoding="utf-8")
     print(f"Wrote '{flags.output_graph}' and '{flags.output_labels}'.")

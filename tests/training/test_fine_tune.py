@@ -107,10 +107,15 @@ def test_goes_on_where_it_was_killed(tmp_path, table, weights, monkeypatch, caps
     np.testing.assert_allclose(whole.run(picture).scores, killed.run(picture).scores, atol=1e-5)
 
 
-def test_checkpoint_of_another_plan_is_not_taken(tmp_path, table, weights, capsys):
+@pytest.mark.parametrize("other", ["steps", "cases"])
+def test_checkpoint_of_another_training_is_neither_taken_nor_lost(tmp_path, table, weights, capsys, other):
     assert run(tmp_path, table, weights, "graph", steps=3) == 0
-    assert run(tmp_path, table, weights, "graph", steps=4) == 0
-    assert "Going on" not in capsys.readouterr().out
+    checkpoint = (tmp_path / "graph" / "checkpoint.npz").read_bytes()
+    if other == "cases":
+        table.write_text(table.read_text().replace("p3.png,lungs,light", "p3.png,lungs,dark"))
+    assert run(tmp_path, table, weights, "graph", steps=4 if other == "steps" else 3) == 2
+    assert "--checkpoint_dir" in capsys.readouterr().err
+    assert (tmp_path / "graph" / "checkpoint.npz").read_bytes() == checkpoint
 
 
 def test_sampler_and_network_agree_on_the_columns(tmp_path, table, tiny):

@@ -4,6 +4,7 @@ A step's batch depends on the seed and the step's number alone, and the checkpoi
 training that was killed goes on as if it had not been.
 """
 
+import hashlib
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -85,6 +86,7 @@ class FineTuning:
         keras.utils.set_random_seed(recipe.seed)
         keras.mixed_precision.set_global_policy("mixed_bfloat16" if recipe.bfloat16 else "float32")
         self.recipe, self.columns = recipe, columns(cases)
+        self.plan = _plan(cases, recipe, weights)
         self.trunk = trunk.build()
         trunk.load(self.trunk, weights)
         self.head = keras.layers.Dense(len(self.columns), dtype="float32")
@@ -139,17 +141,20 @@ class FineTuning:
         arrays = {f"trained_{i}": v.numpy() for i, v in enumerate(self.trained)}
         arrays |= {f"optimizer_{i}": np.asarray(v) for i, v in enumerate(self.optimizer.variables)}
         partial = folder / "partial.npz"
-        np.savez(partial, step=self.step, plan=self._plan(), **arrays)
+        np.savez(partial, step=self.step, plan=self.plan, **arrays)
         os.replace(partial, folder / "checkpoint.npz")
 
     def restore(self, folder: Path) -> bool:
-        """Take up the checkpoint in folder. False where there is none of the same recipe and labels."""
+        """Take up the checkpoint in folder, where there is one. Raises UsageError where it is of another training."""
         file = folder / "checkpoint.npz"
         if not file.is_file():
             return False
         with np.load(file, allow_pickle=False) as arrays:
-            if str(arrays["plan"]) != self._plan():
-                return False
+            if str(arrays["plan"]) != self.plan:
+                raise UsageError(
+                    f"'{file}' is of a training with other cases, weights or flags. "
+                    "Give them as they were, or name another --checkpoint_dir."
+                )
             for i, variable in enumerate(self.trained):
                 variable.assign(arrays[f"trained_{i}"])
             for i, variable in enumerate(self.optimizer.variables):
@@ -157,8 +162,13 @@ class FineTuning:
             self.step = int(arrays["step"])
         return True
 
-    def _plan(self) -> str:
-        return json.dumps([asdict(self.recipe), [list(pair) for pair in self.columns]])
+
+def _plan(cases: list[Case], recipe: Recipe, weights: Path) -> str:
+    """What must be the same for a checkpoint to be gone on from: the cases and splits, the weights, the recipe."""
+    digest = hashlib.sha256(weights.read_bytes())
+    for case in cases:
+        digest.update("\t".join([case.file.name, case.task, case.label, case.group, case.split, "\n"]).encode())
+    return json.dumps([asdict(recipe), digest.hexdigest()])
 
 
 def _scaled(pictures):

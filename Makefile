@@ -1,5 +1,5 @@
 # make run    start Tosa on http://127.0.0.1:5000      make test   the whole test suite
-# make bench  engines side by side                     make lock   pin and hash the requirements anew
+# make bench  engines side by side, the first answer   make lock   pin and hash the requirements anew
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,6 +16,7 @@ test: $(VENV)/test.stamp
 
 bench: $(VENV)/test.stamp
 	$(BIN)/python bench/engines.py
+	$(BIN)/python bench/first_answer.py
 
 lock:
 	$(LOCK) requirements.in -o requirements.txt
@@ -28,6 +29,8 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Tosa needs Python 3.11 or newer: make PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "Installing Debian's python3-venv." && \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv; } || \
 	  { echo "Python's venv is missing. On Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 

@@ -3,15 +3,13 @@
     python bench/engines.py [--graph G --labels L] [--pictures FOLDER] [--rounds 20]
 
 Prints the median milliseconds a picture takes alone and in a batch of 8, and how far the scores are from
-TensorFlow's. Engines take turns, so that whatever else the machine does slows all of them alike. Without --graph
-the served graph is used or, where there is none, Inception-v3 with random weights.
+TensorFlow's. Engines take turns, so that whatever else the machine does slows all of them alike.
 """
 
 import argparse
 import os
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,13 +21,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import tensorflow as tf  # noqa: E402
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2  # noqa: E402
 
-from tosa.graph import BOTTLENECK, FEATURE_MAP, POOL, RESIZED, RESULT, Graph  # noqa: E402
+from tosa.graph import RESIZED, Graph  # noqa: E402
 from tosa.network import Network  # noqa: E402
 from tosa.settings import Settings  # noqa: E402
 
-SIDE, CHANNELS = 299, 2048
+SIDE = 299
 BATCHES = (1, 8)
 Engine = Callable[[np.ndarray], np.ndarray]  # pictures (N, 299, 299, 3) uint8 to scores (N, K)
 
@@ -37,16 +34,11 @@ Engine = Callable[[np.ndarray], np.ndarray]  # pictures (N, 299, 299, 3) uint8 t
 def main() -> None:
     options = parse()
     pictures = read_pictures(options.pictures) if options.pictures else random_pictures(32)
-    with tempfile.TemporaryDirectory() as folder:
-        graph, labels = options.graph, options.labels
-        if not graph.exists():
-            print(f"{graph} is missing: Inception-v3 with random weights instead")
-            graph, labels = random_inception(Path(folder))
-        engines = {
-            "TensorFlow": tensorflow_engine(graph),
-            "OpenVINO f32": openvino_engine(graph, labels, "f32"),
-            "OpenVINO bf16": openvino_engine(graph, labels, "bf16"),
-        }
+    engines = {
+        "TensorFlow": tensorflow_engine(options.graph),
+        "OpenVINO f32": openvino_engine(options.graph, options.labels, "f32"),
+        "OpenVINO bf16": openvino_engine(options.graph, options.labels, "bf16"),
+    }
     report(engines, time_in_turns(engines, pictures, options.rounds), pictures)
 
 
@@ -117,32 +109,6 @@ def random_pictures(count: int) -> np.ndarray:
     blots = [Image.fromarray(random.integers(0, 256, (side, side, 3), np.uint8)) for side in range(2, 2 + count)]
     blots = np.stack([np.asarray(blot.resize((SIDE, SIDE), Image.Resampling.BICUBIC)) for blot in blots])
     return np.clip(blots + random.normal(0, 10, blots.shape), 0, 255).astype(np.uint8)
-
-
-def random_inception(folder: Path) -> tuple[Path, Path]:
-    """Writes an Inception-v3 graph with a head of two labels, and its label file."""
-    random = np.random.default_rng(0)
-    model = tf.keras.applications.InceptionV3(weights=None, include_top=False, input_shape=(SIDE, SIDE, 3))
-    for layer in model.layers:
-        if isinstance(layer, tf.keras.layers.Conv2D):  # He's scale, at which signals neither fade nor explode
-            shape = layer.kernel.shape
-            layer.kernel.assign(random.normal(0, np.sqrt(2 / np.prod(shape[:3])), shape))
-    signature = tf.TensorSpec((None, SIDE, SIDE, 3), tf.float32, name="normalised")
-    trunk = convert_variables_to_constants_v2(tf.function(model).get_concrete_function(signature))
-    with tf.Graph().as_default() as graph:
-        picture = tf.compat.v1.placeholder(tf.float32, (1, None, None, 3))
-        size = tf.constant([SIDE, SIDE])
-        normalised = tf.raw_ops.ResizeBilinear(images=picture, size=size, name=RESIZED) / 127.5 - 1
-        (features,) = tf.graph_util.import_graph_def(
-            trunk.graph.as_graph_def(), {"normalised": normalised}, [trunk.outputs[0].name], name="trunk"
-        )
-        pooled = tf.nn.avg_pool2d(tf.identity(features, name=FEATURE_MAP), 8, 1, "VALID", name=POOL)
-        bottleneck = tf.reshape(pooled, [-1, CHANNELS], name=BOTTLENECK)
-        head = tf.constant(random.normal(0, 0.02, (CHANNELS, 2)), tf.float32)
-        tf.nn.softmax(tf.matmul(bottleneck, head), name=RESULT)
-    (folder / "graph.pb").write_bytes(graph.as_graph_def().SerializeToString())
-    (folder / "labels.txt").write_text("not sick\nsick\n", encoding="utf-8")
-    return folder / "graph.pb", folder / "labels.txt"
 
 
 if __name__ == "__main__":

@@ -11,7 +11,16 @@ from flask import Flask, Request, current_app, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from tosa import screening, server, settings
-from tosa.errors import Busy, ModelError, NothingSent, RequestError, TooLarge, UnsupportedFormat
+from tosa.errors import (
+    Busy,
+    ModelError,
+    NothingSent,
+    RequestError,
+    SettingError,
+    SeveralParts,
+    TooLarge,
+    UnsupportedFormat,
+)
 from tosa.network import Network
 
 HEADERS = {
@@ -59,23 +68,25 @@ def create_app(network: Network | None = None, config: settings.Settings | None 
     app = Flask(__name__)
     app.request_class = InMemoryRequest
     app.config["MAX_CONTENT_LENGTH"] = settings.MAX_BODY_BYTES
+    app.config["MAX_FORM_MEMORY_SIZE"] = settings.MAX_BODY_BYTES  # so that a file sent as a text field is told so
     app.json.sort_keys = False
     slots = Slots(config.slots)
 
     @app.route("/", methods=["GET", "POST"])
     def tosa():
-        if request.method == "GET":
+        if request.method != "POST":
             return render_template("index.html", disclaimer=screening.DISCLAIMER, tasks=list(network.tasks))
         sound, picture = _sent()
         with slots.one():
             answer = screening.screen(network, sound, picture, request.args.get("explain") == "1")
         line = {"diagnosis": answer["diagnosis"], "score": answer["score"]}
-        print(json.dumps(line, ensure_ascii=False), flush=True)
+        sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")  # one write, so that no two lines mix
+        sys.stdout.flush()
         return jsonify(answer)
 
     app.register_error_handler(RequestError, _refusal)
     app.register_error_handler(RequestEntityTooLarge, lambda _: _refusal(TooLarge()))
-    app.register_error_handler(HTTPException, lambda error: _error(error.code, "http_error", error.description))
+    app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _fault)
 
     @app.after_request
@@ -91,8 +102,7 @@ def create_app(network: Network | None = None, config: settings.Settings | None 
 def _sent() -> tuple[bytes | None, bytes | None]:
     """The sound and the picture of this request, each None where it was not sent."""
     if request.mimetype == "multipart/form-data":
-        parts = {name: request.files[name].read() for name in ("audio_data", "image_data") if name in request.files}
-        sound, picture = parts.get("audio_data"), parts.get("image_data")
+        sound, picture = _part("audio_data"), _part("image_data")
     else:
         if not request.mimetype.startswith(("audio/", "image/", "application/dicom", "application/octet-stream")):
             raise NothingSent()
@@ -104,10 +114,27 @@ def _sent() -> tuple[bytes | None, bytes | None]:
     return sound, picture
 
 
+def _part(name: str) -> bytes | None:
+    """What the form's file of this name holds, None without one: browsers send an empty part for a file not chosen."""
+    if request.form.get(name):
+        raise NothingSent(f"{name} came as text, not as a file. With curl put @ before the file: -F {name}=@FILE")
+    held = [data for file in request.files.getlist(name) if (data := file.read())]
+    if len(held) > 1:
+        raise SeveralParts(f"There are {len(held)} parts named {name}. Send them one request each.")
+    return held[0] if held else None
+
+
 def _refusal(error: RequestError):
     response = _error(error.status, error.code, str(error))
     if isinstance(error, Busy):
         response.headers["Retry-After"] = str(settings.RETRY_AFTER_SECONDS)
+    return response
+
+
+def _http_error(error: HTTPException):
+    response = _error(error.code, "http_error", error.description)
+    if allowed := getattr(error, "valid_methods", None):
+        response.headers["Allow"] = ", ".join(sorted(allowed))
     return response
 
 
@@ -126,21 +153,26 @@ def _error(status: int, code: str, message: str):
 def main() -> int:
     """Load, say what was loaded and where it answers, serve until stopped."""
     started = time.perf_counter()
-    config = settings.Settings()
     try:
+        config = settings.Settings()
         network = Network.load(config.graph, config.labels)
-    except ModelError as error:
+    except (SettingError, ModelError) as error:
         print(f"Tosa cannot start: {error}", file=sys.stderr)
         return 1
     try:
         listening = server.make(create_app(network, config), config)
-    except OSError as error:
-        print(f"Tosa cannot listen on {config.host}:{config.port}: {error.strerror}. Set TOSA_PORT.", file=sys.stderr)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "there is no such address"
+        print(
+            f"Tosa cannot listen on {config.host}:{config.port}: {reason}. Set TOSA_HOST or TOSA_PORT.",
+            file=sys.stderr,
+        )
         return 1
     print(f"graph   {config.graph}\nsha256  {network.sha256}")
     for task in network.tasks.values():
         print(f"task    {task.name}: {', '.join(task.labels)}")
-    print(f"Tosa answers on http://{config.host}:{config.port} after {time.perf_counter() - started:.1f} s.", flush=True)
+    seconds = time.perf_counter() - started
+    print(f"Tosa answers on http://{config.host}:{config.port} after {seconds:.1f} s.", flush=True)
     try:
         listening.run()
     finally:

@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from tosa.errors import ModelError, UsageError
+from tosa.errors import ModelError, SettingError, UsageError
 from tosa.settings import Settings
 
 
@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
             run.fine_tune(flags)
         else:
             run.retrain(flags, Settings())
-    except (UsageError, ModelError) as error:
+    except (UsageError, ModelError, SettingError) as error:
         print(f"retrain.py: {error}", file=sys.stderr)
         return 2
     except OSError as error:

@@ -25,9 +25,18 @@ def wav(samples: np.ndarray, rate: int = RATE, format: str = "WAV", subtype: str
     return buffer.getvalue()
 
 
-def container(samples: np.ndarray, format: str, codec: str, rate: int = 48_000) -> bytes:
-    """samples (n,) at rate as browsers record: ('webm', 'libopus') or ('mp4', 'aac')."""
-    buffer = io.BytesIO()
+class Pipe(io.BytesIO):
+    """Where a program writes that cannot go back to fill in a length."""
+
+    def seekable(self):
+        return False
+
+    seek = tell = None
+
+
+def container(samples: np.ndarray, format: str, codec: str, rate: int = 48_000, buffer=None) -> bytes:
+    """samples (n,) at rate as FFmpeg writes them: ('webm', 'libopus'), ('mp4', 'aac'), ('adts', 'aac')..."""
+    buffer = buffer or io.BytesIO()
     with av.open(buffer, "w", format=format) as out:
         track = out.add_stream(codec, rate=rate, layout="mono")
         frame = av.AudioFrame.from_ndarray(samples[None].astype(np.float32), format="fltp", layout="mono")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from pictures import dicom, encoded, phantom
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 from sounds import RATE, container, coughs, wav
 
 import app as app_module
@@ -46,6 +47,11 @@ def test_page(client):
     assert response.status_code == 200 and response.mimetype == "text/html"
     assert "not a medical device" in response.text
     assert "unsafe-inline" not in response.headers["Content-Security-Policy"]
+
+
+def test_head_is_the_page_without_its_body(client):
+    response = client.head("/")
+    assert response.status_code == 200 and response.mimetype == "text/html" and not response.data
 
 
 def test_sound(client, network, capsys):
@@ -132,10 +138,37 @@ def test_form_body_is_told_what_to_send(client):
     assert response.status_code == 400 and "audio_data" in response.json["error"]["message"]
 
 
+def test_an_empty_part_beside_a_good_one_is_as_if_missing(client):
+    response = post(client, audio_data=SOUND, image_data=b"")
+    assert [finding["task"] for finding in response.json["findings"]] == ["cough"]
+    both = {"audio_data": [(io.BytesIO(b""), ""), (io.BytesIO(SOUND), "x")]}
+    assert client.post("/", data=both).status_code == 200
+
+
+def test_two_parts_of_one_name_are_refused(client):
+    response = client.post("/", data={"audio_data": [(io.BytesIO(SOUND), "x"), (io.BytesIO(SOUND), "y")]})
+    assert (response.status_code, response.json["error"]["code"]) == (400, "several_parts")
+    assert "audio_data" in response.json["error"]["message"]
+
+
+@pytest.mark.parametrize("length", [10, 600_000])
+def test_a_file_sent_as_text_is_told_how(client, length):
+    response = client.post("/", data={"image_data": "x" * length}, content_type="multipart/form-data")
+    assert (response.status_code, response.json["error"]["code"]) == (400, "nothing_sent")
+    assert "-F image_data=@" in response.json["error"]["message"]
+
+
+def test_dicom_compressed_otherwise_is_named(client):
+    response = post(client, image_data=dicom(phantom(), DeflatedExplicitVRLittleEndian))
+    assert (response.status_code, response.json["error"]["code"]) == (415, "compressed_dicom")
+    assert "Deflated" in response.json["error"]["message"] and "PNG" in response.json["error"]["message"]
+
+
 @pytest.mark.parametrize("method, path, status", [("PUT", "/", 405), ("GET", "/nothing", 404)])
 def test_nothing_else_is_there(client, method, path, status):
     response = client.open(path, method=method)
     assert response.status_code == status and "error" in response.json
+    assert ("Allow" in response.headers) == (status == 405)
 
 
 def test_a_fault_of_ours_is_500_without_a_traceback(app, monkeypatch):

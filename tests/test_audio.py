@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from sounds import RATE, container, coughs, wav
+from sounds import RATE, Pipe, container, coughs, wav
 
 from tosa import audio, errors
 
@@ -20,6 +20,8 @@ FORMATS = {
     "mp3": lambda: wav(coughs(rate=44_100), 44_100, format="MP3"),
     "webm opus": lambda: container(coughs(rate=48_000), "webm", "libopus"),
     "mp4 aac": lambda: container(coughs(rate=48_000), "mp4", "aac"),
+    "raw aac": lambda: container(coughs(rate=48_000), "adts", "aac"),
+    "flac from a pipe": lambda: container(coughs(rate=48_000), "flac", "flac", buffer=Pipe()),
 }
 
 
@@ -71,6 +73,13 @@ def test_refuses(name):
 def test_a_limit_is_a_limit():
     audio.picture(wav(COUGHS[: round(0.31 * RATE)]))
     audio.picture(wav(np.tile(COUGHS, 30)))
+
+
+def test_a_cut_mp3_is_as_long_as_what_is_left_of_it():
+    whole = wav(coughs(10, rate=44_100), 44_100, format="MP3")
+    samples = audio.decode(whole[: len(whole) // 2])
+    assert 4.5 < len(samples) / audio.SAMPLE_RATE < 5.5
+    np.testing.assert_allclose(samples[: 4 * RATE], audio.decode(whole)[: 4 * RATE], atol=1e-3)
 
 
 def test_log_mel_is_librosas():

@@ -350,11 +350,7 @@ def test_a_picture_is_shown_and_answered(page, way, tmp_path):
         page.give(way, "a chest.png", "image/png", phantom())
     page.until(lambda: page.find("#picture").is_displayed())
     page.press("#send")
-    page.until(lambda: page.find("#answer").is_displayed() or page.text("#problem"))
-    if page.text("#problem"):  # a model that knows chests may well refuse a drawing
-        assert page.text("#problem") == STRINGS["en"]["error.not_a_chest_xray"]
-        assert all("422" in complaint for complaint in page.complaints())
-        return
+    page.answer()
     assert page.text(".task") == STRINGS["en"]["task.pneumonia"]
     assert page.find("#curl").text.startswith("curl -F 'image_data=@\"a chest.png\"' ")
     for card in page.all(".finding"):

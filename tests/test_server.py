@@ -2,18 +2,26 @@
 
 import json
 import os
+import queue
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+import waitress
 from PIL import Image
 from pictures import dicom, encoded, phantom
 from sounds import container, coughs, wav
+from waitress.server import BaseWSGIServer
+
+import app as app_module
+import tosa.server
+from tosa import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = {
@@ -30,20 +38,38 @@ def free_port() -> int:
         return listening.getsockname()[1]
 
 
+class Lines:
+    """The lines a process prints, each within some seconds or the test fails."""
+
+    def __init__(self, stream):
+        self.printed = queue.Queue()
+        threading.Thread(target=lambda: [self.printed.put(line) for line in stream], daemon=True).start()
+
+    def next(self, seconds=60) -> str:
+        try:
+            return self.printed.get(timeout=seconds)
+        except queue.Empty:
+            pytest.fail(f"the server printed nothing in {seconds} s")
+
+
 @pytest.fixture(scope="module")
 def server(small_graph):
+    """`python app.py` while it runs: its port, its further lines and what it said at the start."""
     port = free_port()
     names = {"TOSA_GRAPH": str(small_graph[0]), "TOSA_LABELS": str(small_graph[1]), "TOSA_PORT": str(port)}
     process = subprocess.Popen(
         [sys.executable, "app.py"], cwd=ROOT, env=os.environ | names, text=True, stdout=subprocess.PIPE
     )
-    started = [process.stdout.readline()]
-    while "answers on" not in started[-1]:
-        assert process.poll() is None, started
-        started.append(process.stdout.readline())
-    yield port, process, "".join(started)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(10) == 0
+    try:
+        lines = Lines(process.stdout)
+        started = [lines.next()]
+        while "answers on" not in started[-1]:
+            started.append(lines.next())
+        yield port, lines, "".join(started)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
 
 
 def curl(*arguments) -> str:
@@ -59,12 +85,12 @@ def test_start_up_says_what_was_loaded(server):
 
 @pytest.mark.parametrize("name", FILES)
 def test_curl(server, tmp_path, name):
-    port, process, _ = server
+    port, lines, _ = server
     part, make = FILES[name]
     file = tmp_path / name
     file.write_bytes(make())
     answer = json.loads(curl("-F", f"{part}=@{file}", f"localhost:{port}"))
-    line = json.loads(process.stdout.readline())
+    line = json.loads(lines.next())
     assert line == {"diagnosis": answer["diagnosis"], "score": answer["score"]}
 
 
@@ -87,6 +113,41 @@ def test_port_in_use_is_said(server, small_graph):
     assert second.returncode == 1 and "TOSA_PORT" in second.stderr and "Traceback" not in second.stderr
 
 
+def test_every_socket_refuses_in_json():
+    with socket.socket() as one, socket.socket() as two:
+        for listening in (one, two):
+            listening.bind(("127.0.0.1", 0))
+        made = waitress.create_server
+
+        def on_two_sockets(app, host, port, **options):
+            return made(app, sockets=[one, two], **options)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(waitress, "create_server", on_two_sockets)
+            listening = tosa.server.make(lambda *_: [], settings.Settings())
+        servers = [each for each in listening.map.values() if isinstance(each, BaseWSGIServer)]
+        assert [each.channel_class for each in servers] == [tosa.server.JsonErrorChannel] * 2
+        listening.close()
+
+
+def test_large_answers_stay_in_memory():
+    listening = tosa.server.make(lambda *_: [], settings.Settings(port=free_port()))
+    assert listening.adj.outbuf_overflow >= settings.MAX_BODY_BYTES <= listening.adj.inbuf_overflow
+    listening.close()
+
+
+@pytest.mark.parametrize(
+    "name, value", [("PORT", "abc"), ("PORT", "99999"), ("PORT", "0"), ("SLOTS", "0"), ("SLOTS", "-1"), ("HOST", "?")]
+)
+def test_a_setting_that_makes_no_sense_is_named(small_graph, name, value, capsys, monkeypatch):
+    monkeypatch.setenv("TOSA_GRAPH", str(small_graph[0]))
+    monkeypatch.setenv("TOSA_LABELS", str(small_graph[1]))
+    monkeypatch.setenv(f"TOSA_{name}", value)
+    assert app_module.main() == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and f"TOSA_{name}" in said
+
+
 def test_missing_graph_is_said(tmp_path):
     names = {"TOSA_GRAPH": str(tmp_path / "none.pb")}
     process = subprocess.run(
@@ -96,9 +157,13 @@ def test_missing_graph_is_said(tmp_path):
 
 
 def test_serving_does_not_import_tensorflow(small_graph):
-    code = (
-        "import sys, pathlib, app; from tosa.network import Network;"
-        f"app.create_app(Network.load(pathlib.Path({str(small_graph[0])!r}), pathlib.Path({str(small_graph[1])!r})));"
-        "sys.exit('tensorflow' in sys.modules)"
+    code = """
+import io, sys, app
+parts = {"audio_data": (io.BytesIO(sys.stdin.buffer.read()), "cough.wav")}
+assert app.create_app().test_client().post("/?explain=1", data=parts).status_code == 200
+assert "tensorflow" not in sys.modules
+"""
+    names = {"TOSA_GRAPH": str(small_graph[0]), "TOSA_LABELS": str(small_graph[1])}
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=os.environ | names, input=wav(coughs()), timeout=60, check=True
     )
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0

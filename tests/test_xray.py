@@ -4,7 +4,8 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
-from pictures import dicom, encoded, phantom
+from pictures import dicom, encoded, exif, phantom, png16
+from pydicom import uid
 
 from tosa import errors, xray
 
@@ -20,6 +21,9 @@ FORMATS = {
     "png rgb": lambda: encoded(Image.fromarray(rgb(GRAY))),
     "png 16 bit": lambda: encoded(Image.fromarray(GRAY.astype(np.uint16) * 257)),
     "png 12 bits in 16": lambda: encoded(Image.fromarray(GRAY.astype(np.uint16) * 16)),
+    "png 16 bit gray and alpha": lambda: png16(np.dstack([GRAY * np.uint16(257), np.full(GRAY.shape, 65_535)])),
+    "png 16 bit rgb": lambda: png16(rgb(GRAY) * np.uint16(257)),
+    "png 12 bits in 16 rgb": lambda: png16(rgb(GRAY) * np.uint16(16)),
     "png palette": lambda: encoded(Image.fromarray(GRAY).convert("P")),
     "png gray and alpha": lambda: encoded(Image.fromarray(GRAY).convert("LA")),
     "png rgba": lambda: encoded(Image.fromarray(GRAY).convert("RGBA")),
@@ -28,6 +32,10 @@ FORMATS = {
     "jpeg cmyk": lambda: encoded(Image.fromarray(rgb(GRAY)).convert("CMYK"), "JPEG", quality=95),
     "dicom": lambda: dicom(GRAY.astype(np.uint16) * 16),
     "dicom 8 bit": lambda: dicom(GRAY),
+    "dicom signed": lambda: dicom((GRAY.astype(np.int16) - 150).view(np.uint16), PixelRepresentation=1),
+    "dicom jpeg": lambda: dicom(GRAY, uid.JPEGBaseline8Bit, encoded(Image.fromarray(GRAY), "JPEG", quality=95)),
+    "dicom jpeg 2000": lambda: dicom(GRAY, uid.JPEG2000Lossless, encoded(Image.fromarray(GRAY), "JPEG2000")),
+    "dicom 16 bit rgb": lambda: dicom(rgb(GRAY) * np.uint16(257)),
 }
 
 
@@ -37,7 +45,8 @@ def test_decodes(name):
     assert pixels.dtype == np.uint8 and pixels.shape == (*GRAY.shape, 3)
     stretched = (GRAY.astype(float) - GRAY.min()) / np.ptp(GRAY) * 255  # what deeper pictures are scaled to
     expected = stretched if "16" in name or "dicom" in name else GRAY.astype(float)
-    assert np.abs(pixels - expected[:, :, None]).mean() < 3
+    coarse = 9 if name == "png 12 bits in 16 rgb" else 3  # of which Pillow keeps 4 bits
+    assert np.abs(pixels - expected[:, :, None]).mean() < coarse
     xray.check(pixels)
 
 
@@ -48,6 +57,27 @@ def test_exif_orientation_is_applied():
     turned = xray.decode(encoded(image, "JPEG", quality=95, exif=exif))
     assert turned.shape == (320, 240, 3)
     assert np.abs(turned[:, :, 0].astype(int) - np.rot90(GRAY, -1)).mean() < 3
+
+
+SIX = (0x112, 3, 1, b"\6\0\0\0")  # the orientation that the test above has
+NONSENSE = {
+    "no exif at all": b"Exif\0\0 but nothing of the kind",
+    "pointer to nowhere": exif(SIX, (0x8769, 4, 1, b"\xff\xff\xff\x7f")),
+    "pointer that is text": exif(SIX, (0x8769, 2, 4, b"abcd")),
+    "gps that is short": exif(SIX, (0x8825, 3, 1, b"\1\0\0\0")),
+    "orientation twice": exif((0x112, 3, 2, b"\6\0\6\0")),
+    "orientation that is text": exif((0x112, 2, 2, b"6\0\0\0")),
+    "orientation 99": exif((0x112, 3, 1, b"\x63\0\0\0")),
+    "text as a number": exif((0x100, 2, 4, b"abc\0"), SIX),
+    "type 99": exif((0x112, 99, 1, b"\6\0\0\0")),
+}
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+def test_nonsense_in_exif_does_not_matter(name, format):
+    pixels = xray.decode(encoded(Image.fromarray(GRAY), format, exif=NONSENSE[name]))
+    assert pixels.shape in ((*GRAY.shape, 3), (*GRAY.shape[::-1], 3))
 
 
 def test_transparent_becomes_black():
@@ -72,6 +102,70 @@ class TestDicom:
         values = dict(PhotometricInterpretation="MONOCHROME1", WindowCenter=100, WindowWidth=20)
         pixels = xray.decode(dicom(GRAY, **values))[:, :, 0]
         assert pixels[GRAY > 120].max() <= 1 and pixels[GRAY < 80].min() >= 254
+
+    def test_what_is_outside_the_window_does_not_stretch_it(self):
+        within = dicom(GRAY, WindowCenter=128, WindowWidth=256)
+        np.testing.assert_allclose(xray.decode(within)[:, :, 0], GRAY, atol=1)
+
+    def test_a_negative_slope_inverts(self):
+        values = dict(RescaleSlope=-1, RescaleIntercept=255, WindowCenter=128, WindowWidth=256)
+        np.testing.assert_allclose(xray.decode(dicom(GRAY, **values))[:, :, 0], 255.0 - GRAY, atol=1)
+
+    def test_lookup_table_of_interest(self):
+        table = pydicom.Dataset()
+        table.LUTDescriptor = [256, 0, 16]
+        table.LUTData = np.arange(0, 2**15, 128, np.uint16).tobytes()  # half of what 16 bits hold
+        pixels = xray.decode(dicom(GRAY, VOILUTSequence=[table]))[:, :, 0]
+        np.testing.assert_allclose(pixels, GRAY / 2, atol=1)
+
+    @pytest.mark.parametrize(
+        "elements",
+        [
+            dict(RescaleSlope=None, RescaleIntercept=None),
+            dict(RescaleSlope=None, RescaleIntercept=-9),
+            dict(WindowCenter=100, WindowWidth=0),
+            dict(WindowCenter=None, WindowWidth=None),
+            dict(WindowCenter=[], WindowWidth=100),
+            dict(VOILUTFunction="SIGMOID", WindowCenter=9, WindowWidth=0),
+            dict(VOILUTFunction="ODD"),
+            dict(VOILUTSequence=[]),
+        ],
+    )
+    def test_empty_elements_are_as_if_missing(self, elements):
+        np.testing.assert_array_equal(xray.decode(dicom(GRAY, **elements)), xray.decode(dicom(GRAY)))
+
+    def test_palette(self):
+        inverting = (np.arange(256)[::-1] * 257).astype("<u2").tobytes()
+        elements = dict(PhotometricInterpretation="PALETTE COLOR")
+        for name in ("Red", "Green", "Blue"):
+            elements[f"{name}PaletteColorLookupTableDescriptor"] = [256, 0, 16]
+            elements[f"{name}PaletteColorLookupTableData"] = inverting
+        np.testing.assert_array_equal(xray.decode(dicom(GRAY, **elements)), 255 - rgb(GRAY))
+
+    def test_colour_stored_as_brightness_and_chroma(self):
+        gray = np.dstack([GRAY, np.full_like(GRAY, 128), np.full_like(GRAY, 128)])
+        pixels = xray.decode(dicom(gray, PhotometricInterpretation="YBR_FULL"))
+        np.testing.assert_allclose(pixels, rgb(GRAY).astype(int), atol=2)
+
+    @pytest.mark.parametrize("syntax", [uid.RLELossless, uid.JPEGLosslessSV1, uid.JPEGLSLossless])
+    def test_compressed_otherwise_is_named(self, syntax):
+        with pytest.raises(errors.CompressedDicom, match=syntax.name.split(",")[0]):
+            xray.decode(dicom(GRAY, syntax, b"anything"))
+
+    def test_deflated_is_refused_before_it_is_inflated(self, monkeypatch):
+        monkeypatch.setattr(pydicom, "dcmread", None)
+        with pytest.raises(errors.CompressedDicom):
+            xray.decode(dicom(GRAY, uid.DeflatedExplicitVRLittleEndian))
+
+    def test_a_large_jpeg_in_a_small_header_is_not_decoded(self):
+        jpeg = encoded(Image.new("L", (5100, 5000), 77), "JPEG")
+        with pytest.raises(errors.Damaged) as caught:
+            xray.decode(dicom(GRAY[:64, :64], uid.JPEGBaseline8Bit, jpeg))
+        assert "exceeds limit" in str(caught.value.__cause__)
+
+    def test_more_than_16_bits_are_refused(self):
+        with pytest.raises(errors.UnsupportedFormat, match="32 bits"):
+            xray.decode(dicom(GRAY.astype(np.uint32)))
 
     def test_several_frames_are_refused(self):
         with pytest.raises(errors.SeveralFrames):
@@ -98,6 +192,9 @@ BAD = {
     "gif": (lambda: encoded(Image.fromarray(GRAY), "GIF"), errors.Damaged),
     "26 megapixels": (lambda: encoded(Image.new("L", (5200, 5001))), errors.PictureTooLarge),
     "177 megapixels": (lambda: encoded(Image.new("1", (13_300, 13_300))), errors.PictureTooLarge),
+    "23 megapixels in color": (lambda: encoded(Image.new("RGB", (5000, 4600))), errors.PictureTooLarge),
+    "17 megapixels with alpha": (lambda: encoded(Image.new("RGBA", (5000, 3400))), errors.PictureTooLarge),
+    "dicom of 4 GB": (lambda: dicom(GRAY, Rows=65_535, Columns=65_535), errors.PictureTooLarge),
     "1 x 1": (lambda: encoded(Image.new("L", (1, 1))), errors.NotAChestXray),
     "1 x 10,000": (lambda: encoded(Image.new("L", (1, 10_000))), errors.NotAChestXray),
     "blank": (lambda: encoded(Image.new("L", (300, 300), 128)), errors.NotAChestXray),
@@ -110,6 +207,17 @@ def test_refuses(name):
     make, error = BAD[name]
     with pytest.raises(error):
         xray.picture(make())
+
+
+def test_up_to_the_limit_is_read_and_gray_is_held_once():
+    large = xray.decode(encoded(Image.new("L", (5000, 5000), 7), compress_level=1))
+    assert large.shape == (5000, 5000, 3) and large.strides[2] == 0 and (large[0, 0] == 7).all()
+    assert xray.decode(encoded(Image.new("RGB", (5000, 4000)), compress_level=1)).shape == (4000, 5000, 3)
+
+
+def test_gray_is_resized_as_its_three_channels_are():
+    pixels = xray.decode(encoded(Image.fromarray(GRAY)))
+    np.testing.assert_array_equal(xray.resize(pixels), xray.resize(np.ascontiguousarray(pixels)))
 
 
 def test_resize_keeps_all_of_the_picture_and_smooths_where_it_shrinks():

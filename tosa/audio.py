@@ -36,30 +36,44 @@ BLOCK = 65_536  # frames decoded at a time
 def decode(data: bytes) -> np.ndarray:
     """Decode a sound file to mono samples.
 
-    data: WAV, FLAC, OGG, MP3, WebM/Opus or MP4/AAC, told apart by content.
+    data: WAV, FLAC, OGG, MP3, WebM/Opus, MP4/AAC or raw AAC, told apart by content.
     Returns float32 (n,), nominally in [-1, 1], at SAMPLE_RATE.
     Raises Damaged where it cannot be decoded, SampleRate, NotFinite, SoundTooLong past settings.MAX_SOUND_SECONDS.
     """
-    container = data[:4] == b"\x1aE\xdf\xa3" or data[4:8] == b"ftyp"
-    return _resampled(_blocks_ffmpeg(data) if container else _blocks_sndfile(data))
+    format = _ffmpeg_format(data)
+    return _resampled(_blocks_ffmpeg(data, format) if format else _blocks_sndfile(data))
+
+
+def _ffmpeg_format(data: bytes) -> str | None:
+    """FFmpeg's name for a file that libsndfile cannot read, None for the others."""
+    if data[:4] == b"\x1aE\xdf\xa3":
+        return "matroska"
+    if data[4:8] == b"ftyp":
+        return "mov"
+    if len(data) > 1 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0:  # ADTS: 12 bits of ones, then layer 0
+        return "aac"
+    if data[:4] == b"fLaC" and not int.from_bytes(data[21:26]) & 0xF_FFFF_FFFF:  # piped, so its length is not known
+        return "flac"
+    return None
 
 
 def _blocks_sndfile(data):
     """Yield (mono float32 block, rate) of what libsndfile reads."""
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as sound:
-            for block in sound.blocks(BLOCK // sound.channels + 1, dtype="float32", always_2d=True):
+            # Not sound.blocks(), which believes the header: past the end of a cut file it yields what memory holds.
+            while len(block := sound.read(BLOCK // sound.channels + 1, dtype="float32", always_2d=True)):
                 yield block.mean(axis=1), sound.samplerate
     except (soundfile.SoundFileError, OSError, ValueError) as error:
         raise Damaged() from error
 
 
-def _blocks_ffmpeg(data):
-    """Yield (mono float32 block, rate) of the first sound track FFmpeg finds."""
+def _blocks_ffmpeg(data, format):
+    """Yield (mono float32 block, rate) of the first sound track FFmpeg finds in a file of this format."""
     import av  # here, since it takes long to import and WAV does without
 
     try:
-        with av.open(io.BytesIO(data), mode="r") as container:
+        with av.open(io.BytesIO(data), mode="r", format=format) as container:
             track = container.streams.audio[0]
             to_mono = av.AudioResampler(format="flt", layout="mono")
             for frame in container.decode(track):

@@ -3,10 +3,12 @@
 TosaError
 ├── RequestError            answered as JSON with the class's HTTP status
 │   ├── NothingSent         400 nothing_sent
+│   ├── SeveralParts        400 several_parts
 │   ├── TooLarge            413 too_large
 │   │   ├── SoundTooLong    413 sound_too_long
 │   │   └── PictureTooLarge 413 picture_too_large
 │   ├── UnsupportedFormat   415 unsupported_format
+│   │   └── CompressedDicom 415 compressed_dicom
 │   ├── CannotJudge         422 cannot_judge
 │   │   ├── Damaged         422 damaged
 │   │   ├── NotFinite       422 not_finite
@@ -18,6 +20,7 @@ TosaError
 │   │   └── NotAChestXray   422 not_a_chest_xray
 │   ├── TaskMissing         422 task_missing
 │   └── Busy                503 busy
+├── SettingError            start-up refuses: an environment variable makes no sense
 ├── ModelError              start-up refuses: the graph or its labels cannot be served
 └── UsageError              retrain.py refuses: exit status 2
 """
@@ -46,6 +49,11 @@ class NothingSent(RequestError):
     )
 
 
+class SeveralParts(RequestError):
+    code = "several_parts"
+    public = "Two parts have the same name. Send one sound, one picture or one of each, and the rest in other requests."
+
+
 class TooLarge(RequestError):
     status, code = 413, "too_large"
     public = "The upload is over 10 MiB. Send a shorter sound or a smaller picture."
@@ -58,7 +66,7 @@ class SoundTooLong(TooLarge):
 
 class PictureTooLarge(TooLarge):
     code = "picture_too_large"
-    public = "The picture has more than 25 megapixels. Send a smaller copy."
+    public = "The picture has more than 25 megapixels or takes more than 64 MiB once decoded. Send a smaller copy."
 
 
 class UnsupportedFormat(RequestError):
@@ -66,6 +74,11 @@ class UnsupportedFormat(RequestError):
     public = (
         "This is not a format Tosa reads. Sounds: WAV, FLAC, OGG, MP3, WebM/Opus, MP4/AAC. Pictures: PNG, JPEG, DICOM."
     )
+
+
+class CompressedDicom(UnsupportedFormat):
+    code = "compressed_dicom"
+    public = "This DICOM file is compressed in a way Tosa does not read. Export it uncompressed or as PNG."
 
 
 class CannotJudge(RequestError):
@@ -122,6 +135,10 @@ class TaskMissing(RequestError):
 class Busy(RequestError):
     status, code = 503, "busy"
     public = "All places are taken. Try again in a moment."
+
+
+class SettingError(TosaError):
+    """An environment variable holds what it cannot. The message names the variable."""
 
 
 class ModelError(TosaError):

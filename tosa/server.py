@@ -7,12 +7,14 @@ import json
 
 import waitress
 from waitress.channel import HTTPChannel
+from waitress.server import BaseWSGIServer
 from waitress.task import ErrorTask
 
 from . import settings
 from .errors import TooLarge
 
 SLACK = 2**20  # bytes over the limit that are still read, so that the app can answer what is only just too large
+IN_MEMORY = settings.MAX_BODY_BYTES + 2 * SLACK  # bytes; above this waitress writes to disk, so nothing may be above
 CODES = {413: (TooLarge.code, TooLarge.public)}
 
 
@@ -35,15 +37,20 @@ class JsonErrorChannel(HTTPChannel):
 
 
 def make(app, config: settings.Settings):
-    """A server for the app, bound but not yet running. Raises OSError where the address cannot be had."""
+    """A server for the app, bound but not yet running. Raises OSError or ValueError where the address cannot be had."""
+    sockets = {}  # a name such as localhost may stand for several addresses, each with a server of its own
     server = waitress.create_server(
         app,
+        map=sockets,
         host=config.host,
         port=config.port,
         threads=config.slots + settings.MAX_WAITING + 2,  # the last ones say 503
         max_request_body_size=settings.MAX_BODY_BYTES + SLACK,
-        inbuf_overflow=settings.MAX_BODY_BYTES + 2 * SLACK,  # bytes; above this waitress would write to disk
+        inbuf_overflow=IN_MEMORY,
+        outbuf_overflow=IN_MEMORY,
         ident=None,
     )
-    server.channel_class = JsonErrorChannel
+    for listening in sockets.values():
+        if isinstance(listening, BaseWSGIServer):
+            listening.channel_class = JsonErrorChannel
     return server

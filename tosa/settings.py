@@ -4,24 +4,34 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .errors import SettingError
+
 ROOT = Path(__file__).resolve().parent.parent
 
 MAX_BODY_BYTES = 10 * 2**20  # one upload, all parts together
 MAX_SOUND_SECONDS = 60.0  # longer sounds are refused before they are decoded whole
 MIN_SOUND_SECONDS = 0.3  # shorter sounds hold no whole cough
 MAX_PICTURE_PIXELS = 25_000_000
-MAX_DECODED_BYTES = 64 * 2**20  # samples or pixels of one upload, as held in memory
+MAX_DECODED_BYTES = 64 * 2**20  # pixels of one picture, all channels; a sound's 60 s never take more than 6 MB
 MAX_WAITING = 8  # requests that may wait for a free slot
 MAX_WAIT_SECONDS = 2.0  # how long each of them waits
 RETRY_AFTER_SECONDS = 2  # what a refused one is told
 
 
+def _number(name: str, default: int, least: int, most: int) -> int:
+    """The whole number in an environment variable. Raises SettingError unless it is from least to most."""
+    given = os.environ.get(name, str(default))
+    if not given.isdecimal() or not least <= int(given) <= most:
+        raise SettingError(f"{name}={given} is not a whole number from {least} to {most}.")
+    return int(given)
+
+
 @dataclass(frozen=True)
 class Settings:
-    """What the environment can change. Raises ValueError on a TOSA_PORT or TOSA_SLOTS that is no number."""
+    """What the environment can change. Raises SettingError on a TOSA_PORT or TOSA_SLOTS that makes no sense."""
 
     graph: Path = field(default_factory=lambda: Path(os.environ.get("TOSA_GRAPH", ROOT / "retrained_graph.pb")))
     labels: Path = field(default_factory=lambda: Path(os.environ.get("TOSA_LABELS", ROOT / "retrained_labels.txt")))
     host: str = field(default_factory=lambda: os.environ.get("TOSA_HOST", "127.0.0.1"))
-    port: int = field(default_factory=lambda: int(os.environ.get("TOSA_PORT", "5000")))
-    slots: int = field(default_factory=lambda: int(os.environ.get("TOSA_SLOTS", (os.cpu_count() or 1) * 2)))  # in flight
+    port: int = field(default_factory=lambda: _number("TOSA_PORT", 5000, 1, 65_535))
+    slots: int = field(default_factory=lambda: _number("TOSA_SLOTS", (os.cpu_count() or 1) * 2, 1, 1000))  # in flight

@@ -1,6 +1,7 @@
 """The web app: GET / is the page, POST / one JSON answer. `python app.py` starts it."""
 
 import json
+import signal
 import sys
 import time
 from contextlib import contextmanager
@@ -173,6 +174,7 @@ def main() -> int:
         print(f"task    {task.name}: {', '.join(task.labels)}")
     seconds = time.perf_counter() - started
     print(f"Tosa answers on http://{config.host}:{config.port} after {seconds:.1f} s.", flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # waitress then ends as on Ctrl-C, work in hand first
     try:
         listening.run()
     finally:

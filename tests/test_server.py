@@ -66,7 +66,7 @@ def server(small_graph):
         while "answers on" not in started[-1]:
             started.append(lines.next())
         yield port, lines, "".join(started)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     finally:
         process.kill()

@@ -1,6 +1,6 @@
 """Seconds from `python app.py` to the first answer, for a sound and for an X-ray; median of several starts.
 
-    python bench/first_answer.py [--starts 5]
+python bench/first_answer.py [--starts 5]
 """
 
 import argparse

@@ -5,11 +5,11 @@ import threading
 import numpy as np
 import pytest
 from PIL import Image
-from pictures import dicom, encoded, phantom
 from pydicom.uid import DeflatedExplicitVRLittleEndian
-from sounds import RATE, container, coughs, wav
 
 import app as app_module
+from pictures import dicom, encoded, phantom
+from sounds import RATE, container, coughs, wav
 from tosa import settings
 from tosa.network import Network
 

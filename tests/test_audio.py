@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from sounds import RATE, Pipe, container, coughs, wav
 
+from sounds import RATE, Pipe, container, coughs, wav
 from tosa import audio, errors
 
 COUGHS = coughs()

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 import waitress
 from PIL import Image
-from pictures import dicom, encoded, phantom
-from sounds import container, coughs, wav
 from waitress.server import BaseWSGIServer
 
 import app as app_module
 import tosa.server
+from pictures import dicom, encoded, phantom
+from sounds import container, coughs, wav
 from tosa import settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,6 +92,19 @@ def test_curl(server, tmp_path, name):
     answer = json.loads(curl("-F", f"{part}=@{file}", f"localhost:{port}"))
     line = json.loads(lines.next())
     assert line == {"diagnosis": answer["diagnosis"], "score": answer["score"]}
+
+
+def test_curl_with_both_parts_and_with_a_raw_body(server, tmp_path):
+    port, lines, _ = server
+    for name in ("cough.wav", "chest.png"):
+        (tmp_path / name).write_bytes(FILES[name][1]())
+    sound, picture = tmp_path / "cough.wav", tmp_path / "chest.png"
+    both = json.loads(curl("-F", f"image_data=@{picture}", "-F", f"audio_data=@{sound}", f"localhost:{port}"))
+    assert [finding["task"] for finding in both["findings"]] == ["cough", "pneumonia", "covid"]
+    raw = json.loads(curl("-H", "Content-Type: audio/wav", "--data-binary", f"@{sound}", f"localhost:{port}"))
+    assert raw["findings"] == both["findings"][:1]
+    for answer in (both, raw):
+        assert json.loads(lines.next()) == {"diagnosis": answer["diagnosis"], "score": answer["score"]}
 
 
 def test_far_too_large_is_json_too(server, tmp_path):

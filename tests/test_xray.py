@@ -4,9 +4,9 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
-from pictures import dicom, encoded, exif, phantom, png16
 from pydicom import uid
 
+from pictures import dicom, encoded, exif, phantom, png16
 from tosa import errors, xray
 
 GRAY = phantom()  # uint8 (240, 320), brighter to the right

@@ -1,5 +1,6 @@
 """A frozen TensorFlow graph: read without TensorFlow, and cut down to the part that serving runs."""
 
+import json
 from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 
@@ -111,6 +112,26 @@ class Graph:
             name: self.constant(name) for name, node in self.nodes.items() if node.op == "Const" and name not in trunk
         }
 
+    def metadata(self) -> dict:
+        """What the graph says of itself as JSON in its constant `tosa/metadata`; {} in graphs of other makers."""
+        constant = self.constant(METADATA)
+        try:
+            metadata = {} if constant is None else json.loads(constant.item())
+        except (ValueError, TypeError) as error:
+            raise GraphError(f"holds damaged JSON in {METADATA}") from error
+        if not isinstance(metadata, dict):
+            raise GraphError(f"holds no JSON object in {METADATA}")
+        return metadata
+
+    def trunk(self) -> GraphDef:
+        """The part that the bottleneck needs, from a picture's bytes on, without control inputs."""
+        needed = self._upstream([BOTTLENECK])
+        trunk = GraphDef(versions=self._definition.versions)
+        for node in self._definition.node:
+            if node.name in needed:
+                trunk.node.add(name=node.name, op=node.op, input=_inputs(node), attr=node.attr)
+        return trunk
+
     def cut(self, outputs: list[str]) -> bytes:
         """Serialises the part from the resized picture to `outputs`, names of nodes.
 
@@ -130,7 +151,7 @@ class Graph:
             cut.node.add(name=f"{SERVED}{number}", op="Identity", input=[name]).attr["T"].type = DT_FLOAT
         return cut.SerializeToString()
 
-    def _upstream(self, names: Iterable[str], stop: str) -> set[str]:
+    def _upstream(self, names: Iterable[str], stop: str | None = None) -> set[str]:
         """`names` and all that they are computed from, up to and with `stop`."""
         found, waiting = set(), list(names)
         while waiting:

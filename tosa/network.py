@@ -1,7 +1,6 @@
 """The network: pictures in; feature map, bottleneck and scores out. OpenVINO runs the TensorFlow graph."""
 
 import hashlib
-import json
 import os
 import sys
 import tempfile
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tosa.errors import ModelError
-from tosa.graph import BOTTLENECK, METADATA, SERVED, Graph, GraphError
+from tosa.graph import BOTTLENECK, SERVED, Graph, GraphError
 
 # Importing openvino would otherwise leave an identity in ~/intel and report to Google Analytics.
 sys.modules.setdefault("openvino_telemetry", None)
@@ -62,7 +61,7 @@ class Network:
         self.sha256 = hashlib.sha256(graph.data).hexdigest()
         self.size = graph.size()
         self._constants = graph.extras()
-        self.metadata = _metadata(self._constants.get(METADATA))
+        self.metadata = graph.metadata()
         cut = graph.cut([graph.feature_map(), BOTTLENECK, *softmaxes])
         self._model = _compile(cut, threads, precision)
         self._ports = [self._model.output(f"{SERVED}{number}:0") for number in range(2 + len(softmaxes))]
@@ -170,16 +169,6 @@ def _tasks(labels: dict[str, tuple[str, ...]], weights: list[np.ndarray | None])
         tasks[name] = Task(name, names, slice(start, start + len(names)), matrix)
         start += len(names)
     return tasks
-
-
-def _metadata(constant: np.ndarray | None) -> dict:
-    try:
-        metadata = {} if constant is None else json.loads(constant.item())
-    except (ValueError, TypeError) as error:
-        raise GraphError(f"holds damaged JSON in {METADATA}") from error
-    if not isinstance(metadata, dict):
-        raise GraphError(f"holds no JSON object in {METADATA}")
-    return metadata
 
 
 def _compile(graph: bytes, threads: int | None, precision: str) -> openvino.CompiledModel:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+
 from pictures import phantom
 from sounds import coughs
-
 from tosa import audio
 from tosa.training import augment
 

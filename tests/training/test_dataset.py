@@ -13,15 +13,25 @@ def make(folder, *names):
 
 
 def test_folders_are_labels(tmp_path):
-    make(tmp_path, "sick/a.png", "sick/deeper/b.JPG", "Not_sick/c.png", "Not_sick/notes.txt", ".ipynb_checkpoints/d.png")
+    make(
+        tmp_path, "sick/a.png", "sick/deeper/b.JPG", "Not_sick/c.png", "Not_sick/notes.txt", ".ipynb_checkpoints/d.png"
+    )
     cases = dataset.from_folders(tmp_path, "cough", Percentages())
-    assert [(case.file.name, case.label) for case in cases] == [("c.png", "not sick"), ("a.png", "sick"), ("b.JPG", "sick")]
+    assert [(case.file.name, case.label) for case in cases] == [
+        ("c.png", "not sick"),
+        ("a.png", "sick"),
+        ("b.JPG", "sick"),
+    ]
     assert dataset.labels_by_task(cases) == {"cough": ["not sick", "sick"]}
 
 
 def test_groups_by_nohash_and_by_regex(tmp_path):
     make(tmp_path, "a/person1_nohash_1.png", "a/person1_nohash_2.png", "b/person2_x.png")
-    assert [case.group for case in dataset.from_folders(tmp_path, "t", Percentages())] == ["person1", "person1", "person2_x"]
+    assert [case.group for case in dataset.from_folders(tmp_path, "t", Percentages())] == [
+        "person1",
+        "person1",
+        "person2_x",
+    ]
     by_regex = dataset.from_folders(tmp_path, "t", Percentages(), r"(person\d+)_")
     assert [case.group for case in by_regex] == ["person1", "person1", "person2"]
 

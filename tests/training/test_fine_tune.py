@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from PIL import Image
-from sounds import coughs, wav
 
 import retrain
+from sounds import coughs, wav
 from tosa.errors import UsageError
 from tosa.network import Network
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from pictures import encoded, phantom
-from sounds import RATE, coughs, wav
 
 import app
 import retrain
+from pictures import encoded, phantom
+from sounds import RATE, coughs, wav
 from tosa import audio, xray
 from tosa.network import Network
 from tosa.training import bottlenecks
@@ -230,7 +230,9 @@ def test_impossible_numbers_exit_with_2(flag):
 
 
 def test_unknown_flag_exits_with_2():
-    process = subprocess.run([sys.executable, "retrain.py", "--nothing"], cwd=Path(retrain.__file__).parent, capture_output=True)
+    process = subprocess.run(
+        [sys.executable, "retrain.py", "--nothing"], cwd=Path(retrain.__file__).parent, capture_output=True
+    )
     assert process.returncode == 2
 
 

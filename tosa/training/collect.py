@@ -14,8 +14,13 @@ from pathlib import Path
 from .export import beside
 
 PNEUMONIA = {"normal": "normal", "bacteria": "bacterial pneumonia", "virus": "viral pneumonia"}
-ADULTS = {"normal": "normal", "no_finding": "normal", "covid": "covid-19",
-          "pneumonia": "other pneumonia", "other_pneumonia": "other pneumonia"}
+ADULTS = {
+    "normal": "normal",
+    "no_finding": "normal",
+    "covid": "covid-19",
+    "pneumonia": "other pneumonia",
+    "other_pneumonia": "other pneumonia",
+}
 SICK = {"1": "sick", "0": "not sick"}
 
 # folder, table, task, label of a row, group of a row

@@ -14,7 +14,7 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_HALF, DT_INT32
 from tensorboard.util.tensor_util import make_ndarray, make_tensor_proto
 
 from ..errors import UsageError
-from ..graph import BOTTLENECK, METADATA, RESULT
+from ..graph import BOTTLENECK, METADATA, RESULT, Graph
 
 HEADS = "final_training_ops"
 HALVED_FROM = 1024  # constants of at least so many float32 numbers are stored as float16
@@ -41,23 +41,6 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def trunk_of(data: bytes) -> GraphDef:
-    """The part of a serialised GraphDef that the bottleneck needs. Raises UsageError where it has none."""
-    whole = GraphDef.FromString(data)
-    nodes = {node.name: node for node in whole.node}
-    if BOTTLENECK not in nodes:
-        raise UsageError(f"The graph has no node {BOTTLENECK}, so it is no trunk to retrain.")
-    needed, waiting = set(), [BOTTLENECK]
-    while waiting:
-        name = waiting.pop()
-        if name not in needed:
-            needed.add(name)
-            waiting += [source.lstrip("^").split(":")[0] for source in nodes[name].input]
-    trunk = GraphDef(versions=whole.versions)
-    trunk.node.extend(node for node in whole.node if node.name in needed)
-    return trunk
-
-
 def trunk_sha256(trunk: GraphDef) -> str:
     """Name of a trunk by its content, for the bottleneck cache."""
     digest = hashlib.sha256()
@@ -80,31 +63,21 @@ def halve(trunk: GraphDef) -> GraphDef:
     return halved
 
 
-def heads_of(data: bytes) -> dict[str, Head]:
+def heads_of(graph: Graph) -> dict[str, Head]:
     """The heads of a graph that `assemble` wrote, by task; none for a trunk.
 
     Raises UsageError for a classic graph, whose head is not known by task.
     """
-    nodes = {node.name: node for node in GraphDef.FromString(data).node}
-    tasks = metadata_of(data).get("tasks", {})
-    if RESULT in nodes and not tasks:
+    tasks = graph.metadata().get("tasks", {})
+    if RESULT in graph.nodes and not tasks:
         raise UsageError("--task cannot carry over the last layer of a classic graph. Leave it out to start anew.")
     heads = {}
     for task, known in tasks.items():
         weights, biases, temperature = (
-            make_ndarray(nodes[f"{HEADS}/{task}/{name}"].attr["value"].tensor)
-            for name in ("weights", "biases", "temperature")
+            graph.constant(f"{HEADS}/{task}/{name}") for name in ("weights", "biases", "temperature")
         )
         heads[task] = Head(task, tuple(known["labels"]), weights, biases, float(temperature))
     return heads
-
-
-def metadata_of(data: bytes) -> dict:
-    """What `assemble` wrote beside the network; empty for a classic graph."""
-    for node in GraphDef.FromString(data).node:
-        if node.name == METADATA:
-            return json.loads(make_ndarray(node.attr["value"].tensor).item())
-    return {}
 
 
 def assemble(trunk: GraphDef, heads: list[Head], metadata: dict, result: str = RESULT) -> bytes:

@@ -8,7 +8,6 @@ from tqdm import tqdm
 
 from .export import Head, softmax
 
-
 PRIOR_DEVIATION = 0.5  # of a temperature's logarithm, before any case was seen
 
 
@@ -39,7 +38,9 @@ class Examples:
         return Examples(self.bottlenecks[chosen], self.targets[chosen])
 
 
-def train(task: str, labels: list[str], training: Examples, validation: Examples, recipe: HeadRecipe, write_curves) -> Head:
+def train(
+    task: str, labels: list[str], training: Examples, validation: Examples, recipe: HeadRecipe, write_curves
+) -> Head:
     """Train the head of a task, printing the classic's log lines.
 
     write_curves: called with (split, step, accuracy_1=, cross_entropy_1=) at every evaluation.

@@ -11,6 +11,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tqdm import tqdm
 
 from ..errors import UsageError
+from ..graph import Graph
 from ..network import FIRST_TASK, Network
 from ..settings import Settings
 from . import dataset, export, report, spectrograms
@@ -53,26 +54,32 @@ def retrain(flags, settings: Settings) -> None:
         raise UsageError("No case is left for training; lower the percentages.")
     with _trunk_file(flags.model_dir, settings) as file:
         network = Network.load(file, None)
-        whole = file.read_bytes()
-        trunk = export.trunk_of(whole)
+        graph = Graph(file.read_bytes())
+        trunk = graph.trunk()
         values = bottlenecks(cases, network, export.trunk_sha256(trunk), flags.bottleneck_dir)
     examples = {split: _examples(cases, values, labels, split) for split in dataset.SPLITS}
-    recipe = heads.HeadRecipe(
-        **{name: value for name in ("learning_rate", "train_batch_size") if (value := getattr(flags, name)) is not None},
-        steps=4000 if flags.how_many_training_steps is None else flags.how_many_training_steps,
-        validation_batch_size=flags.validation_batch_size,
-        eval_step_interval=flags.eval_step_interval,
-        seed=flags.seed,
-    )
+    recipe = _head_recipe(flags)
     with Curves(flags.summaries_dir) as curves:
         head = heads.train(task, labels, examples["training"], examples["validation"], recipe, curves.write)
     validation = examples["validation"]
     head = replace(head, temperature=heads.temperature(head.logits(validation.bottlenecks), validation.targets))
     _test(flags, head, examples["testing"], in_split(cases, "testing"))
-    kept, metadata = (export.heads_of(whole), export.metadata_of(whole)) if flags.task else ({}, {})
+    kept, metadata = (export.heads_of(graph), graph.metadata()) if flags.task else ({}, {})
     _write(flags, trunk, list((kept | {task: head}).values()), _marked(metadata, flags, cases))
     if not flags.task:
         print("The graph has this one task. --task NAME adds to the graph it starts from, and keeps its others.")
+
+
+def _head_recipe(flags) -> heads.HeadRecipe:
+    given = {
+        "steps": flags.how_many_training_steps,
+        "learning_rate": flags.learning_rate,
+        "train_batch_size": flags.train_batch_size,
+        "validation_batch_size": flags.validation_batch_size,
+        "eval_step_interval": flags.eval_step_interval,
+        "seed": flags.seed,
+    }
+    return heads.HeadRecipe(**{name: value for name, value in given.items() if value is not None})
 
 
 def _examples(cases: list[Case], values: np.ndarray, labels: list[str], split: str) -> heads.Examples:
@@ -104,8 +111,13 @@ def fine_tune(flags) -> None:
     from . import trunk as trunk_stage
 
     cases = gather(flags)
-    given = {"steps": flags.how_many_training_steps, "learning_rate": flags.learning_rate,
-             "batch_size": flags.train_batch_size, "seed": flags.seed, "bfloat16": flags.precision == "bfloat16"}
+    given = {
+        "steps": flags.how_many_training_steps,
+        "learning_rate": flags.learning_rate,
+        "batch_size": flags.train_batch_size,
+        "seed": flags.seed,
+        "bfloat16": flags.precision == "bfloat16",
+    }
     recipe = tuning_stage.Recipe(**{name: value for name, value in given.items() if value is not None})
     weights = [file for file in _networks(flags.model_dir) if file.suffix == ".npz"]
     if not weights:

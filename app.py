@@ -6,12 +6,12 @@ import sys
 import time
 from contextlib import contextmanager
 from io import BytesIO
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Thread
 
 from flask import Flask, Request, current_app, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from tosa import screening, server, settings
+from tosa import audio, screening, server, settings
 from tosa.errors import (
     Busy,
     ModelError,
@@ -156,6 +156,7 @@ def main() -> int:
     started = time.perf_counter()
     try:
         config = settings.Settings()
+        Thread(target=audio.warm_up, daemon=True).start()  # meanwhile, so that the first cough need not wait for it
         network = Network.load(config.graph, config.labels)
     except (SettingError, ModelError) as error:
         print(f"Tosa cannot start: {error}", file=sys.stderr)

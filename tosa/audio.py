@@ -174,6 +174,11 @@ def _colours() -> np.ndarray:
     return (matplotlib.colormaps["magma"](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
 
 
+def warm_up() -> None:
+    """Make what the first picture needs: importing librosa's filter banks and Matplotlib takes a second."""
+    _mel_filters(), _hann(), _colours()
+
+
 def log_mel(samples: np.ndarray) -> np.ndarray:
     """Mel-spectrogram of samples (n,) in decibels against its loudest cell.
 

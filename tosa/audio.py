@@ -44,6 +44,14 @@ def decode(data: bytes) -> np.ndarray:
     return _resampled(_blocks_ffmpeg(data, format) if format else _blocks_sndfile(data))
 
 
+def recognises(data: bytes) -> bool:
+    """Whether the first bytes are those of a sound file that decode reads."""
+    if data[:4] in (b"RIFF", b"RF64"):
+        return data[8:12] == b"WAVE"
+    mpeg = len(data) > 1 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0 and data[1] & 0x06  # a frame of layer I to III
+    return data[:4] in (b"fLaC", b"OggS") or data[:3] == b"ID3" or bool(mpeg) or _ffmpeg_format(data) is not None
+
+
 def _ffmpeg_format(data: bytes) -> str | None:
     """FFmpeg's name for a file that libsndfile cannot read, None for the others."""
     if data[:4] == b"\x1aE\xdf\xa3":

@@ -188,7 +188,7 @@ class Graph:
         if node.name == BOTTLENECK and node.op == "Reshape":  # classic graphs fix it to one picture
             shape = self.constant(_input(copy, 1))
             if shape is not None and shape.shape == (2,) and shape[1] > 0:
-                free = _const(SERVED + "shape", np.array([-1, shape[1]], shape.dtype))
+                free = constant_node(SERVED + "shape", np.array([-1, shape[1]], shape.dtype))
                 copy.input[1] = free.name
                 return [free, copy]
         return [copy]
@@ -206,7 +206,7 @@ class Graph:
         values = self.constant(gamma)
         if values is None:
             raise GraphError(f"has a batch normalisation {old.name} without constants")
-        ones = _const(old.name + "/" + SERVED + "ones", np.ones_like(values))
+        ones = constant_node(old.name + "/" + SERVED + "ones", np.ones_like(values))
         new.input[1] = ones.name
         return [ones, new]
 
@@ -223,8 +223,13 @@ def _input(node: NodeDef, number: int) -> str:
         raise GraphError(f"is damaged: {node.op} {node.name} lacks an input") from None
 
 
-def _const(name: str, value: np.ndarray) -> NodeDef:
+def constant_node(name: str, value: np.ndarray) -> NodeDef:
+    """A Const node that holds `value`, of any type that TensorFlow has."""
+    tensor = make_tensor_proto(value)
+    if tensor.half_val:  # three bytes a float16 there, two as content
+        del tensor.half_val[:]
+        tensor.tensor_content = value.tobytes()
     node = NodeDef(name=name, op="Const")
-    node.attr["value"].tensor.CopyFrom(make_tensor_proto(value))
-    node.attr["dtype"].type = node.attr["value"].tensor.dtype
+    node.attr["value"].tensor.CopyFrom(tensor)
+    node.attr["dtype"].type = tensor.dtype
     return node

@@ -17,14 +17,9 @@ def kind_of(data: bytes) -> str:
     """'sound' or 'picture', by the first bytes. Raises NothingSent for none, UnsupportedFormat for others."""
     if not data:
         raise NothingSent()
-    if data[:8] == b"\x89PNG\r\n\x1a\n" or data[:3] == b"\xff\xd8\xff" or data[128:132] == b"DICM":
+    if xray.recognises(data):
         return "picture"
-    if data[:4] in (b"RIFF", b"RF64") and data[8:12] == b"WAVE":
-        return "sound"
-    if data[:4] in (b"fLaC", b"OggS", b"\x1aE\xdf\xa3") or data[:3] == b"ID3" or data[4:8] == b"ftyp":
-        return "sound"
-    if len(data) > 1 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0 and (data[1] & 0x06 or data[1] & 0xF6 == 0xF0):
-        # the start of an MPEG frame, of layer I to III, or of AAC, which has none
+    if audio.recognises(data):
         return "sound"
     raise UnsupportedFormat()
 

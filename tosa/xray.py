@@ -40,6 +40,15 @@ Image.MAX_IMAGE_PIXELS = settings.MAX_PICTURE_PIXELS // 2
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
+def recognises(data: bytes) -> bool:
+    """Whether the first bytes are those of a picture file that decode reads."""
+    return data[:8] == b"\x89PNG\r\n\x1a\n" or data[:3] == b"\xff\xd8\xff" or _is_dicom(data)
+
+
+def _is_dicom(data: bytes) -> bool:
+    return data[128:132] == b"DICM"
+
+
 def decode(data: bytes) -> np.ndarray:
     """Decode a picture, upright and without its metadata.
 
@@ -51,7 +60,7 @@ def decode(data: bytes) -> np.ndarray:
     PictureTooLarge past settings.MAX_PICTURE_PIXELS or MAX_DECODED_BYTES.
     """
     try:
-        pixels = _decode_dicom(data) if data[128:132] == b"DICM" else _decode_pillow(data)
+        pixels = _decode_dicom(data) if _is_dicom(data) else _decode_pillow(data)
     except RequestError:
         raise
     except Image.DecompressionBombError as error:

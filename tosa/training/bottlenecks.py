@@ -5,7 +5,6 @@ named by the pictures' content. So a changed picture or trunk is never stale, an
 """
 
 import hashlib
-import os
 import zipfile
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from tqdm import tqdm
 from .. import audio, xray
 from ..errors import RequestError, UsageError
 from .dataset import Case
-from .export import beside
+from .files import save_arrays
 
 DRAWING = " ".join(str(getattr(audio, name)) for name in (
     "SAMPLE_RATE", "N_FFT", "HOP_LENGTH", "N_MELS", "F_MIN", "F_MAX", "TOP_DB", "WINDOW_SECONDS", "ACTIVE_DB",
@@ -82,7 +81,4 @@ def _read(cache: Path) -> dict[str, np.ndarray]:
 
 def _write(cache: Path, made: dict[str, np.ndarray]) -> None:
     name = hashlib.sha256("".join(sorted(made)).encode()).hexdigest()[:16]
-    with beside(cache / f"{name}.npz") as partial, open(partial, "wb") as out:
-        np.savez(out, keys=np.array(list(made)), values=np.stack(list(made.values())))
-        out.flush()
-        os.fsync(out.fileno())
+    save_arrays(cache / f"{name}.npz", keys=np.array(list(made)), values=np.stack(list(made.values())))

@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from .export import beside
+from .files import beside
 
 PNEUMONIA = {"normal": "normal", "bacteria": "bacterial pneumonia", "virus": "viral pneumonia"}
 ADULTS = {

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from ..audio import SAMPLE_RATE, check
 from ..errors import RequestError
 from .dataset import SOUNDS
-from .export import beside
+from .files import beside
 
 # package: how many of the sounds in each of its folders (a voice, a kind of effect) are taken at most
 PACKAGES = {

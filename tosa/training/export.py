@@ -1,20 +1,16 @@
-"""Write the graph and its labels: a trunk, one softmax a task over its bottleneck, and what serving must know."""
+"""The graph and its labels: a trunk, one softmax a task over its bottleneck, and what serving must know."""
 
 import hashlib
 import json
-import os
-import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_HALF, DT_INT32
-from tensorboard.util.tensor_util import make_ndarray, make_tensor_proto
+from tensorboard.util.tensor_util import make_ndarray
 
 from ..errors import UsageError
-from ..graph import BOTTLENECK, METADATA, RESULT, Graph
+from ..graph import BOTTLENECK, METADATA, RESULT, Graph, constant_node
 
 HEADS = "final_training_ops"
 HALVED_FROM = 1024  # constants of at least so many float32 numbers are stored as float16
@@ -49,15 +45,16 @@ def trunk_sha256(trunk: GraphDef) -> str:
     return digest.hexdigest()
 
 
-def halve(trunk: GraphDef) -> GraphDef:
-    """Store the trunk's large float32 constants as float16 with a cast back: half the file, the same operations."""
+def halve(data: bytes) -> GraphDef:
+    """A serialised trunk with its large float32 constants as float16 and a cast back: half the file."""
+    trunk = GraphDef.FromString(data)
     halved = GraphDef(versions=trunk.versions)
     for node in trunk.node:
         value = make_ndarray(node.attr["value"].tensor) if node.op == "Const" else None
         if value is None or value.dtype != np.float32 or value.size < HALVED_FROM:
             halved.node.add().CopyFrom(node)
         else:
-            _constant(halved, node.name + "/float16", value.astype(np.float16))
+            halved.node.append(constant_node(node.name + "/float16", value.astype(np.float16)))
             cast = halved.node.add(name=node.name, op="Cast", input=[node.name + "/float16"])
             cast.attr["SrcT"].type, cast.attr["DstT"].type = DT_HALF, DT_FLOAT
     return halved
@@ -90,23 +87,23 @@ def assemble(trunk: GraphDef, heads: list[Head], metadata: dict, result: str = R
     for head in heads:
         _append(graph, head, result if len(heads) == 1 else f"{HEADS}/{head.task}/softmax")
     if len(heads) > 1:
-        _constant(graph, f"{result}/axis", np.int32(1))
+        graph.node.append(constant_node(f"{result}/axis", np.int32(1)))
         softmaxes = [f"{HEADS}/{head.task}/softmax" for head in heads]
         concat = graph.node.add(name=result, op="ConcatV2", input=[*softmaxes, f"{result}/axis"])
         concat.attr["N"].i, concat.attr["T"].type, concat.attr["Tidx"].type = len(heads), DT_FLOAT, DT_INT32
     tasks = metadata.get("tasks", {})
     tasks = {head.task: {**tasks.get(head.task, {}), "labels": list(head.labels)} for head in heads}
     text = json.dumps({**metadata, "tasks": tasks}, ensure_ascii=False, sort_keys=True)
-    _constant(graph, METADATA, np.array(text.encode(), dtype=object))
+    graph.node.append(constant_node(METADATA, np.array(text.encode(), dtype=object)))
     return graph.SerializeToString(deterministic=True)
 
 
 def _append(graph: GraphDef, head: Head, softmax_name: str) -> None:
     """Add a head's operations: bottleneck x weights + biases, divided by the temperature, softmax."""
     scope = f"{HEADS}/{head.task}"
-    _constant(graph, f"{scope}/weights", head.weights.astype(np.float32))
-    _constant(graph, f"{scope}/biases", head.biases.astype(np.float32))
-    _constant(graph, f"{scope}/temperature", np.float32(head.temperature))
+    graph.node.append(constant_node(f"{scope}/weights", head.weights.astype(np.float32)))
+    graph.node.append(constant_node(f"{scope}/biases", head.biases.astype(np.float32)))
+    graph.node.append(constant_node(f"{scope}/temperature", np.float32(head.temperature)))
     steps = [
         (f"{scope}/Wx_plus_b/MatMul", "MatMul", [BOTTLENECK, f"{scope}/weights"]),
         (f"{scope}/Wx_plus_b/add", "Add", [f"{scope}/Wx_plus_b/MatMul", f"{scope}/biases"]),
@@ -120,39 +117,6 @@ def _append(graph: GraphDef, head: Head, softmax_name: str) -> None:
             node.attr["transpose_a"].b = node.attr["transpose_b"].b = False
 
 
-def _constant(graph: GraphDef, name: str, value: np.ndarray) -> None:
-    tensor = make_tensor_proto(value)
-    if tensor.half_val:  # three bytes a number there, two here
-        del tensor.half_val[:]
-        tensor.tensor_content = value.tobytes()
-    node = graph.node.add(name=name, op="Const")
-    node.attr["value"].tensor.CopyFrom(tensor)
-    node.attr["dtype"].type = tensor.dtype
-
-
 def label_lines(heads: list[Head], classic: bool = False) -> str:
     """The label file's text: `task: label` a line in the order of the columns; without the task where classic."""
     return "".join(f"{label}\n" if classic else f"{head.task}: {label}\n" for head in heads for label in head.labels)
-
-
-@contextmanager
-def beside(target: Path):
-    """A path beside target to write to, renamed to target when the block ends well and removed when it does not.
-
-    Raises UsageError where the folder cannot be made or written to.
-    """
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        os.close(handle)
-    except OSError as error:
-        raise UsageError(f"Cannot write '{target}': {error.strerror}.") from error
-    partial = Path(name)
-    try:
-        yield partial
-        partial.chmod(0o644)  # mkstemp's own mode would keep others from reading
-        os.replace(partial, target)
-    except OSError as error:
-        raise UsageError(f"Cannot write '{target}': {error.strerror}.") from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -6,7 +6,6 @@ training that was killed goes on as if it had not been.
 
 import hashlib
 import json
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -23,6 +22,7 @@ from .bottlenecks import decode, draw
 from .curves import Curves
 from .dataset import Case, in_split, labels_by_task
 from .export import Head
+from .files import save_arrays
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class FineTuning:
     def train_step(self, pictures, targets, step):
         """One step on pictures uint8 (batch, 299, 299, 3) and columns int64 (batch,): cross entropy and accuracy."""
         with tf.GradientTape() as tape:
-            bottleneck = tf.reduce_mean(tf.cast(self.trunk(_scaled(pictures), training=False), tf.float32), [1, 2])
+            bottleneck = self._bottleneck(pictures)
             kept = tf.random.stateless_uniform(tf.shape(bottleneck), (self.recipe.seed, step)) >= self.recipe.dropout
             logits = self.head(bottleneck * tf.cast(kept, tf.float32) / (1 - self.recipe.dropout))
             own = tf.gather(self.same_task, targets)
@@ -117,7 +117,11 @@ class FineTuning:
     @tf.function(reduce_retracing=True)
     def logits(self, pictures):
         """Logits of all columns, float32 (n, columns), for pictures uint8 (n, 299, 299, 3)."""
-        return self.head(tf.reduce_mean(tf.cast(self.trunk(_scaled(pictures), training=False), tf.float32), [1, 2]))
+        return self.head(self._bottleneck(pictures))
+
+    def _bottleneck(self, pictures):
+        scaled = tf.cast(pictures, tf.float32) / trunk.CENTRE - 1  # to [-1, 1], as the pretrained network had them
+        return tf.reduce_mean(tf.cast(self.trunk(scaled, training=False), tf.float32), [1, 2])
 
     def heads(self) -> list[Head]:
         """The linear layer as one head a task, uncalibrated."""
@@ -136,13 +140,10 @@ class FineTuning:
         return plain
 
     def save(self, folder: Path) -> None:
-        """Write the checkpoint beside its place, then rename it there."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write the checkpoint, in the place of the one before."""
         arrays = {f"trained_{i}": v.numpy() for i, v in enumerate(self.trained)}
         arrays |= {f"optimizer_{i}": np.asarray(v) for i, v in enumerate(self.optimizer.variables)}
-        partial = folder / "partial.npz"
-        np.savez(partial, step=self.step, plan=self.plan, **arrays)
-        os.replace(partial, folder / "checkpoint.npz")
+        save_arrays(folder / "checkpoint.npz", step=self.step, plan=self.plan, **arrays)
 
     def restore(self, folder: Path) -> bool:
         """Take up the checkpoint in folder, where there is one. Raises UsageError where it is of another training."""
@@ -169,11 +170,6 @@ def _plan(cases: list[Case], recipe: Recipe, weights: Path) -> str:
     for case in cases:
         digest.update("\t".join([case.file.name, case.task, case.label, case.group, case.split, "\n"]).encode())
     return json.dumps([asdict(recipe), digest.hexdigest()])
-
-
-def _scaled(pictures):
-    """Bytes to [-1, 1], as the pretrained network had them."""
-    return tf.cast(pictures, tf.float32) / 127.5 - 1
 
 
 def _optimizer(recipe: Recipe, trained) -> keras.optimizers.Optimizer:

@@ -19,6 +19,7 @@ from . import head as heads
 from .bottlenecks import bottlenecks, draw
 from .curves import Curves
 from .dataset import Case, in_split
+from .files import beside
 
 
 def gather(flags) -> list[Case]:
@@ -28,7 +29,7 @@ def gather(flags) -> list[Case]:
         if not flags.image_dir:
             raise UsageError("--audio_dir needs --image_dir, the folder to draw its spectrograms into.")
         spectrograms.draw_folder(flags.audio_dir, flags.image_dir)
-    task = flags.task or "cough"
+    task = flags.task or FIRST_TASK
     if flags.labels_csv:
         cases = dataset.from_csv(flags.labels_csv, task, percentages)
     elif flags.image_dir:
@@ -96,13 +97,21 @@ def _test(flags, head: export.Head, testing: heads.Examples, cases: list[Case]) 
         print("No case was left for testing, so there is no final test accuracy.")
         return
     scores = export.softmax(head.logits(testing.bottlenecks) / head.temperature)
-    right = scores.argmax(axis=1) == testing.targets
-    print(f"Final test accuracy = {right.mean() * 100:.1f}% (N={count})")
-    if flags.print_misclassified_test_images:
+    misses = flags.print_misclassified_test_images
+    _print_test(head.task, head.labels, testing.targets, scores, cases, misses)
+
+
+def _print_test(
+    task: str, labels: tuple[str, ...], targets: np.ndarray, scores: np.ndarray, cases: list[Case], misses: bool
+) -> None:
+    """The classic's last line and, if asked for, its list of misses; then the report of the task."""
+    answered = scores.argmax(axis=1)
+    print(f"Final test accuracy = {(answered == targets).mean() * 100:.1f}% (N={len(targets)})")
+    if misses:
         print("=== MISCLASSIFIED TEST IMAGES ===")
-        for index in np.flatnonzero(~right):
-            print(f"{cases[index].file}  {head.labels[scores[index].argmax()]}")
-    print(report.text(head.task, list(head.labels), testing.targets, scores, [case.group for case in cases]))
+        for index in np.flatnonzero(answered != targets):
+            print(f"{cases[index].file}  {labels[answered[index]]}")
+    print(report.text(task, list(labels), targets, scores, [case.group for case in cases]))
 
 
 def fine_tune(flags) -> None:
@@ -123,7 +132,7 @@ def fine_tune(flags) -> None:
     if not weights:
         raise UsageError(f"--fine_tune needs weights (.npz) in --model_dir, and '{flags.model_dir}' holds none.")
     tuning = tuning_stage.fine_tune(cases, recipe, weights[0], flags.checkpoint_dir, flags.summaries_dir)
-    trunk = export.halve(GraphDef.FromString(trunk_stage.freeze(tuning.float32_trunk())))
+    trunk = export.halve(trunk_stage.freeze(tuning.float32_trunk()))
     metadata = _marked({"recipe": asdict(recipe), "weights_sha256": _sha256(weights[0])}, flags, cases)
     metadata["files"] = {split: len(in_split(cases, split)) for split in dataset.SPLITS}
     trained = _calibrated(trunk, tuning.heads(), in_split(cases, "validation"))
@@ -166,8 +175,7 @@ def evaluate_graph(network: Network, cases: list[Case]) -> None:
         own = [case for case in testing if case.task == task]
         scores = answers(network, own)[:, known.columns]
         targets = np.array([known.labels.index(case.label) for case in own])
-        print(f"Final test accuracy = {(scores.argmax(axis=1) == targets).mean() * 100:.1f}% (N={len(own)})")
-        print(report.text(task, list(known.labels), targets, scores, [case.group for case in own]))
+        _print_test(task, known.labels, targets, scores, own, misses=False)
 
 
 def answers(network: Network, cases: list[Case], batch: int = 8) -> np.ndarray:
@@ -197,7 +205,7 @@ def _trunk_file(model_dir: Path, settings: Settings):
         trunk_stage.load(built, networks[0])
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "trunk.pb"
-            halved = export.halve(GraphDef.FromString(trunk_stage.freeze(built)))
+            halved = export.halve(trunk_stage.freeze(built))
             file.write_bytes(halved.SerializeToString(deterministic=True))
             yield file
 
@@ -231,7 +239,7 @@ def _sha256(file: Path) -> str:
 
 def _write(flags, trunk: GraphDef, trained: list[export.Head], metadata: dict) -> None:
     """Write graph and labels beside their places, and rename both when both are whole."""
-    with export.beside(flags.output_graph) as graph, export.beside(flags.output_labels) as labels:
+    with beside(flags.output_graph) as graph, beside(flags.output_labels) as labels:
         graph.write_bytes(export.assemble(trunk, trained, metadata, flags.final_tensor_name))
         classic = not flags.task and [head.task for head in trained] == [FIRST_TASK]
         labels.write_text(export.label_lines(trained, classic), encoding="utf-8")

@@ -10,7 +10,7 @@ from .. import audio
 from ..errors import RequestError, UsageError
 from .bottlenecks import DRAWING
 from .dataset import SOUNDS
-from .export import beside
+from .files import beside
 
 
 def draw_folder(sounds: Path, pictures: Path) -> None:

@@ -58,7 +58,6 @@ def freeze(trunk) -> bytes:
     call = tf.function(lambda pictures: trunk(pictures, training=False))
     concrete = call.get_concrete_function(tf.TensorSpec((None, SIDE, SIDE, 3), name="trunk_input"))
     frozen = convert_variables_to_constants_v2(concrete)
-    output = frozen.structured_outputs if hasattr(frozen.structured_outputs, "name") else frozen.outputs[0]
     with tf.Graph().as_default() as graph:
         contents = tf.compat.v1.placeholder(tf.string, (), name="DecodeJpeg/contents")
         picture = tf.cast(tf.raw_ops.DecodeJpeg(contents=contents, channels=3, name="DecodeJpeg"), tf.float32, "Cast")
@@ -67,7 +66,7 @@ def freeze(trunk) -> bytes:
         )
         scaled = tf.multiply(tf.subtract(resized, CENTRE, name="Sub"), 1 / CENTRE, name="Mul")
         (feature_map,) = tf.import_graph_def(
-            frozen.graph.as_graph_def(), {"trunk_input": scaled}, [output.name], name="trunk"
+            frozen.graph.as_graph_def(), {"trunk_input": scaled}, [frozen.outputs[0].name], name="trunk"
         )
         feature_map = tf.identity(feature_map, name=FEATURE_MAP)
         pooled = tf.nn.avg_pool2d(feature_map, feature_map.shape[1:3], 1, "VALID", name=POOL)

@@ -220,6 +220,8 @@ function listen() {
     target.value = ""; // so that the same file can be chosen once more
   });
   $("picture").addEventListener("error", () => ($("picture").hidden = true));
+  // It loads after the focus has brought the button into sight, and pushes it down.
+  $("picture").addEventListener("load", () => $("send").scrollIntoView({ block: "nearest" }));
   document.querySelectorAll("[data-copy]").forEach((button) => {
     button.addEventListener("click", () => copy($(button.dataset.copy)));
   });

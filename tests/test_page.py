@@ -358,6 +358,15 @@ def test_a_picture_is_shown_and_answered(page, way, tmp_path):
         assert sum(scores) == pytest.approx(1, abs=1e-5)
 
 
+def test_the_preview_does_not_push_the_button_out_of_sight(page):
+    """The preview loads after the button has the focus, and is tall."""
+    # A browser scrolls by whole pixels, so a part of one may stay below.
+    in_sight = "const {top, bottom} = arguments[0].getBoundingClientRect(); return top >= 0 && bottom < innerHeight + 1"
+    page.give("drop", "a chest.png", "image/png", phantom())
+    page.until(lambda: page.find("#picture").is_displayed())
+    page.until(lambda: page.run(in_sight, page.find("#send")))
+
+
 def test_a_sound_file_is_played_and_answered_and_its_json_copied(page, server):
     page.give("drop", "coughs.wav", "audio/wav", coughs())
     page.until(lambda: page.find("#player").is_displayed())

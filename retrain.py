@@ -63,11 +63,9 @@ def parser() -> argparse.ArgumentParser:
 
     flag("model_dir", Path("/tmp/imagenet"), "folder of the pretrained network; where empty, the embedded graph serves")
     flag("bottleneck_dir", Path("/tmp/bottleneck"), "where to keep bottlenecks")
-    flag(
-        "fine_tune", None, "train all layers, not the last alone; needs weights (.npz) in --model_dir", choices=["all"]
-    )
+    flag("fine_tune", None, "train all layers, or those from a block on (mixed1 to mixed10), not the last one alone")
     flag("checkpoint_dir", Path("checkpoints"), "where --fine_tune keeps what it goes on from")
-    flag("precision", "bfloat16", "of --fine_tune's arithmetic", choices=["bfloat16", "float32"])
+    flag("precision", "auto", "of --fine_tune; auto: the processor's faster", choices=["auto", "bfloat16", "float32"])
     flag("evaluate", False, "train nothing: report how the served graph does on the testing cases", action="store_true")
     return flags
 
@@ -81,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
         if flags.evaluate:
             run.evaluate(flags, Settings())
         elif flags.fine_tune:
-            run.fine_tune(flags)
+            run.fine_tune(flags, Settings())
         else:
             run.retrain(flags, Settings())
     except (UsageError, ModelError, SettingError) as error:

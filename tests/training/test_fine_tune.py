@@ -19,8 +19,8 @@ def tiny(tf, monkeypatch):
 
     from tosa.training import trunk
 
-    def build():
-        pictures = keras.Input((299, 299, 3))
+    def build(side=299):
+        pictures = keras.Input((side, side, 3))
         features = keras.layers.AveragePooling2D(36)(pictures)
         features = keras.layers.Conv2D(FEATURES, 1, use_bias=False)(features)
         features = keras.layers.Activation("relu")(keras.layers.BatchNormalization(scale=False)(features))
@@ -147,3 +147,40 @@ def test_wrong_weights_are_named(tmp_path, table, weights, capsys):
     np.savez(weights / "weights.npz", nothing=np.zeros(1))
     assert run(tmp_path, table, weights, "graph") == 2
     assert "weights.npz" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="session")
+def inception(tf, tmp_path_factory):
+    """A graph with Inception-v3 of random weights, as a fine-tuning writes it, and its head of the task lungs."""
+    import keras
+
+    from tosa.training import export, trunk
+
+    keras.utils.set_random_seed(0)
+    head = export.Head("lungs", ("dark", "light"), np.eye(trunk.FEATURES, 2, dtype=np.float32), np.float32([1, 2]))
+    file = tmp_path_factory.mktemp("inception") / "graph.pb"
+    file.write_bytes(export.assemble(export.halve(trunk.freeze(trunk.build())), [head], {}))
+    return file
+
+
+def test_goes_on_from_a_graph(table, inception):
+    """The trunk's layers and the heads' columns are those of the graph; only those from the block on are trained."""
+    from tosa.training import dataset, fine_tune
+
+    cases = dataset.from_csv(table, "t", dataset.Percentages())
+    tuning = fine_tune.FineTuning(cases, fine_tune.Recipe(layers="mixed10"), inception)
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 299, 299, 3), dtype=np.uint8)
+    bottleneck = Network.load(inception, None).run(pixels).bottleneck
+    np.testing.assert_allclose(tuning._bottleneck(pixels), bottleneck, rtol=1e-3, atol=1e-5)
+    dark, light = (tuning.columns["lungs", label] for label in ("dark", "light"))
+    assert tuning.head.bias.numpy()[[dark, light]].tolist() == [1, 2]
+    before = [variable.numpy() for variable in tuning.trunk.variables]
+    for step in range(2):  # the first one only warms up
+        tuning.train_step(np.repeat(pixels, 2, axis=0), np.array([dark, light]), step)
+    changed = sum((old != new.numpy()).any() for old, new in zip(before, tuning.trunk.variables))
+    assert changed == 18  # mixed10 has nine convolutions, each with the offset of its normalisation
+
+
+def test_a_block_that_is_none_is_named(tmp_path, table, inception, capsys):
+    assert run(tmp_path, table, tmp_path, "graph", "--fine_tune=mixed11") == 2
+    assert "--fine_tune=mixed11 is none of all, mixed1" in capsys.readouterr().err

@@ -13,27 +13,28 @@ from ..xray import SIZE, resize
 
 
 def picture(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A picture as another exposure, detector and position would have shown it.
+    """A picture as another exposure, detector and position would have shown it, half the time mirrored.
 
     pixels: uint8 (height, width, 3). Returns uint8 (SIZE, SIZE, 3).
     """
+    if rng.random() < 0.5:  # the side marker's letter and place must not tell one class from another
+        pixels = pixels[:, ::-1]
     if rng.random() < 0.3:  # as if it came from a coarser scan
         side = int(rng.integers(140, SIZE))
         pixels = resize(pixels, (side, side))
-    moved = _moved(Image.fromarray(resize(pixels)), rng)
-    changed = _exposed(np.asarray(moved, dtype=np.float32) / 255, rng)
+    result = _exposed(np.asarray(_moved(Image.fromarray(resize(pixels)), rng)), rng)
     if rng.random() < 0.3:
-        changed = changed + rng.normal(0, rng.uniform(0, 0.04), changed.shape[:2])[:, :, None]
-    result = (changed.clip(0, 1) * 255).round().astype(np.uint8)
+        noise = rng.normal(0, rng.uniform(0, 10), result.shape[:2])[:, :, None]
+        result = (result + noise).clip(0, 255).round().astype(np.uint8)
     if rng.random() < 0.2:
         result = _compressed(result, int(rng.integers(30, 90)))
     return _erased(result, rng) if rng.random() < 0.3 else result
 
 
 def _moved(image: Image.Image, rng) -> Image.Image:
-    """Rotate by up to 12 degrees, zoom by 0.88 to 1.15, stretch by up to 8 %, shift by up to 6 %."""
-    angle = np.deg2rad(rng.uniform(-12, 12))
-    zoom = np.exp(rng.uniform(np.log(0.88), np.log(1.15)))
+    """Rotate by up to 15 degrees, zoom by 0.88 to 1.3, stretch by up to 8 %, shift by up to 6 %."""
+    angle = np.deg2rad(rng.uniform(-15, 15))
+    zoom = np.exp(rng.uniform(np.log(0.88), np.log(1.3)))
     stretch = np.exp(rng.uniform(-0.08, 0.08))
     cos, sin = np.cos(angle), np.sin(angle)
     matrix = np.array([[cos / (zoom * stretch), sin / zoom], [-sin / (zoom * stretch), cos / zoom]])
@@ -43,11 +44,12 @@ def _moved(image: Image.Image, rng) -> Image.Image:
     return image.transform((SIZE, SIZE), Image.Transform.AFFINE, row, Image.Resampling.BILINEAR)
 
 
-def _exposed(values: np.ndarray, rng) -> np.ndarray:
-    """Change gamma, contrast and brightness of values in [0, 1]."""
-    values = values ** np.exp(rng.uniform(-0.35, 0.35))
-    middle = values.mean()
-    return (values - middle) * rng.uniform(0.7, 1.3) + middle + rng.uniform(-0.12, 0.12)
+def _exposed(pixels: np.ndarray, rng) -> np.ndarray:
+    """Change gamma, contrast and brightness of pixels, by a table of what becomes of each of the 256 levels."""
+    levels = (np.arange(256) / 255) ** np.exp(rng.uniform(-0.35, 0.35))
+    middle = levels[pixels[:, :, 0]].mean()
+    levels = (levels - middle) * rng.uniform(0.7, 1.3) + middle + rng.uniform(-0.12, 0.12)
+    return (levels.clip(0, 1) * 255).round().astype(np.uint8)[pixels]
 
 
 def _compressed(pixels: np.ndarray, quality: int) -> np.ndarray:
@@ -76,8 +78,8 @@ def sound(samples: np.ndarray, rng: np.random.Generator, background: np.ndarray 
     part = _placed(samples, rng)
     if rng.random() < 0.25:
         part = _in_a_room(part, rng)
-    if background is not None and rng.random() < 0.4:
-        part = _mixed(part, audio.window(background), rng.uniform(3, 25))
+    if background is not None and rng.random() < 0.5:
+        part = _mixed(part, audio.window(background), rng.uniform(0, 25))
     if rng.random() < 0.5:
         part = _mixed(part, _coloured_noise(len(part), rng), rng.uniform(5, 45))
     if rng.random() < 0.6:

@@ -2,12 +2,14 @@
 
     python -m tosa.training.debian_sounds DATA/cough/debian_sounds
 
-Downloads PACKAGES with apt-get, installs nothing, and cuts clips of up to five seconds from some of their sounds,
-with a table metadata.csv as the other sets have. The licences are those of the packages.
+Downloads PACKAGES with apt-get, installs none of them, and cuts clips of up to five seconds from some of their sounds,
+with a table metadata.csv as the other sets have. The licences are those of the packages. Where espeak-ng is installed,
+its voices also laugh and talk: people's laughter is what those packages hold least of.
 """
 
 import csv
 import hashlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,15 +30,23 @@ PACKAGES = {
     "asterisk-core-sounds-en-wav": 15,  # telephone announcements: speech
     "asterisk-core-sounds-es-wav": 15,
     "asterisk-core-sounds-fr-wav": 15,
+    "asterisk-core-sounds-it-wav": 15,
+    "asterisk-core-sounds-ru-wav": 15,
+    "colobot-common-sounds": 25,  # machines, explosions
     "fillets-ng-data": 6,  # dialogues and music
     "freedroidrpg-data": 12,
     "hedgewars-data": 12,  # short exclamations of sixteen voices, laughs among them, and five coughs
+    "klettres-data": 4,  # letters and syllables in two dozen languages
+    "ktuberling-data": 8,  # words in thirty languages
     "minetest-data": 25,  # steps, water, wind, fire
     "sonic-pi-samples": 40,  # instruments and loops
     "wesnoth-1.16-data": 60,  # animals, weapons, crowds
     "wesnoth-1.16-music": 25,  # orchestral music
 }
 TELLING = ("laugh", "cough")  # always taken
+VOICES = 60  # of espeak-ng
+SAYINGS = ("ha ha ha ha ha", "he he he he", "ho ho ho", "hi hi hi hi hi", "haaa ha ha", "heh", "oh no, wait, wait!",
+           "and then we all went home, you know", "one two three four five six", "mhm, yeah, okay")  # fmt: skip
 CLIP_SECONDS = 5.0
 LOUD_ENOUGH = 0.01  # peak
 COLUMNS = ["file", "class", "sick", "group", "package", "duration_s"]
@@ -64,6 +74,22 @@ def clip(file: Path) -> np.ndarray | None:
     return samples if np.abs(samples).max() >= LOUD_ENOUGH else None
 
 
+def spoken(folder: Path) -> list[Path]:
+    """What VOICES of espeak-ng make of two SAYINGS each, at some pitch and speed: folder/<voice>-<n>.wav."""
+    listed = subprocess.run(["espeak-ng", "--voices"], capture_output=True, text=True, check=True).stdout
+    languages = sorted({line.split()[1] for line in listed.splitlines()[1:]})
+    rng = np.random.default_rng(0)
+    files = []
+    for number in range(VOICES):
+        speaker = f"{rng.choice(languages)}+{'mf'[number % 2]}{rng.integers(1, 5)}"
+        for saying in rng.choice(SAYINGS, 2, replace=False):
+            files.append(folder / f"{number:02}-{saying[:3].strip()}.wav")
+            pitch, speed = rng.integers(20, 95), rng.integers(120, 300)
+            command = ["espeak-ng", "-v", speaker, "-p", str(pitch), "-s", str(speed), "-w", files[-1], saying]
+            subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    return files
+
+
 def unpack(package: str, folder: Path) -> list[Path]:
     """Download a package to folder and unpack it there; the folders in it that hold sounds."""
     subprocess.run(["apt-get", "download", "-qq", package], cwd=folder, check=True)
@@ -74,24 +100,32 @@ def unpack(package: str, folder: Path) -> list[Path]:
 
 
 def main(target: Path) -> None:
-    target.mkdir(parents=True, exist_ok=True)
     rows = []
+
+    def take(file: Path, folder: str, voice: str, package: str) -> None:
+        """Keep a clip of a sound as target/folder/NAME.flac, with its row. voice: the group that is never split."""
+        samples = clip(file)
+        if samples is None:
+            return
+        name = f"{folder}/{file.stem}.flac".replace(" ", "_")
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(target / name, samples, SAMPLE_RATE)
+        cough = "cough" in file.name.lower()
+        kind = "cough" if cough else "other"
+        rows.append([name, kind, int(cough), voice, package, round(len(samples) / SAMPLE_RATE, 2)])
+
     for package, most in tqdm(PACKAGES.items(), desc="Debian's sounds", unit="package", disable=None):
         with tempfile.TemporaryDirectory() as scratch:
             for folder in unpack(package, Path(scratch)):
                 group = f"{package}/{folder.name}"
+                # An announcer's digits and letters lie in folders of their own: one package, one voice.
+                voice = package if package.startswith("asterisk") else group
                 for file in chosen(folder, most):
-                    samples = clip(file)
-                    if samples is None:
-                        continue
-                    name = f"{group}/{file.stem}.flac".replace(" ", "_")
-                    (target / name).parent.mkdir(parents=True, exist_ok=True)
-                    soundfile.write(target / name, samples, SAMPLE_RATE)
-                    cough = "cough" in file.name.lower()
-                    # An announcer's digits and letters lie in folders of their own: one package, one voice.
-                    voice = package if package.startswith("asterisk") else group
-                    kind = "cough" if cough else "other"
-                    rows.append([name, kind, int(cough), voice, package, round(len(samples) / SAMPLE_RATE, 2)])
+                    take(file, group, voice, package)
+    if shutil.which("espeak-ng"):
+        with tempfile.TemporaryDirectory() as scratch:
+            for file in spoken(Path(scratch)):
+                take(file, "espeak-ng", f"espeak-ng/{file.name[:2]}", "espeak-ng")
     with beside(target / "metadata.csv") as partial, open(partial, "w", encoding="utf-8", newline="") as out:
         csv.writer(out).writerows([COLUMNS, *rows])
     print(f"{len(rows)} clips in '{target}'.")

@@ -1,4 +1,4 @@
-"""Train all layers of the trunk on all tasks together, from pictures changed anew in every step.
+"""Train the trunk, or its last blocks, on all tasks together, from pictures changed anew in every step.
 
 A step's batch depends on the seed and the step's number alone, and the checkpoint holds everything else, so a
 training that was killed goes on as if it had not been.
@@ -17,11 +17,13 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from ..errors import UsageError
+from ..graph import Graph
+from ..xray import resize
 from . import augment, trunk
 from .bottlenecks import decode, draw
 from .curves import Curves
 from .dataset import Case, in_split, labels_by_task
-from .export import Head
+from .export import Head, heads_of
 from .files import save_arrays
 
 
@@ -29,6 +31,7 @@ from .files import save_arrays
 class Recipe:
     """The knobs of fine-tuning."""
 
+    layers: str = "all"  # or the first block to train, such as mixed7; what comes before it stays as it is
     steps: int = 4000
     batch_size: int = 16
     learning_rate: float = 1.5e-4  # AdamW's peak, after the warm-up; falls to zero as a cosine
@@ -37,8 +40,11 @@ class Recipe:
     clip_norm: float = 1.0  # of all gradients together
     dropout: float = 0.4  # of the bottleneck
     label_smoothing: float = 0.1
-    bfloat16: bool = True  # forward and backward in bfloat16 over float32 weights: 0.6 of the time on AVX512-BF16
+    side: int = 224  # pixels of the pictures of all but the last steps: half the time (Touvron et al., NeurIPS 2019)
+    full_size_steps: int = 200  # the last ones, on pictures as they are served
+    bfloat16: bool = False  # forward and backward in bfloat16 over float32 weights
     checkpoint_every: int = 200
+    validate_every: int = 800
     seed: int = 0
 
 
@@ -60,10 +66,11 @@ class Sampler:
         self.backgrounds = [case for case in cases if case.is_sound and case.label == "not sick"]
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Pictures uint8 (batch, 299, 299, 3) and their labels' columns int64 (batch,)."""
+        """Pictures uint8 (batch, side, side, 3) and their labels' columns int64 (batch,)."""
         rng = np.random.default_rng([self.recipe.seed, step])
         chosen = rng.choice(len(self.cases), self.recipe.batch_size, p=self.probabilities)
-        pictures = np.stack([self._changed(self.cases[index], rng) for index in chosen])
+        side = self.recipe.side if step < self.recipe.steps - self.recipe.full_size_steps else trunk.SIDE
+        pictures = np.stack([resize(self._changed(self.cases[index], rng), (side, side)) for index in chosen])
         return pictures, np.array([self.columns[self.cases[i].task, self.cases[i].label] for i in chosen])
 
     def _changed(self, case: Case, rng) -> np.ndarray:
@@ -83,14 +90,22 @@ class FineTuning:
     """The network in training: a Keras trunk, one linear layer for all tasks' columns, the optimizer."""
 
     def __init__(self, cases: list[Case], recipe: Recipe, weights: Path):
+        """weights: an .npz file for trunk.load, or a graph, whose heads of the same labels are gone on from too."""
         keras.utils.set_random_seed(recipe.seed)
         keras.mixed_precision.set_global_policy("mixed_bfloat16" if recipe.bfloat16 else "float32")
         self.recipe, self.columns = recipe, columns(cases)
         self.plan = _plan(cases, recipe, weights)
-        self.trunk = trunk.build()
-        trunk.load(self.trunk, weights)
+        self.trunk = trunk.build(side=None)
         self.head = keras.layers.Dense(len(self.columns), dtype="float32")
         self.head.build((None, trunk.FEATURES))
+        if weights.suffix == ".npz":
+            trunk.load(self.trunk, weights)
+        else:
+            graph = Graph(weights.read_bytes())
+            trunk.load_graph(self.trunk, graph)
+            self._start_from(heads_of(graph))
+        if recipe.layers != "all":
+            trunk.keep_before(self.trunk, recipe.layers)
         tasks = [task for task, _ in self.columns]
         self.same_task = tf.constant([[a == b for b in tasks] for a in tasks], tf.float32)  # (columns, columns)
         self.trained = self.trunk.trainable_variables + self.head.trainable_variables
@@ -99,7 +114,7 @@ class FineTuning:
 
     @tf.function
     def train_step(self, pictures, targets, step):
-        """One step on pictures uint8 (batch, 299, 299, 3) and columns int64 (batch,): cross entropy and accuracy."""
+        """One step on pictures uint8 (batch, side, side, 3) and columns int64 (batch,): cross entropy and accuracy."""
         with tf.GradientTape() as tape:
             bottleneck = self._bottleneck(pictures)
             kept = tf.random.stateless_uniform(tf.shape(bottleneck), (self.recipe.seed, step)) >= self.recipe.dropout
@@ -122,6 +137,14 @@ class FineTuning:
     def _bottleneck(self, pictures):
         scaled = tf.cast(pictures, tf.float32) / trunk.CENTRE - 1  # to [-1, 1], as the pretrained network had them
         return tf.reduce_mean(tf.cast(self.trunk(scaled, training=False), tf.float32), [1, 2])
+
+    def _start_from(self, heads: dict[str, Head]) -> None:
+        weights, biases = (np.array(variable) for variable in self.head.weights)
+        for (task, label), column in self.columns.items():
+            if task in heads and label in heads[task].labels:
+                known = heads[task].labels.index(label)
+                weights[:, column], biases[column] = heads[task].weights[:, known], heads[task].biases[known]
+        self.head.set_weights([weights, biases])
 
     def heads(self) -> list[Head]:
         """The linear layer as one head a task, uncalibrated."""
@@ -209,7 +232,7 @@ def fine_tune(cases: list[Case], recipe: Recipe, weights: Path, checkpoints: Pat
                 _log(curves, tuning.step, "Train", *np.mean(seen, axis=0))
                 seen = []
                 tuning.save(checkpoints)
-                if validation and tuning.step % (2 * recipe.checkpoint_every) == 0:
+                if validation and tuning.step % recipe.validate_every == 0:
                     _validate(tuning, validation, curves)
     return tuning
 

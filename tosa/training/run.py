@@ -114,26 +114,26 @@ def _print_test(
     print(report.text(task, list(labels), targets, scores, [case.group for case in cases]))
 
 
-def fine_tune(flags) -> None:
-    """Train all layers on all tasks of the cases, calibrate each on validation, and write graph and labels."""
+def fine_tune(flags, settings: Settings) -> None:
+    """Train the trunk on all tasks of the cases, calibrate each on validation, and write graph and labels."""
     from . import fine_tune as tuning_stage  # here, since it imports TensorFlow, which a head does without
     from . import trunk as trunk_stage
 
     cases = gather(flags)
     given = {
+        "layers": flags.fine_tune,
         "steps": flags.how_many_training_steps,
         "learning_rate": flags.learning_rate,
         "batch_size": flags.train_batch_size,
         "seed": flags.seed,
-        "bfloat16": flags.precision == "bfloat16",
+        "bfloat16": trunk_stage.fast_bfloat16() if flags.precision == "auto" else flags.precision == "bfloat16",
     }
     recipe = tuning_stage.Recipe(**{name: value for name, value in given.items() if value is not None})
-    weights = [file for file in _networks(flags.model_dir) if file.suffix == ".npz"]
-    if not weights:
-        raise UsageError(f"--fine_tune needs weights (.npz) in --model_dir, and '{flags.model_dir}' holds none.")
-    tuning = tuning_stage.fine_tune(cases, recipe, weights[0], flags.checkpoint_dir, flags.summaries_dir)
+    weights = next(iter(_networks(flags.model_dir)), settings.graph)
+    print(f"Starting from '{weights}'.")
+    tuning = tuning_stage.fine_tune(cases, recipe, weights, flags.checkpoint_dir, flags.summaries_dir)
     trunk = export.halve(trunk_stage.freeze(tuning.float32_trunk()))
-    metadata = _marked({"recipe": asdict(recipe), "weights_sha256": _sha256(weights[0])}, flags, cases)
+    metadata = _marked({"recipe": asdict(recipe), "weights_sha256": _sha256(weights)}, flags, cases)
     metadata["files"] = {split: len(in_split(cases, split)) for split in dataset.SPLITS}
     trained = _calibrated(trunk, tuning.heads(), in_split(cases, "validation"))
     _write(flags, trunk, trained, metadata)

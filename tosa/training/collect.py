@@ -3,7 +3,8 @@
     python -m tosa.training.collect DATA [DATA ...] cases.csv
 
 Each DATA holds some of the folders named in SETS, each with its own table of labels. The columns of cases.csv are
-those that `retrain.py --labels_csv` reads: file (relative to the table), task, label, group.
+those that `retrain.py --labels_csv` reads: file (relative to the table), task, label, group, source; and age, sex, view
+where the set knows them, for the audit.
 """
 
 import csv
@@ -23,6 +24,8 @@ ADULTS = {
 }
 SICK = {"1": "sick", "0": "not sick"}
 
+COLUMNS = ["file", "task", "label", "group", "source", "age", "sex", "view"]
+
 # folder, table, task, label of a row, group of a row
 SETS = [
     ("cough/coswara_20200413", "metadata.csv", "cough", lambda r: SICK[r["sick"]], lambda r: r["subject"]),
@@ -39,7 +42,7 @@ SETS = [
 
 
 def rows(data: list[Path], start: Path):
-    """Yield (file, task, label, group) of every file of SETS that is there and can be judged."""
+    """Yield a row of COLUMNS for every file of SETS that is there and can be judged."""
     for name, table, task, label, group in SETS:
         folder = next((root / name for root in data if (root / name).is_dir()), None)
         if folder is None:
@@ -50,14 +53,15 @@ def rows(data: list[Path], start: Path):
                 file = folder / row["file"]
                 too_short = float(row.get("duration_s") or 1) < 0.3
                 if file.is_file() and not too_short:
-                    yield os.path.relpath(file, start), task, label(row), group(row)
+                    known = [(row.get(column) or "").strip() for column in COLUMNS[5:]]
+                    yield os.path.relpath(file, start), task, label(row), group(row), name.split("/")[1], *known
 
 
 def main(data: list[Path], table: Path) -> None:
     table.parent.mkdir(parents=True, exist_ok=True)
     with beside(table) as partial, open(partial, "w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out)
-        writer.writerow(["file", "task", "label", "group"])
+        writer.writerow(COLUMNS)
         writer.writerows(rows([root.resolve() for root in data], table.parent.resolve()))
 
 

@@ -41,7 +41,7 @@ class Recipe:
     dropout: float = 0.4  # of the bottleneck
     label_smoothing: float = 0.1
     side: int = 224  # pixels of the pictures of all but the last steps: half the time (Touvron et al., NeurIPS 2019)
-    full_size_steps: int = 200  # the last ones, on pictures as they are served
+    full_size_steps: int = 150  # the last ones, on pictures as they are served
     bfloat16: bool = False  # forward and backward in bfloat16 over float32 weights
     checkpoint_every: int = 200
     validate_every: int = 800

@@ -1,0 +1,73 @@
+"""The audit finds what was planted: a shortcut in the border, a data set in the bottleneck, an answer that flips."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sounds import coughs, wav
+from tosa.network import Network
+from tosa.training import shortcuts, stability
+from tosa.training.audit import kinds_of
+from tosa.training.dataset import Case
+from tosa.training.figures import auc
+
+
+def cases(folder: Path, border: bool, count: int = 60) -> tuple[list[Case], list[Case]]:
+    """Training and testing pictures of noise, whose class only a bright border or a bright middle tells."""
+    made = []
+    for number in range(count):
+        pixels = np.random.default_rng(number).integers(0, 100, (96, 96), dtype=np.uint8)
+        part = np.s_[:6] if border else np.s_[40:60, 40:60]
+        pixels[part] += np.uint8(100 * (number % 2))
+        file = folder / f"{border}{number}.png"
+        Image.fromarray(pixels).save(file)
+        split = "training" if number < 40 else "testing"
+        made.append(Case(file, "lungs", ("normal", "ill")[number % 2], str(number), split, f"hospital {number % 2}"))
+    return [case for case in made if case.split == "training"], [case for case in made if case.split == "testing"]
+
+
+def test_a_cue_in_the_border_is_found_there_alone(tmp_path):
+    for planted in (True, False):
+        found = shortcuts.answers_by(shortcuts.border, *cases(tmp_path, planted))
+        value = auc(found.targets == 1, found.scores[:, 1])
+        assert value > 0.99 if planted else value < 0.85
+
+
+def test_silence_tells_how_much_is_quiet_and_where(tmp_path):
+    file = tmp_path / "a.wav"
+    file.write_bytes(wav(np.r_[np.zeros(22_050), np.random.default_rng(0).uniform(-0.5, 0.5, 22_050)]))
+    *quiet, before, after = shortcuts.silence(Case(file, "cough", "sick", "a", "training"))
+    assert quiet == pytest.approx([0.5] * 3, abs=0.03) and before == pytest.approx(0.5, abs=0.03) and after < 0.03
+
+
+def test_a_bottleneck_that_holds_its_source_is_told(tmp_path):
+    training, testing = cases(tmp_path, True)
+    everything = training + testing
+    random = np.random.default_rng(0).normal(size=(60, 8))
+    told = shortcuts.source_told(everything, random + np.arange(60)[:, None] % 2 * 5)
+    assert told["balanced_accuracy"] > 0.95 and told["guessing"] == 0.5 and told["n"] == 20
+    assert shortcuts.source_told(everything, random)["balanced_accuracy"] < 0.8
+    assert shortcuts.source_told([case for case in everything if case.label == "ill"], random[:30]) is None
+
+
+@pytest.mark.parametrize("task", ["pneumonia", "cough"])
+def test_stability_of_each_change(small_graph, tmp_path, task):
+    if task == "cough":
+        (tmp_path / "a.wav").write_bytes(wav(coughs()))
+        own, changes = [Case(tmp_path / "a.wav", task, "sick", "a", "testing")], stability.OF_SOUNDS
+    else:
+        own, changes = cases(tmp_path, True, 44)[1], stability.OF_PICTURES
+    found = stability.measure(Network.load(*small_graph), task, own)
+    assert set(found) == set(changes)
+    for moved in found.values():
+        assert 0 <= moved["same"] <= 1 and 0 <= moved["median"] <= moved["largest"] < 1 and moved["n"] == len(own)
+    if task == "cough":
+        assert found["6 dB quieter"]["largest"] < 1e-3 < found["Opus"]["largest"]
+
+
+def test_subgroups_of_a_row():
+    case = Case(Path("a.png"), "covid", "normal", "a", "testing", "nih")
+    assert kinds_of({"age": "39.5", "sex": "F", "view": ""}, case) == ["source nih", "sex F", "age 18 to 39"]
+    assert kinds_of({"age": ""}, case) == ["source nih"]

@@ -1,0 +1,183 @@
+"""What would embarrass us: shortcuts, what the bottleneck gives away, subgroups, stability, what the gate lets pass.
+
+    python -m tosa.training.audit cases.csv [--others FOLDER] [--output docs/audit.json]
+
+cases.csv is what tosa.training.collect writes; the graph is the served one. FOLDER holds one folder a kind of picture
+that is no chest X-ray, as tosa.training.other_pictures makes it. Everything is measured on the testing split.
+"""
+
+import argparse
+import csv
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from .. import xray
+from ..errors import NotAChestXray, RequestError
+from ..familiarity import Familiarity
+from ..graph import Graph
+from ..network import Network
+from ..settings import Settings
+from . import dataset, export, shortcuts, stability
+from .bottlenecks import Drawing, bottlenecks
+from .dataset import Case, Problems
+from .figures import Answers, figures, rate
+from .files import beside, progress
+
+STABILITY_CASES = 100  # of each task, the first by the hash of their names
+AGES = ((0, 17), (18, 39), (40, 59), (60, 120))  # years
+LEAST = 10  # cases of a subgroup for it to be shown
+
+
+class Audited:
+    """The cases of a table with the bottlenecks and answers that the served graph gives them."""
+
+    def __init__(self, table: Path, settings: Settings, cache: Path):
+        cases = dataset.from_csv(table, "cough", dataset.Percentages())
+        self.network = Network.load(settings.graph, settings.labels)
+        graph = Graph(settings.graph.read_bytes())
+        self.heads = export.heads_of(graph)
+        name = export.trunk_sha256(graph.trunk())
+        made = bottlenecks([Drawing(case) for case in cases], self.network, name, cache, Problems())
+        self.cases, self.bottlenecks = cases, made.values
+        with open(table, encoding="utf-8-sig", newline="") as lines:
+            self.rows = list(csv.DictReader(lines))
+
+    def of(self, task: str, split: str | None = None, label: str | None = None) -> list[int]:
+        """The numbers of a task's cases."""
+        return [
+            number for number, case in enumerate(self.cases)
+            if case.task == task and split in (None, case.split) and label in (None, case.label)
+        ]  # fmt: skip
+
+    def chosen(self, numbers: Iterable[int]) -> list[Case]:
+        return [self.cases[number] for number in numbers]
+
+    def answers(self, task: str, numbers: list[int]) -> Answers:
+        """What the graph's head of the task answers to these cases."""
+        head, cases = self.heads[task], self.chosen(numbers)
+        scores = export.softmax(head.logits(self.bottlenecks[numbers]) / head.temperature)
+        targets = np.array([head.labels.index(case.label) for case in cases])
+        return Answers(task, head.labels, targets, scores, [case.group for case in cases])
+
+
+def audit(table: Path, others: Path | None, settings: Settings, cache: Path) -> dict:
+    """All findings, ready for JSON."""
+    audited = Audited(table, settings, cache)
+    found = {"sha256": audited.network.sha256, "metadata": audited.network.metadata, "tasks": {}}
+    for task in dataset.labels_by_task(audited.cases):
+        found["tasks"][task] = of_task(audited, task)
+    if others:
+        found["gate"] = of_gate(audited, others)
+    return found
+
+
+def of_task(audited: Audited, task: str) -> dict:
+    """Data, figures, shortcuts, sources, subgroups and stability of one task."""
+    training, testing = (audited.of(task, split) for split in ("training", "testing"))
+    answers = audited.answers(task, testing)
+    cases = audited.chosen(testing)
+    features = shortcuts.OF_SOUNDS if cases[0].is_sound else shortcuts.OF_PICTURES
+    by_feature = {}
+    for name, feature in progress(features.items(), desc=f"{task}: shortcuts", unit="feature"):
+        by_feature[name] = _short(figures(shortcuts.answers_by(feature, audited.chosen(training), cases)))
+    by_label = {}
+    for label in answers.labels:
+        numbers = audited.of(task, label=label)
+        by_label[label] = shortcuts.source_told(audited.chosen(numbers), audited.bottlenecks[numbers])
+    first = sorted(cases, key=lambda case: dataset.place(case.file.name))[:STABILITY_CASES]
+    return {
+        "data": _data(audited, task),
+        "figures": figures(answers),
+        "validation": figures(audited.answers(task, audited.of(task, "validation")))["calibration"],
+        "shortcuts": by_feature,
+        "sources_told": {label: told for label, told in by_label.items() if told},
+        "subgroups": subgroups(audited, task, testing, answers),
+        "stability": stability.measure(audited.network, task, first),
+    }
+
+
+def _short(found: dict) -> dict:
+    return {"accuracy": found["accuracy"], "auc": found.get("auc")}
+
+
+def _data(audited: Audited, task: str) -> list[dict]:
+    """Files and groups of each source and label in each split."""
+    cases = audited.chosen(audited.of(task))
+    rows = []
+    for source, label in sorted({(case.source, case.label) for case in cases}):
+        own = [case for case in cases if (case.source, case.label) == (source, label)]
+        splits = {split: [case for case in own if case.split == split] for split in dataset.SPLITS}
+        counts = {split: [len(held), len({case.group for case in held})] for split, held in splits.items()}
+        rows.append({"source": source, "label": label, **counts})
+    return rows
+
+
+def subgroups(audited: Audited, task: str, numbers: list[int], answers: Answers) -> dict[str, dict]:
+    """Accuracy of each kind of person and picture that the table knows and that has LEAST cases."""
+    right = answers.predicted == answers.targets
+    groups = np.array(answers.groups)
+    kinds: dict[str, list[int]] = {}
+    for place, number in enumerate(numbers):
+        for kind in kinds_of(audited.rows[number], audited.cases[number]):
+            kinds.setdefault(kind, []).append(place)
+    return {kind: rate(right[own], groups[own].tolist()) for kind, own in sorted(kinds.items()) if len(own) >= LEAST}
+
+
+def kinds_of(row: dict, case: Case) -> list[str]:
+    """The subgroups that a row of the table belongs to."""
+    kinds = [f"source {case.source}"] if case.source else []
+    kinds += [f"{name} {row[name]}" for name in ("sex", "view") if row.get(name)]
+    if row.get("age"):
+        kinds += [f"age {low} to {high}" for low, high in AGES if low <= float(row["age"]) < high + 1]
+    return kinds
+
+
+def of_gate(audited: Audited, others: Path) -> dict:
+    """The share of real X-rays (testing split) and of each kind of other picture that are refused."""
+    gate = Familiarity.of(audited.network)
+    found = {"chest X-rays": {}, "others": {}}
+    real = [number for number, case in enumerate(audited.cases) if case.split == "testing" and not case.is_sound]
+    by_source: dict[str, list[Path]] = {}
+    for case in audited.chosen(real):
+        by_source.setdefault(case.source, []).append(case.file)
+    for source, files in by_source.items():
+        found["chest X-rays"][source] = _refused(audited.network, gate, files)
+    for kind in sorted(path for path in others.iterdir() if path.is_dir()):
+        found["others"][kind.name] = _refused(audited.network, gate, sorted(kind.iterdir()))
+    return found
+
+
+def _refused(network: Network, gate: Familiarity, files: list[Path]) -> dict:
+    refused = np.array([_is_refused(network, gate, file.read_bytes()) for file in progress(files, desc="gate")])
+    return rate(refused, [str(number) for number in range(len(refused))])
+
+
+def _is_refused(network: Network, gate: Familiarity, data: bytes) -> bool:
+    try:
+        pixels = xray.resize(xray.picture(data), network.size)
+        gate.check(network.run(pixels[None]).bottleneck[0])
+    except NotAChestXray:
+        return True
+    except RequestError as error:
+        raise SystemExit(f"A picture cannot be read: {error}") from error
+    return False
+
+
+def main() -> None:
+    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    flags.add_argument("table", type=Path)
+    flags.add_argument("--others", type=Path, help="folder of folders of pictures that are no chest X-rays")
+    flags.add_argument("--output", type=Path, default=Path("docs/audit.json"))
+    flags.add_argument("--bottleneck_dir", type=Path, default=Path("bottlenecks"))
+    given = flags.parse_args()
+    found = audit(given.table, given.others, Settings(), given.bottleneck_dir)
+    with beside(given.output) as partial:
+        partial.write_text(json.dumps(found, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
+    print(f"Wrote '{given.output}'. python -m tosa.training.model_card makes the model card of it.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""How much an answer changes when the same chest or cough comes in another file: compressed, scaled, turned, quieter."""
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import soundfile
+import soxr
+from PIL import Image
+
+from .. import audio, xray
+from ..network import Network
+from .bottlenecks import decode
+from .dataset import Case
+
+
+def _jpeg(quality: int) -> Callable[[np.ndarray], np.ndarray]:
+    def change(pixels: np.ndarray) -> np.ndarray:
+        buffer = io.BytesIO()
+        Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "JPEG", quality=quality)
+        return np.asarray(Image.open(buffer))
+
+    return change
+
+
+def _scaled(longer: int) -> Callable[[np.ndarray], np.ndarray]:
+    def change(pixels: np.ndarray) -> np.ndarray:
+        height, width = (round(side * longer / max(pixels.shape[:2])) for side in pixels.shape[:2])
+        return xray.resize(pixels, (height, width))
+
+    return change
+
+
+def _turned(degrees: float) -> Callable[[np.ndarray], np.ndarray]:
+    def change(pixels: np.ndarray) -> np.ndarray:
+        image = Image.fromarray(np.ascontiguousarray(pixels))
+        return np.asarray(image.rotate(degrees, Image.Resampling.BILINEAR))
+
+    return change
+
+
+def _gain(decibels: float) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda samples: samples * 10 ** (decibels / 20)
+
+
+def _codec(format: str, subtype: str) -> Callable[[np.ndarray], np.ndarray]:
+    def change(samples: np.ndarray) -> np.ndarray:
+        buffer = io.BytesIO()
+        rate = 24_000 if subtype == "OPUS" else audio.SAMPLE_RATE  # Opus has no 22,050 Hz
+        sent = soxr.resample(samples, audio.SAMPLE_RATE, rate)
+        soundfile.write(buffer, sent / max(np.abs(sent).max(), 1), rate, format=format, subtype=subtype)
+        return audio.decode(buffer.getvalue())
+
+    return change
+
+
+OF_PICTURES = {
+    "JPEG quality 90": _jpeg(90), "JPEG quality 50": _jpeg(50), "scaled to 512": _scaled(512),
+    "scaled to 150": _scaled(150), "turned by 10 degrees": _turned(10), "turned by -10 degrees": _turned(-10),
+}  # fmt: skip
+OF_SOUNDS = {
+    "20 dB quieter": _gain(-20), "6 dB quieter": _gain(-6), "MP3": _codec("MP3", "MPEG_LAYER_III"),
+    "Ogg Vorbis": _codec("OGG", "VORBIS"), "Opus": _codec("OGG", "OPUS"),
+}  # fmt: skip
+
+
+def measure(network: Network, task: str, cases: list[Case]) -> dict[str, dict]:
+    """For each change: in how many of the cases the diagnosis stays, and how far the scores move (median, largest).
+
+    cases: of one task, all sounds or all pictures.
+    """
+    changes = OF_SOUNDS if cases[0].is_sound else OF_PICTURES
+    columns = network.tasks[task].columns
+    decoded = [decode(case) for case in cases]
+
+    def scores(change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        rows = [network.run(_picture(change(each), cases[0].is_sound)[None]).scores[0, columns] for each in decoded]
+        return np.stack(rows)
+
+    plain = scores(lambda unchanged: unchanged)
+    found = {}
+    for name, change in changes.items():
+        changed = scores(change)
+        moved = np.abs(changed - plain).max(axis=1)
+        same = float((changed.argmax(axis=1) == plain.argmax(axis=1)).mean())
+        found[name] = {"same": same, "median": float(np.median(moved)), "largest": float(moved.max()), "n": len(cases)}
+    return found
+
+
+def _picture(decoded: np.ndarray, is_sound: bool) -> np.ndarray:
+    return audio.draw(audio.window(decoded.astype(np.float32))) if is_sound else xray.resize(decoded)

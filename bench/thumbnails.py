@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tosa.training import dataset, report  # noqa: E402
 from tosa.training.bottlenecks import draw  # noqa: E402
+from tosa.training.figures import Answers  # noqa: E402
 
 
 def thumbnails(cases: list[dataset.Case]) -> np.ndarray:
@@ -33,7 +34,8 @@ def main(table: Path) -> None:
         model.fit(thumbnails(training), [labels.index(case.label) for case in training])
         targets = np.array([labels.index(case.label) for case in testing])
         scores = model.predict_proba(thumbnails(testing))
-        print(report.text(task, labels, targets, scores, [case.group for case in testing]))
+        groups = [case.group for case in testing]
+        print(report.text(Answers(task, tuple(labels), targets, scores, groups)))
 
 
 if __name__ == "__main__":

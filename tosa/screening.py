@@ -10,6 +10,7 @@ DISCLAIMER = (
     "For learning and research only. Tosa is not a medical device: it can be wrong, and no one should decide about "
     "health from it. See a doctor when you are unwell."
 )
+NO_MAP = "This task's last layer is not one linear layer, so no exact map of where the network looked can be drawn."
 PRIMARY = ("cough", "pneumonia")  # the tasks whose finding comes first, where the graph has them
 
 
@@ -55,7 +56,9 @@ def _findings(network: Network, pixels: np.ndarray, is_sound: bool, with_explana
     findings = []
     for task in sorted(tasks, key=lambda task: task.name not in PRIMARY):
         finding = _finding(task, answer.scores[0, task.columns], network.metadata)
-        if with_explanation and task.weights is not None:
+        if with_explanation and task.weights is None:
+            finding["explanation_missing"] = NO_MAP
+        elif with_explanation:
             weights = task.weights[:, task.labels.index(finding["diagnosis"])]
             finding["explanation"] = explain.data_uri(explain.overlay(fitting, answer.feature_map[0], weights))
         findings.append(finding)

@@ -1,84 +1,183 @@
 """Bottlenecks: each picture's 2048 numbers in front of the last layer, made once and kept.
 
-The cache is a folder a trunk, named by the trunk's content; each of its files holds some hundreds of bottlenecks,
-named by the pictures' content. So a changed picture or trunk is never stale, and a kill loses one file's worth.
+Threads read, decode and draw the next pictures while the engine works on a batch; each file is read once.
 """
 
 import hashlib
-import zipfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
+from PIL import Image
 
 from .. import audio, xray
 from ..errors import RequestError, UsageError
-from .dataset import Case
-from .files import save_arrays
+from .cache import Cache
+from .dataset import Case, Problems
+from .distort import Distortion
+from .files import progress
 
 DRAWING = " ".join(str(getattr(audio, name)) for name in (
     "SAMPLE_RATE", "N_FFT", "HOP_LENGTH", "N_MELS", "F_MIN", "F_MAX", "TOP_DB", "WINDOW_SECONDS", "ACTIVE_DB",
 ))  # fmt: skip  # what a sound's picture depends on beside the sound
 BATCH = 8  # pictures a forward pass
-CHUNK = 256  # bottlenecks a file
+AHEAD = 4 * BATCH  # pictures drawn ahead of it at most
 
 
 def draw(case: Case, size: tuple[int, int] = (299, 299)) -> np.ndarray:
     """A case's picture as it will be served: uint8 (*size, 3). Raises UsageError naming a file that cannot be read."""
-    decoded = decode(case)
-    return xray.resize(audio.draw(audio.window(decoded)) if case.is_sound else decoded, size)
+    return _drawn(case, decode(case), size)
 
 
 def decode(case: Case) -> np.ndarray:
     """A case's samples or pixels, as audio.decode and xray.decode give them. Raises UsageError naming the file."""
+    return _decoded(case, _content(case))
+
+
+def _content(case: Case) -> bytes:
     try:
-        return (audio if case.is_sound else xray).decode(case.file.read_bytes())
+        return case.file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"'{case.file}' cannot be read: {error.strerror}.") from error
+
+
+def _decoded(case: Case, content: bytes) -> np.ndarray:
+    if not content:
+        raise UsageError(f"'{case.file}' is empty.")
+    try:
+        return (audio if case.is_sound else xray).decode(content)
     except RequestError as error:
         raise UsageError(f"'{case.file}': {error}") from error
 
 
-def bottlenecks(cases: list[Case], network, trunk_name: str, folder: Path) -> np.ndarray:
-    """Bottlenecks float32 (cases, features), from the cache in folder where they are there.
+def _drawn(case: Case, decoded: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return xray.resize(audio.draw(audio.window(decoded)) if case.is_sound else decoded, size)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A case as it is, or one of its distorted variants."""
+
+    case: Case
+    distortion: Distortion | None = None
+    variant: int = 0
+
+    def key(self, content: bytes) -> bytes:
+        """Names all that the picture depends on: the file's content, how sounds are drawn, the distortion."""
+        way = (DRAWING if self.case.is_sound else "") + (f"{self.distortion}{self.variant}" if self.distortion else "")
+        return hashlib.sha256(content + way.encode()).digest()
+
+    def draw(self, content: bytes, key: bytes, size: tuple[int, int]) -> np.ndarray:
+        """The picture uint8 (*size, 3); what is random in it depends on the key alone."""
+        decoded = _decoded(self.case, content)
+        if not self.distortion:
+            return _drawn(self.case, decoded, size)
+        rng = np.random.default_rng(int.from_bytes(key[:16], "little"))
+        return xray.resize(self.distortion.draw(decoded, self.case.is_sound, rng), size)
+
+
+@dataclass(frozen=True)
+class Bottlenecks:
+    """What came of n drawings, of which those that cannot be read are gone."""
+
+    drawings: list[Drawing]
+    values: np.ndarray  # float32 (n, features)
+    fingerprints: np.ndarray  # uint64 (n, 4): alike for pictures that look alike
+    contents: list[bytes]  # keys: the same for the same content drawn in the same way
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    key: bytes
+    record: np.void | None  # from the cache
+    picture: np.ndarray | None = None  # uint8 (height, width, 3), where the cache has none
+
+
+def bottlenecks(drawings: list[Drawing], network, trunk_name: str, folder: Path, problems: Problems) -> Bottlenecks:
+    """Bottlenecks of drawings, from the cache in folder where they are there.
 
     network: a tosa.network.Network on the trunk whose content is named trunk_name.
     """
-    cache = folder / trunk_name[:16]
-    known = _read(cache)
-    keys = [_key(case) for case in cases]
-    missing = list({key: case for key, case in zip(keys, cases) if key not in known}.items())
-    with tqdm(total=len(missing), desc="bottlenecks", unit="picture", disable=None) as bar:
-        for start in range(0, len(missing), CHUNK):
-            made = {}
-            chunk = missing[start : start + CHUNK]
-            for first in range(0, len(chunk), BATCH):
-                batch = chunk[first : first + BATCH]
-                pictures = np.stack([draw(case, network.size) for _, case in batch])
-                made |= zip([key for key, _ in batch], network.run(pictures).bottleneck)
-                bar.update(len(batch))
-            _write(cache, made)
-            known |= made
-    print(f"{len(missing)} bottleneck files created.")
-    return np.stack([known[key] for key in keys])
+    features = network.run(np.zeros((1, *network.size, 3), np.uint8)).bottleneck.shape[1]
+    filling = _Filling(len(drawings), features, network)
+    bar = progress(total=len(drawings), desc="bottlenecks", unit="picture")
+    with bar, Cache(folder / trunk_name[:16], features) as filling.cache, ThreadPoolExecutor() as pool:
+        prepared = ahead(pool, lambda drawing: _prepare(drawing, filling.cache, network.size), drawings)
+        for drawing, found in zip(drawings, prepared):
+            if isinstance(found, UsageError):
+                problems.add(found)
+            else:
+                filling.add(drawing, found)
+            bar.update()
+        filling.run()
+    print(f"{filling.made} bottleneck files created.")
+    count = len(filling.drawings)
+    return Bottlenecks(filling.drawings, filling.values[:count], filling.fingerprints[:count], filling.keys)
 
 
-def _key(case: Case) -> str:
-    """The content of the file, and for a sound how it is drawn."""
-    return hashlib.sha256(case.file.read_bytes() + (DRAWING.encode() if case.is_sound else b"")).hexdigest()
+def _prepare(drawing: Drawing, cache: Cache, size: tuple[int, int]) -> "_Prepared | UsageError":
+    try:
+        content = _content(drawing.case)
+        key = drawing.key(content)
+        record = cache.get(key)
+        return _Prepared(key, record, drawing.draw(content, key, size) if record is None else None)
+    except UsageError as error:
+        return error
 
 
-def _read(cache: Path) -> dict[str, np.ndarray]:
-    """All bottlenecks of a folder; a damaged file is removed, so that what it held is made again."""
-    known: dict[str, np.ndarray] = {}
-    for file in sorted(cache.glob("*.npz")):
-        try:
-            with np.load(file, allow_pickle=False) as arrays:
-                known |= zip(arrays["keys"].tolist(), arrays["values"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            print(f"'{file}' is damaged and is made again.")
-            file.unlink()
-    return known
+class _Filling:
+    """One array, filled row by row from the cache or a batch at a time from the network."""
+
+    cache: Cache
+
+    def __init__(self, count: int, features: int, network):
+        self.network, self.made = network, 0
+        self.values = np.empty((count, features), np.float32)
+        self.fingerprints = np.empty((count, 4), np.uint64)
+        self.drawings: list[Drawing] = []
+        self.keys: list[bytes] = []
+        self.waiting: list[tuple[int, np.ndarray]] = []  # (row, picture) of the batch to come
+
+    def add(self, drawing: Drawing, prepared: _Prepared) -> None:
+        row = len(self.drawings)
+        self.drawings.append(drawing)
+        self.keys.append(prepared.key)
+        if prepared.picture is None:
+            self.values[row], self.fingerprints[row] = prepared.record["values"], prepared.record["fingerprint"]
+            return
+        self.fingerprints[row] = fingerprint(prepared.picture)
+        self.waiting.append((row, prepared.picture))
+        if len(self.waiting) == BATCH:
+            self.run()
+
+    def run(self) -> None:
+        if self.waiting:
+            rows = [row for row, _ in self.waiting]
+            self.values[rows] = self.network.run(np.stack([picture for _, picture in self.waiting])).bottleneck
+            self.cache.add([self.keys[row] for row in rows], self.fingerprints[rows], self.values[rows])
+            self.made += len(rows)
+            self.waiting = []
 
 
-def _write(cache: Path, made: dict[str, np.ndarray]) -> None:
-    name = hashlib.sha256("".join(sorted(made)).encode()).hexdigest()[:16]
-    save_arrays(cache / f"{name}.npz", keys=np.array(list(made)), values=np.stack(list(made.values())))
+def ahead(pool: ThreadPoolExecutor, function: Callable, items: Iterable, count: int = AHEAD) -> Iterator:
+    """Yields function(item) of each item in order, `count` of them at most computed or waiting in pool."""
+    futures = deque()
+    for item in items:
+        futures.append(pool.submit(function, item))
+        if len(futures) > count:
+            yield futures.popleft().result()
+    while futures:
+        yield futures.popleft().result()
+
+
+def fingerprint(picture: np.ndarray) -> np.ndarray:
+    """256 bits, uint64 (4,), that copies of a picture share whatever its size, exposure and compression.
+
+    Whether each of 16 x 16 places is brighter than its right neighbour (the "difference hash").
+    picture: uint8 (height, width, 3).
+    """
+    gray = np.asarray(Image.fromarray(picture).convert("L").resize((17, 16), Image.Resampling.BOX))
+    return np.packbits(gray[:, :-1] > gray[:, 1:]).view(np.uint64)

@@ -24,6 +24,7 @@ class Case:
     label: str
     group: str
     split: str
+    source: str = ""  # the hospital, microphone or data set it is from, where a table says so
 
     @property
     def is_sound(self) -> bool:
@@ -43,31 +44,67 @@ class Percentages:
 
     def split_of(self, group: str) -> str:
         """The split of a group, by its name alone: the same on every machine and wherever the files lie."""
-        percent = int(hashlib.sha1(group.encode()).hexdigest(), 16) % 10_000 / 100
+        percent = place(group)
         if percent < self.validation:
             return "validation"
         return "testing" if percent < self.validation + self.testing else "training"
 
 
-def from_folders(folder: Path, task: str, percentages: Percentages, group_regex: str | None = None) -> list[Case]:
+def place(group: str) -> float:
+    """Where a group stands between 0 and 100, by its name alone."""
+    return int(hashlib.sha1(group.encode()).hexdigest(), 16) % 10_000 / 100
+
+
+class Problems:
+    """Files that cannot be read: the first one ends it all, or where skip is set they are left out and listed."""
+
+    def __init__(self, skip: bool = False):
+        self.skip, self.sentences = skip, []
+
+    def add(self, error: UsageError) -> None:
+        if not self.skip:
+            raise error
+        self.sentences.append(str(error))
+        print(f"Skipped: {error}")
+
+
+def from_folders(
+    folder: Path, task: str, percentages: Percentages, group_regex: str | None = None, problems: Problems | None = None
+) -> list[Case]:
     """The cases of a folder with one folder a label, as the classic retrain.py takes them.
 
-    A label is its folder's name in lower case, with spaces for underscores; hidden folders and files are passed over.
-    A file's group is what group_regex finds in its name (its first bracket if it has one), else its name up to
-    `_nohash_`. Raises UsageError where there are not two labels with files.
+    Hidden folders and files are passed over. A file's group is what group_regex finds in its name (its first bracket
+    if it has one), else its name up to `_nohash_`. Raises UsageError where a folder is missing or empty.
     """
     if not folder.is_dir():
         raise UsageError(f"Image directory '{folder}' not found.")
+    folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     cases = []
-    for label_folder in sorted(path for path in folder.iterdir() if path.is_dir()):
-        label = " ".join(unicodedata.normalize("NFC", label_folder.name).lower().replace("_", " ").split())
-        for file in sorted(label_folder.rglob("*")):
-            hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-            if not hidden and file.suffix.lower() in PICTURES | SOUNDS:
-                group = _group_of(file, group_regex)
-                cases.append(Case(file, task, label, group, percentages.split_of(group)))
-    _check_labels(cases, str(folder))
+    for label_folder, label in zip(folders, _labels_of([path.name for path in folders])):
+        files = [file for file in sorted(label_folder.rglob("*")) if _is_case(file.relative_to(folder))]
+        if not files:
+            empty = UsageError(f"The label folder '{label_folder}' holds no picture or sound. Fill or remove it.")
+            (problems or Problems()).add(empty)
+        for file in files:
+            group = _group_of(file, group_regex)
+            cases.append(Case(file, task, label, group, percentages.split_of(group)))
+    if not cases:
+        raise UsageError(f"No valid folders of pictures or sounds found at '{folder}': one folder a label is needed.")
     return cases
+
+
+def _labels_of(names: list[str]) -> list[str]:
+    """Labels of folder names: in lower case with spaces for underscores, as the classic made them.
+
+    The classic tore names with letters beyond ASCII apart ("neumon a"). Where there is such a one, the names of all
+    folders keep their capitals too, since they are what will be read.
+    """
+    shown = [" ".join(unicodedata.normalize("NFC", name).replace("_", " ").split()) for name in names]
+    return [label.lower() for label in shown] if all(label.isascii() for label in shown) else shown
+
+
+def _is_case(file: Path) -> bool:
+    return file.suffix.lower() in PICTURES | SOUNDS and not any(part.startswith(".") for part in file.parts)
 
 
 def _group_of(file: Path, group_regex: str | None) -> str:
@@ -82,46 +119,54 @@ def _group_of(file: Path, group_regex: str | None) -> str:
         raise UsageError(f"--group_regex {group_regex!r} is no regular expression: {error}.") from error
     if not found:
         raise UsageError(f"--group_regex {group_regex!r} finds nothing in '{file.name}'.")
-    return found[1] if found.re.groups else found[0]
+    return (found[1] if found.re.groups else found[0]) or ""
 
 
 def from_csv(table: Path, task: str, percentages: Percentages) -> list[Case]:
-    """The cases of a CSV table with the columns file and label, and optionally task, group and split.
+    """The cases of a CSV table with the columns file and label, and optionally task, group, split and source.
 
     Files are looked up from the table's folder. Without a group each file is its own; without a split the group's
     name decides. Raises UsageError on missing columns, files or splits that are none.
     """
+    rows = _rows(table)
+    cases = []
+    for row in rows:
+        name, label = (unicodedata.normalize("NFC", row.get(key) or "").strip() for key in ("file", "label"))
+        file = table.parent / (row["file"] or "")
+        group = row.get("group") or Path(name).stem
+        split = row.get("split") or percentages.split_of(group)
+        if split not in SPLITS:
+            raise UsageError(f"'{table}': split '{split}' of {name} is none of {', '.join(SPLITS)}.")
+        if not label:
+            raise UsageError(f"'{table}' has no label for '{name}'.")
+        if not name or not file.is_file():
+            raise UsageError(f"'{table}' names '{name}', which is not there.")
+        cases.append(Case(file, row.get("task") or task, label, group, split, row.get("source") or ""))
+    return cases
+
+
+def _rows(table: Path) -> list[dict[str, str]]:
     try:
-        rows = list(csv.DictReader(table.read_text(encoding="utf-8-sig").splitlines()))
+        lines = table.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise UsageError(f"Cannot read --labels_csv '{table}': {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"--labels_csv '{table}' is not UTF-8 text. Save it as such.") from error
+    semicolons = bool(lines) and ";" in lines[0] and "," not in lines[0]  # as spreadsheets write it in half of Europe
+    rows = list(csv.DictReader(lines, delimiter=";" if semicolons else ","))
     if not rows or not {"file", "label"} <= rows[0].keys():
         raise UsageError(f"--labels_csv '{table}' needs a header with at least the columns file and label.")
-    cases = []
-    for row in rows:
-        group = row.get("group") or Path(row["file"]).stem
-        split = row.get("split") or percentages.split_of(group)
-        if split not in SPLITS:
-            raise UsageError(f"'{table}': split '{split}' of {row['file']} is none of {', '.join(SPLITS)}.")
-        file = table.parent / row["file"]
-        if not row["label"]:
-            raise UsageError(f"'{table}' has no label for '{row['file']}'.")
-        if not file.is_file():
-            raise UsageError(f"'{table}' names '{row['file']}', which is not there.")
-        cases.append(Case(file, row.get("task") or task, row["label"], group, split))
-    _check_labels(cases, str(table))
-    return cases
+    return rows
 
 
-def _check_labels(cases: list[Case], where: str) -> None:
-    if not cases:
-        raise UsageError(f"No valid folders of pictures or sounds found at '{where}': one folder a label is needed.")
+def check_labels(cases: list[Case], where: str, least: int = 2) -> None:
+    """Raises UsageError where a task has fewer labels than `least`, or a name that cannot be one."""
     for task, labels in labels_by_task(cases).items():
         if not re.fullmatch(r"[\w .-]+", task):
             raise UsageError(f"'{task}' cannot name a task: letters, digits, space, dot, dash and underscore can.")
-        if len(labels) < 2:
+        if bad := [label for label in labels if ": " in label or not label.isprintable()]:
+            raise UsageError(f"{bad[0]!r} cannot be a label: it must be one line without a colon before a space.")
+        if len(labels) < least:
             raise UsageError(
                 f"Only one valid label, '{labels[0]}', found for task {task} at '{where}': two or more are needed."
             )
@@ -149,11 +194,3 @@ def describe(cases: list[Case]) -> str:
             keys = [(task, label, split) for split in SPLITS]
             lines.append(f"{task + ': ' + label:40}" + "".join(f"{files[k]:>12} ({groups[k]:>5})" for k in keys))
     return "\n".join(lines)
-
-
-def crossing_groups(cases: list[Case]) -> list[str]:
-    """Groups of one task that are in more than one split, which only an explicit split column can bring about."""
-    splits: dict[tuple[str, str], set[str]] = {}
-    for case in cases:
-        splits.setdefault((case.task, case.group), set()).add(case.split)
-    return sorted({group for (_, group), found in splits.items() if len(found) > 1})

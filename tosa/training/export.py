@@ -13,22 +13,32 @@ from ..errors import UsageError
 from ..graph import BOTTLENECK, METADATA, RESULT, Graph, constant_node
 
 HEADS = "final_training_ops"
+HIDDEN = ("hidden/weights", "hidden/biases")
 HALVED_FROM = 1024  # constants of at least so many float32 numbers are stored as float16
 
 
 @dataclass(frozen=True)
 class Head:
-    """One task's last layer. weights: float32 (features, labels); biases: float32 (labels,)."""
+    """One task's last layer: weights float32 (inputs, labels), biases float32 (labels,).
+
+    Its inputs are the bottleneck's features, or where there is a hidden layer of rectified units, those: hidden is
+    their weights float32 (features, units) and biases float32 (units,).
+    """
 
     task: str
     labels: tuple[str, ...]
     weights: np.ndarray
     biases: np.ndarray
     temperature: float = 1.0  # logits are divided by it, which calibrates the scores (Guo et al., ICML 2017)
+    hidden: tuple[np.ndarray, np.ndarray] | None = None
+
+    def features(self, bottlenecks: np.ndarray) -> np.ndarray:
+        """What the last layer sees (n, inputs) of bottlenecks (n, features)."""
+        return np.maximum(bottlenecks @ self.hidden[0] + self.hidden[1], 0) if self.hidden else bottlenecks
 
     def logits(self, bottlenecks: np.ndarray) -> np.ndarray:
         """Uncalibrated logits (n, labels) of bottlenecks (n, features)."""
-        return bottlenecks @ self.weights + self.biases
+        return self.features(bottlenecks) @ self.weights + self.biases
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -70,10 +80,11 @@ def heads_of(graph: Graph) -> dict[str, Head]:
         raise UsageError("--task cannot carry over the last layer of a classic graph. Leave it out to start anew.")
     heads = {}
     for task, known in tasks.items():
-        weights, biases, temperature = (
-            graph.constant(f"{HEADS}/{task}/{name}") for name in ("weights", "biases", "temperature")
+        weights, biases, temperature, *hidden = (
+            graph.constant(f"{HEADS}/{task}/{name}") for name in ("weights", "biases", "temperature", *HIDDEN)
         )
-        heads[task] = Head(task, tuple(known["labels"]), weights, biases, float(temperature))
+        hidden = None if hidden[0] is None else tuple(hidden)
+        heads[task] = Head(task, tuple(known["labels"]), weights, biases, float(temperature), hidden)
     return heads
 
 
@@ -104,17 +115,36 @@ def _append(graph: GraphDef, head: Head, softmax_name: str) -> None:
     graph.node.append(constant_node(f"{scope}/weights", head.weights.astype(np.float32)))
     graph.node.append(constant_node(f"{scope}/biases", head.biases.astype(np.float32)))
     graph.node.append(constant_node(f"{scope}/temperature", np.float32(head.temperature)))
-    steps = [
-        (f"{scope}/Wx_plus_b/MatMul", "MatMul", [BOTTLENECK, f"{scope}/weights"]),
+    steps, inputs = [], BOTTLENECK
+    if head.hidden:
+        for name, value in zip(HIDDEN, head.hidden):
+            graph.node.append(constant_node(f"{scope}/{name}", value.astype(np.float32)))
+        inputs = f"{scope}/hidden/Relu"
+        steps += [
+            (f"{scope}/hidden/MatMul", "MatMul", [BOTTLENECK, f"{scope}/{HIDDEN[0]}"]),
+            (f"{scope}/hidden/add", "Add", [f"{scope}/hidden/MatMul", f"{scope}/{HIDDEN[1]}"]),
+            (inputs, "Relu", [f"{scope}/hidden/add"]),
+        ]
+    steps += [
+        (f"{scope}/Wx_plus_b/MatMul", "MatMul", [inputs, f"{scope}/weights"]),
         (f"{scope}/Wx_plus_b/add", "Add", [f"{scope}/Wx_plus_b/MatMul", f"{scope}/biases"]),
         (f"{scope}/calibrated", "RealDiv", [f"{scope}/Wx_plus_b/add", f"{scope}/temperature"]),
         (softmax_name, "Softmax", [f"{scope}/calibrated"]),
     ]
-    for name, operation, inputs in steps:
-        node = graph.node.add(name=name, op=operation, input=inputs)
+    for name, operation, names in steps:
+        node = graph.node.add(name=name, op=operation, input=names)
         node.attr["T"].type = DT_FLOAT
         if operation == "MatMul":
             node.attr["transpose_a"].b = node.attr["transpose_b"].b = False
+
+
+def outline(data: bytes) -> bytes:
+    """A serialised graph without the numbers of its constants, as TensorBoard draws it."""
+    graph = GraphDef.FromString(data)
+    for node in graph.node:
+        if node.op == "Const" and node.ByteSize() > 1024:
+            del node.attr["value"]
+    return graph.SerializeToString(deterministic=True)
 
 
 def label_lines(heads: list[Head], classic: bool = False) -> str:

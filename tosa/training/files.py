@@ -1,13 +1,27 @@
 """Write files beside their place and rename them there, so that a kill leaves the old file or the new one."""
 
 import os
+import shutil
 import tempfile
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from ..errors import UsageError
+
+progress = partial(tqdm, disable=None, delay=2)  # a bar with the time left, past two seconds, and none in a pipe
+
+
+@contextmanager
+def naming(target: Path):
+    """Turns an OSError of the block, such as a full disk, into a UsageError that names target."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"Cannot write '{target}': {error.strerror}.") from error
 
 
 @contextmanager
@@ -16,21 +30,50 @@ def beside(target: Path):
 
     Raises UsageError where the folder cannot be made or written to.
     """
-    try:
+    with naming(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         os.close(handle)
-    except OSError as error:
-        raise UsageError(f"Cannot write '{target}': {error.strerror}.") from error
-    partial = Path(name)
-    try:
-        yield partial
-        partial.chmod(0o644)  # mkstemp's own mode would keep others from reading
-        os.replace(partial, target)
-    except OSError as error:
-        raise UsageError(f"Cannot write '{target}': {error.strerror}.") from error
-    finally:
-        partial.unlink(missing_ok=True)
+        partial = Path(name)
+        try:
+            yield partial
+            partial.chmod(0o644)  # mkstemp's own mode would keep others from reading
+            os.replace(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_beside(target: Path):
+    """The same for a whole folder, which must not be there yet or be empty."""
+    with naming(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        try:
+            yield partial
+            partial.chmod(0o755)
+            if target.is_dir():
+                target.rmdir()
+            os.replace(partial, target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_writable(target: Path, is_folder: bool = False) -> None:
+    """Raises UsageError naming target where it could not be written, and leaves nothing behind."""
+    if target.exists() and target.is_dir() != is_folder:
+        raise UsageError(f"Cannot write '{target}': it is a {'file' if is_folder else 'folder'}.")
+    folder = target if is_folder else target.parent
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    with naming(target):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as trial:
+                trial.write(b"0")
+        finally:
+            for path in missing:
+                if path.is_dir():
+                    path.rmdir()
 
 
 def save_arrays(target: Path, **arrays: np.ndarray) -> None:

@@ -1,70 +1,178 @@
-"""What a graph is worth on labelled cases: counts, rates and their 95 % intervals."""
+"""The report: what figures.py counted and charts.py drew, as lines for the terminal and as a folder.
+
+report.json has every number, report.md what people read, with the pictures beside it.
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
-from scipy.stats import rankdata
-from sklearn.metrics import classification_report, confusion_matrix
+from sklearn.metrics import classification_report
 
-HEALTHY = ("not sick", "normal")  # the label that counts as negative for sensitivity and specificity
+from . import charts
+from .bottlenecks import draw
+from .dataset import Case
+from .figures import PREVALENCE, Answers, figures
+from .files import beside
 
-
-def wilson(right: int, count: int) -> tuple[float, float]:
-    """95 % interval of a rate (Wilson, JASA 1927); (0, 1) for no cases."""
-    if not count:
-        return 0.0, 1.0
-    z = 1.959964
-    rate, spread = right / count, z * z / count
-    middle, half = rate + spread / 2, z * np.sqrt(rate * (1 - rate) / count + spread / 4 / count)
-    return float((middle - half) / (1 + spread)), float((middle + half) / (1 + spread))
+RATES = {"accuracy": "accuracy", "sensitivity": "sensitivity", "specificity": "specificity", "ppv": "PPV", "auc": "AUC"}
 
 
-def auc(positive: np.ndarray, score: np.ndarray) -> float:
-    """Area under the ROC curve of score (n,) for positive (n,) bool, as the Mann-Whitney statistic; ties count half."""
-    count = positive.sum()
-    ranks = rankdata(score)[positive].sum()
-    return float((ranks - count * (count + 1) / 2) / (count * (len(positive) - count)))
+@dataclass
+class Report:
+    """What is to be written: each task's answers with the cases they are to, and what is known of the data."""
+
+    tasks: list[tuple[Answers, list[Case]]]
+    data: dict = field(default_factory=dict)
+    curves: dict = field(default_factory=dict)  # as curves.read gives them
+    negative: str | None = None
+    prevalence: float = PREVALENCE
 
 
-def bootstrap_auc(positive: np.ndarray, score: np.ndarray, groups: list[str], draws: int = 1000) -> tuple[float, float]:
-    """95 % interval of the AUC of score (n,) for positive (n,), by drawing whole groups with replacement."""
-    rng = np.random.default_rng(0)
-    members: dict[str, list[int]] = {}
-    for index, group in enumerate(groups):
-        members.setdefault(group, []).append(index)
-    indices = [np.array(m) for m in members.values()]
-    found = []
-    for _ in range(draws):
-        chosen = np.concatenate([indices[i] for i in rng.integers(len(indices), size=len(indices))])
-        if 0 < positive[chosen].sum() < len(chosen):
-            found.append(auc(positive[chosen], score[chosen]))
-    return tuple(float(q) for q in np.quantile(found, [0.025, 0.975]))
+def text(answers: Answers, negative: str | None = None, prevalence: float = PREVALENCE) -> str:
+    """The report of one task, in lines."""
+    return _text(answers, figures(answers, negative, prevalence))
 
 
-def text(task: str, labels: list[str], targets: np.ndarray, scores: np.ndarray, groups: list[str]) -> str:
-    """The report of one task. targets: columns (n,); scores: probabilities (n, labels); groups: of each case."""
-    predicted = scores.argmax(axis=1)
-    columns = range(len(labels))
+def _text(answers: Answers, found: dict) -> str:
+    columns = range(len(answers.labels))
     lines = [
-        f"== {task}: {len(targets)} cases of {len(set(groups))} groups",
-        classification_report(targets, predicted, labels=columns, target_names=labels, digits=3, zero_division=0),
+        f"== {found['task']}: {found['cases']} cases of {found['groups']} groups",
+        classification_report(answers.targets, answers.predicted, labels=columns, target_names=answers.labels,
+                              digits=3, zero_division=0),
         "confusion matrix (rows: truth, columns: answer, in the order above)",
-        str(confusion_matrix(targets, predicted, labels=columns)),
-        _rate("accuracy", predicted == targets),
-    ]
-    healthy = [column for column in columns if labels[column] in HEALTHY]
-    if healthy:
-        lines += _ill_or_not(targets != healthy[0], predicted != healthy[0], 1 - scores[:, healthy[0]], groups)
+        str(np.array(found["confusion_matrix"])),
+    ]  # fmt: skip
+    lines += [f"{name:12} {_value(found[key], key)}" for key, name in RATES.items() if found.get(key)]
     return "\n".join(lines)
 
 
-def _ill_or_not(ill: np.ndarray, called_ill: np.ndarray, score: np.ndarray, groups: list[str]) -> list[str]:
-    """Sensitivity, specificity and AUC of every label but the healthy one together."""
-    lines = [_rate("sensitivity", called_ill[ill]), _rate("specificity", ~called_ill[~ill])]
-    if 0 < ill.sum() < len(ill):
-        low, high = bootstrap_auc(ill, score, groups)
-        lines.append(f"{'AUC':12} {auc(ill, score):.3f}   95 % interval {low:.3f} to {high:.3f} over groups")
-    return lines
+def _value(known: dict, key: str) -> str:
+    """A rate or area in words, with its interval."""
+    if known["value"] is None:
+        return "  none   no such case"
+    value, low, high = (f"{known[x]:.3f}" if key == "auc" else f"{known[x]:.1%}" for x in ("value", "low", "high"))
+    words = f"{value:>6}  95 % interval {low} to {high} (N={known['n']}; {known['by']})"
+    if over := known.get("over_groups"):
+        words += f", {over['low']:.1%} to {over['high']:.1%} (bootstrap over {over['groups']} groups)"
+    if "prevalence" in known:
+        words += f" if {known['prevalence']:.1%} of all were ill"
+    return words
 
 
-def _rate(name: str, right: np.ndarray) -> str:
-    low, high = wilson(int(right.sum()), len(right))
-    return f"{name:12} {right.mean() if len(right) else 0:6.1%}  95 % interval {low:.1%} to {high:.1%} (N={len(right)})"
+def write(folder: Path, report: Report) -> None:
+    """Write the report into folder. Its pictures are named by the task, so that another task's stay."""
+    pages, numbers = [], {}
+    for answers, cases in report.tasks:
+        found = figures(answers, report.negative, report.prevalence)
+        found["misclassified"] = [
+            {"file": str(case.file), "group": case.group, "source": case.source, "truth": case.label,
+             "answer": answers.labels[answers.predicted[row]], "score": float(answers.scores[row].max())}
+            for row, case in _misses(answers, cases)
+        ]  # fmt: skip
+        found["by_source"] = _by_source(answers, cases)
+        pictures = _pictures(folder, answers, cases, found, report.negative)
+        numbers[answers.task] = found
+        pages.append(_page(answers, found, pictures))
+    if report.curves:
+        _save(charts.training(report.curves), folder / "plot.png")
+        pages.append("## Training\n\n![accuracy and cross entropy over the steps](plot.png)\n")
+    whole = {"tasks": numbers, "data": report.data}
+    _write_text(folder / "report.json", json.dumps(whole, ensure_ascii=False, indent=1) + "\n")
+    _write_text(folder / "report.md", "# Report\n\n" + "\n".join([*pages, _data_page(report.data)]))
+    print(f"The report is in '{folder / 'report.md'}'.")
+
+
+def save_plot(curves: dict, file: Path) -> None:
+    """Draw the training curves into a PNG of the user's choice."""
+    _save(charts.training(curves), file)
+
+
+def _save(figure, file: Path) -> None:
+    with beside(file) as partial:
+        charts.save(figure, partial)
+
+
+def _write_text(file: Path, content: str) -> None:
+    with beside(file) as partial:
+        partial.write_text(content, encoding="utf-8")
+
+
+def _misses(answers: Answers, cases: list[Case]) -> list[tuple[int, Case]]:
+    """Row and case of the wrong answers, the surest first."""
+    rows = np.flatnonzero(answers.predicted != answers.targets)
+    return [(int(row), cases[row]) for row in rows[np.argsort(-answers.scores[rows].max(axis=1), kind="stable")]]
+
+
+def _by_source(answers: Answers, cases: list[Case]) -> dict:
+    """Cases and accuracy of each source that the table names."""
+    right = answers.predicted == answers.targets
+    rows: dict[str, list[bool]] = {}
+    for case, is_right in zip(cases, right):
+        if case.source:
+            rows.setdefault(case.source, []).append(bool(is_right))
+    return {source: {"cases": len(known), "accuracy": float(np.mean(known))} for source, known in sorted(rows.items())}
+
+
+def _pictures(folder: Path, answers: Answers, cases: list[Case], found: dict, negative: str | None) -> dict[str, str]:
+    """Draw the pictures of a task; returns what each shows by its file's name."""
+    drawn = {
+        "confusion": charts.confusion(found["confusion_matrix"], list(answers.labels)),
+        "roc": charts.roc(answers, negative),
+        "reliability": charts.reliability(found["calibration"]),
+    }
+    if misses := _misses(answers, cases)[: charts.SHOWN]:
+        captions = [
+            f"{case.file.name[-28:]}\n{case.label} → {answers.labels[answers.predicted[row]]} "
+            f"{answers.scores[row].max():.2f}"
+            for row, case in misses
+        ]
+        drawn["misclassified"] = charts.contact_sheet([draw(case, (160, 160)) for _, case in misses], captions)
+    prefix = re.sub(r"\W+", "-", answers.task)
+    for name, figure in drawn.items():
+        _save(figure, folder / f"{prefix}-{name}.png")
+    return {name: f"{prefix}-{name}.png" for name in drawn}
+
+
+def _page(answers: Answers, found: dict, pictures: dict[str, str]) -> str:
+    """A task's part of report.md."""
+    lines = [f"## {found['task']}", "", f"{found['cases']} cases of {found['groups']} groups were tested.", ""]
+    lines += ["| | | how |", "|---|---|---|"]
+    for key, name in RATES.items():
+        if known := found.get(key):
+            value, _, interval = _value(known, key).strip().partition("  95 % interval ")
+            lines.append(f"| {name} | {value} | {interval} |")
+    if "negative" in found:
+        lines += ["", f"Sensitivity, specificity, PPV and AUC are of any other label against *{found['negative']}*."]
+    lines += ["", "```", _text(answers, found).split("confusion matrix")[0].split("\n", 1)[1].rstrip(), "```", ""]
+    lines += ["| label | " + " | ".join(RATES[key] for key in list(RATES)[1:]) + " |", "|---|---|---|---|---|"]
+    for label, rates in found["by_label"].items():
+        cells = [_value(rates[key], key).strip().split(" (")[0] if rates[key] else "" for key in list(RATES)[1:]]
+        lines.append(f"| {label} against the rest | " + " | ".join(cells) + " |")
+    if found["by_source"]:
+        lines += ["", "| source | cases | accuracy |", "|---|---|---|"]
+        lines += [f"| {name} | {of['cases']} | {of['accuracy']:.1%} |" for name, of in found["by_source"].items()]
+    lines.append("")
+    for name, file in pictures.items():
+        note = f" ({min(len(found['misclassified']), charts.SHOWN)} of {len(found['misclassified'])}, the surest first)"
+        lines += [f"{name}{note if name == 'misclassified' else ''}:", "", f"![{name}]({file})", ""]
+    return "\n".join(lines)
+
+
+def _data_page(data: dict) -> str:
+    """What is known of the data, from a dictionary of counts and of lists of files."""
+    if not data:
+        return ""
+    lines = ["## Data", ""]
+    for name, known in data.items():
+        title = name.replace("_", " ")
+        if isinstance(known, list):
+            lines += [f"- {title}: {len(known)}"]
+            lines += [f"  - {' = '.join(entry) if isinstance(entry, list) else entry}" for entry in known[:50]]
+        elif isinstance(known, dict):
+            lines += [f"- {title}: " + ", ".join(f"{key}: {count}" for key, count in known.items())]
+        else:
+            lines += [f"- {title}: {'not compared, too many' if known is None else known}"]
+    return "\n".join(lines) + "\n"

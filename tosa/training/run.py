@@ -2,116 +2,89 @@
 
 import hashlib
 import tempfile
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 from tensorboard.compat.proto.graph_pb2 import GraphDef
-from tqdm import tqdm
 
 from ..errors import UsageError
 from ..graph import Graph
 from ..network import FIRST_TASK, Network
 from ..settings import Settings
-from . import dataset, export, report, spectrograms
+from . import architectures, curves, dataset, export, publish
 from . import head as heads
-from .bottlenecks import bottlenecks, draw
-from .curves import Curves
-from .dataset import Case, in_split
+from .architectures import networks as _networks
+from .dataset import Case, Problems, in_split
+from .evaluation import answers, evaluate_graph
+from .examples import learn_from
+from .figures import Answers
 from .files import beside
-
-
-def gather(flags) -> list[Case]:
-    """The cases that the flags name, drawn to pictures first where they are sounds of --audio_dir."""
-    percentages = dataset.Percentages(flags.validation_percentage, flags.testing_percentage)
-    if flags.audio_dir:
-        if not flags.image_dir:
-            raise UsageError("--audio_dir needs --image_dir, the folder to draw its spectrograms into.")
-        spectrograms.draw_folder(flags.audio_dir, flags.image_dir)
-    task = flags.task or FIRST_TASK
-    if flags.labels_csv:
-        cases = dataset.from_csv(flags.labels_csv, task, percentages)
-    elif flags.image_dir:
-        print(f"Looking for images in '{flags.image_dir}'")
-        cases = dataset.from_folders(flags.image_dir, task, percentages, flags.group_regex)
-    else:
-        raise UsageError("Say what to learn from: --image_dir or --labels_csv.")
-    print(dataset.describe(cases))
-    crossing = dataset.crossing_groups(cases)
-    if crossing:
-        print(f"WARNING: {len(crossing)} groups are in more than one split, such as '{crossing[0]}'.")
-    return cases
+from .gather import check, gather
 
 
 def retrain(flags, settings: Settings) -> None:
-    """Train the last layer of one task on cached bottlenecks, and write graph and labels."""
-    cases = gather(flags)
-    labels_by_task = dataset.labels_by_task(cases)
-    if len(labels_by_task) > 1:
-        raise UsageError("The last layer is trained one task at a time; --fine_tune takes several.")
-    ((task, labels),) = labels_by_task.items()
-    if not in_split(cases, "training"):
-        raise UsageError("No case is left for training; lower the percentages.")
-    with _trunk_file(flags.model_dir, settings) as file:
-        network = Network.load(file, None)
+    """Train the last layer of one task on cached bottlenecks, and write graph, labels and report."""
+    problems = Problems(flags.skip_unreadable)
+    cases = gather(flags, problems=problems)
+    task = one_task(cases)
+    with architectures.trunk_file(flags, settings) as file:
         graph = Graph(file.read_bytes())
+        kept, metadata = (export.heads_of(graph), graph.metadata()) if flags.task else ({}, {})
         trunk = graph.trunk()
-        values = bottlenecks(cases, network, export.trunk_sha256(trunk), flags.bottleneck_dir)
-    examples = {split: _examples(cases, values, labels, split) for split in dataset.SPLITS}
-    recipe = _head_recipe(flags)
-    with Curves(flags.summaries_dir) as curves:
-        head = heads.train(task, labels, examples["training"], examples["validation"], recipe, curves.write)
-    validation = examples["validation"]
-    head = replace(head, temperature=heads.temperature(head.logits(validation.bottlenecks), validation.targets))
-    _test(flags, head, examples["testing"], in_split(cases, "testing"))
-    kept, metadata = (export.heads_of(graph), graph.metadata()) if flags.task else ({}, {})
-    _write(flags, trunk, list((kept | {task: head}).values()), _marked(metadata, flags, cases))
+        known = learn_from(cases, flags, Network.load(file, None), export.trunk_sha256(trunk), problems)
+    check(flags, known.cases)
+    head = calibrated(_trained(flags, task, known, trunk, list(kept.values())), known)
+    metadata = _marked(metadata, flags, known.cases)
+    metadata["tasks"][task]["training"] = asdict(_head_recipe(flags)) | known.distortion
+    _write(flags, trunk, list((kept | {task: head}).values()), metadata)
+    publish.saved_model(flags)
+    publish.publish(flags, [_tested(flags, head, known)], known.data(problems))
     if not flags.task:
         print("The graph has this one task. --task NAME adds to the graph it starts from, and keeps its others.")
 
 
-def _head_recipe(flags) -> heads.HeadRecipe:
-    given = {
-        "steps": flags.how_many_training_steps,
-        "learning_rate": flags.learning_rate,
-        "train_batch_size": flags.train_batch_size,
-        "validation_batch_size": flags.validation_batch_size,
-        "eval_step_interval": flags.eval_step_interval,
-        "seed": flags.seed,
-    }
-    return heads.HeadRecipe(**{name: value for name, value in given.items() if value is not None})
+def _trained(flags, task: str, known, trunk: GraphDef, kept: list[export.Head]) -> export.Head:
+    """A head trained on what is known of the training cases, with its curves and intermediate graphs written."""
+    labels = dataset.labels_by_task(known.cases)[task]
+    curves.clear(flags.summaries_dir)
+    with curves.Curves(flags.summaries_dir) as written:
+        store = publish.intermediate(flags, trunk, kept)
+        training, validation = (known.examples(labels, split) for split in ("training", "validation"))
+        head = heads.train(task, labels, training, validation, _head_recipe(flags), written.write, store)
+        written.write_graph(export.outline(export.assemble(trunk, [head], {}, flags.final_tensor_name)))
+    return head
 
 
-def _examples(cases: list[Case], values: np.ndarray, labels: list[str], split: str) -> heads.Examples:
-    chosen = [index for index, case in enumerate(cases) if case.split == split]
-    targets = np.array([labels.index(cases[index].label) for index in chosen], dtype=np.int64)
-    return heads.Examples(values[chosen], targets)
+def calibrated(head: export.Head, known) -> export.Head:
+    """The head with the temperature that fits the validation cases."""
+    validation = known.examples(list(head.labels), "validation")
+    return replace(head, temperature=heads.temperature(head.logits(validation.bottlenecks), validation.targets))
 
 
-def _test(flags, head: export.Head, testing: heads.Examples, cases: list[Case]) -> None:
-    """Print the final test accuracy as the classic does, then the report."""
+def _tested(flags, head: export.Head, known) -> tuple[Answers, list[Case]]:
+    """The head's answers to the testing cases, as many as --test_batch_size says."""
+    testing, cases = known.examples(list(head.labels), "testing"), in_split(known.cases, "testing")
     count = len(cases) if flags.test_batch_size == -1 else min(flags.test_batch_size, len(cases))
-    testing, cases = heads.Examples(testing.bottlenecks[:count], testing.targets[:count]), cases[:count]
-    if not count:
-        print("No case was left for testing, so there is no final test accuracy.")
-        return
-    scores = export.softmax(head.logits(testing.bottlenecks) / head.temperature)
-    misses = flags.print_misclassified_test_images
-    _print_test(head.task, head.labels, testing.targets, scores, cases, misses)
+    scores = export.softmax(head.logits(testing.bottlenecks[:count]) / head.temperature)
+    cases = cases[:count]
+    return Answers(head.task, head.labels, testing.targets[:count], scores, [case.group for case in cases]), cases
 
 
-def _print_test(
-    task: str, labels: tuple[str, ...], targets: np.ndarray, scores: np.ndarray, cases: list[Case], misses: bool
-) -> None:
-    """The classic's last line and, if asked for, its list of misses; then the report of the task."""
-    answered = scores.argmax(axis=1)
-    print(f"Final test accuracy = {(answered == targets).mean() * 100:.1f}% (N={len(targets)})")
-    if misses:
-        print("=== MISCLASSIFIED TEST IMAGES ===")
-        for index in np.flatnonzero(answered != targets):
-            print(f"{cases[index].file}  {labels[answered[index]]}")
-    print(report.text(task, list(labels), targets, scores, [case.group for case in cases]))
+def one_task(cases: list[Case]) -> str:
+    """The one task of cases. Raises UsageError for several."""
+    tasks = list(dataset.labels_by_task(cases))
+    if len(tasks) > 1:
+        raise UsageError("The last layer is trained one task at a time; --fine_tune takes several.")
+    return tasks[0]
+
+
+def _head_recipe(flags) -> heads.HeadRecipe:
+    names = heads.HeadRecipe.__dataclass_fields__
+    given = {name: getattr(flags, name) for name in names if getattr(flags, name, None) is not None}
+    if flags.how_many_training_steps is not None:
+        given["steps"] = flags.how_many_training_steps
+    return heads.HeadRecipe(**given)
 
 
 def fine_tune(flags, settings: Settings) -> None:
@@ -137,7 +110,7 @@ def fine_tune(flags, settings: Settings) -> None:
     metadata["files"] = {split: len(in_split(cases, split)) for split in dataset.SPLITS}
     trained = _calibrated(trunk, tuning.heads(), in_split(cases, "validation"))
     _write(flags, trunk, trained, metadata)
-    evaluate_graph(Network.load(flags.output_graph, flags.output_labels), cases)
+    evaluate_graph(Network.load(flags.output_graph, flags.output_labels), cases, flags)
 
 
 def _calibrated(trunk: GraphDef, trained: list[export.Head], validation: list[Case]) -> list[export.Head]:
@@ -159,63 +132,13 @@ def _calibrated(trunk: GraphDef, trained: list[export.Head], validation: list[Ca
 
 
 def evaluate(flags, settings: Settings) -> None:
-    """Report how the served graph does on the testing cases of each of its tasks."""
-    evaluate_graph(Network.load(settings.graph, settings.labels), gather(flags))
-
-
-def evaluate_graph(network: Network, cases: list[Case]) -> None:
-    """Print the report of every task on its testing cases, answered by the engine that serves."""
-    testing = in_split(cases, "testing")
-    for task, labels in dataset.labels_by_task(testing).items():
-        if task not in network.tasks:
-            raise UsageError(f"The graph has no task '{task}'; it has {', '.join(network.tasks)}.")
-        known = network.tasks[task]
-        if missing := set(labels) - set(known.labels):
-            raise UsageError(f"The graph's task '{task}' has no label {', '.join(sorted(missing))}.")
-        own = [case for case in testing if case.task == task]
-        scores = answers(network, own)[:, known.columns]
-        targets = np.array([known.labels.index(case.label) for case in own])
-        _print_test(task, known.labels, targets, scores, own, misses=False)
-
-
-def answers(network: Network, cases: list[Case], batch: int = 8) -> np.ndarray:
-    """Scores float32 (cases, columns) of cases."""
-    if not cases:
-        return np.empty((0, sum(len(task.labels) for task in network.tasks.values())), np.float32)
-    starts = tqdm(range(0, len(cases), batch), desc="answers", unit="batch", disable=None)
-    pictures = (np.stack([draw(case, network.size) for case in cases[start : start + batch]]) for start in starts)
-    return np.concatenate([network.run(stack).scores for stack in pictures])
-
-
-@contextmanager
-def _trunk_file(model_dir: Path, settings: Settings):
-    """The file of a graph that holds the trunk: the .pb of model_dir, or its .npz frozen, or the embedded graph."""
-    networks = _networks(model_dir)
-    if not networks:
-        print(f"No network in '{model_dir}': the trunk is that of the embedded graph, '{settings.graph}'.")
-        yield settings.graph
-    elif networks[0].suffix == ".pb":
-        print(f"The trunk is '{networks[0]}'.")
-        yield networks[0]
-    else:
-        from . import trunk as trunk_stage  # here, since it imports TensorFlow
-
-        print(f"The trunk is Inception-v3 with the weights of '{networks[0]}'.")
-        built = trunk_stage.build()
-        trunk_stage.load(built, networks[0])
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "trunk.pb"
-            halved = export.halve(trunk_stage.freeze(built))
-            file.write_bytes(halved.SerializeToString(deterministic=True))
-            yield file
-
-
-def _networks(model_dir: Path) -> list[Path]:
-    """The network in model_dir, a .pb or .npz file, or none. Raises UsageError for several."""
-    networks = sorted(file for file in model_dir.glob("*") if file.suffix in (".pb", ".npz"))
-    if len(networks) > 1:
-        raise UsageError(f"--model_dir '{model_dir}' holds {len(networks)} networks; leave one.")
-    return networks
+    """Report how the served graph, or that of --graph and --labels, does on labelled cases of its tasks."""
+    if bool(flags.graph) != bool(flags.labels):
+        raise UsageError("--graph and --labels belong together: name both, or neither for the served graph.")
+    network = Network.load(flags.graph or settings.graph, flags.labels or settings.labels)
+    only = next(iter(network.tasks)) if len(network.tasks) == 1 else None
+    problems = Problems(flags.skip_unreadable)
+    evaluate_graph(network, gather(flags, only, problems), flags, problems)
 
 
 def _marked(metadata: dict, flags, cases: list[Case]) -> dict:

@@ -1,24 +1,29 @@
 """Folders of sounds to folders of mel-spectrogram pictures, the form that the classic retrain.py learns from."""
 
 import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from PIL import Image
-from tqdm import tqdm
 
 from .. import audio
 from ..errors import RequestError, UsageError
 from .bottlenecks import DRAWING
-from .dataset import SOUNDS
-from .files import beside
+from .dataset import SOUNDS, Problems
+from .files import beside, progress
+
+WORTH_PROCESSES = 200  # sounds; fewer are drawn before other processes have started
 
 
-def draw_folder(sounds: Path, pictures: Path) -> None:
-    """Draw every sound of sounds/<label>/ as pictures/<label>/<name>.png, as serving would.
+def draw_folder(sounds: Path, pictures: Path, problems: Problems | None = None) -> None:
+    """Draw every sound of sounds/<label>/ as pictures/<label>/<name>.png, as serving would, on all cores.
 
     A picture takes over its sound's time of change, and a sound whose picture has it is not drawn again, unless the
-    pictures were drawn in another way. Raises UsageError naming the first sound that cannot be read or judged.
+    pictures were drawn in another way. Raises UsageError naming the first sound that cannot be read or judged, unless
+    problems skips it.
     """
+    problems = problems or Problems()
     if not sounds.is_dir():
         raise UsageError(f"Audio directory '{sounds}' not found.")
     files = sorted(path for path in sounds.rglob("*") if path.suffix.lower() in SOUNDS)
@@ -26,20 +31,51 @@ def draw_folder(sounds: Path, pictures: Path) -> None:
         raise UsageError(f"No sounds found in '{sounds}': one folder a label is needed.")
     way = pictures / ".drawing"
     same_way = way.is_file() and way.read_text() == DRAWING
-    targets = {file: pictures / file.relative_to(sounds).with_suffix(file.suffix + ".png") for file in files}
-    for file, target in tqdm(targets.items(), desc="mel-spectrograms", unit="sound", disable=None):
-        changed = file.stat().st_mtime_ns
-        if same_way and target.is_file() and target.stat().st_mtime_ns == changed:
-            continue
-        try:
-            drawn = audio.picture(file.read_bytes())
-        except RequestError as error:
-            raise UsageError(f"'{file}': {error}") from error
-        with beside(target) as partial:
-            Image.fromarray(drawn).save(partial, "PNG")
-            os.utime(partial, ns=(changed, changed))
+    targets = {file: picture_of(file, sounds, pictures) for file in files}
+    changed = [(file, target) for file, target in targets.items() if not (same_way and _is_fresh(file, target))]
+    for error in _draw_all(changed):
+        if error:
+            problems.add(error)
     with beside(way) as partial:
         partial.write_text(DRAWING)
     others = set(pictures.rglob("*.png")) - set(targets.values())
     if others:
         print(f"{len(others)} pictures in '{pictures}' are of no sound in '{sounds}', such as '{min(others)}'.")
+
+
+def picture_of(sound: Path, sounds: Path, pictures: Path) -> Path:
+    """Where the picture of a sound is: pictures/<label>/<name of the sound, with its ending>.png."""
+    return pictures / sound.relative_to(sounds).with_suffix(sound.suffix + ".png")
+
+
+def _is_fresh(file: Path, target: Path) -> bool:
+    return target.is_file() and target.stat().st_mtime_ns == file.stat().st_mtime_ns
+
+
+def _draw_all(pairs: list[tuple[Path, Path]]):
+    """Yield what was wrong with each pair of a sound and its picture to be, None where nothing was."""
+    bar = {"desc": "mel-spectrograms", "unit": "sound", "total": len(pairs)}
+    if len(pairs) < WORTH_PROCESSES or os.cpu_count() == 1:
+        yield from progress(map(_draw, pairs), **bar)
+        return
+    # Not forked: the parent may have threads, whose locks a fork would copy as they are.
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        try:
+            yield from progress(pool.map(_draw, pairs, chunksize=16), **bar)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _draw(pair: tuple[Path, Path]) -> UsageError | None:
+    file, target = pair
+    try:
+        changed = file.stat().st_mtime_ns
+        drawn = audio.picture(file.read_bytes())
+    except RequestError as error:
+        target.unlink(missing_ok=True)  # of what the sound was before
+        return UsageError(f"'{file}': {error}")
+    with beside(target) as partial:
+        Image.fromarray(drawn).save(partial, "PNG")
+        os.utime(partial, ns=(changed, changed))
+    return None

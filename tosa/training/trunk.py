@@ -1,4 +1,4 @@
-"""The trunk: Inception-v3 without its last layer, from a weight file to a Keras model to a frozen graph."""
+"""The trunk: a network without its last layer, Inception-v3 mostly, from weights to a Keras model to a frozen graph."""
 
 import re
 from pathlib import Path
@@ -10,6 +10,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from ..errors import UsageError
 from ..graph import BOTTLENECK, FEATURE_MAP, POOL, RESIZED, Graph
+from .architectures import CAFFE, TORCH, Architecture
 
 FEATURES = 2048  # channels of Inception-v3's last feature map
 SIDE = 299  # pixels of the picture it takes
@@ -104,24 +105,106 @@ def keep_before(trunk, block: str) -> None:
 
 
 def freeze(trunk) -> bytes:
+def application(architecture: Architecture, weights: Path | None):
+    """A trunk of keras.applications with the weights of a file, or those that Keras downloads.
+
+    weights: .npz of arrays named `<layer>__<variable>` (for Inception-v3 as `load` says), .h5 of weights, or .keras.
+    Raises UsageError where they are of another network or cannot be had: random weights are never taken.
+    """
+    keras.backend.clear_session()  # layers are numbered anew, so that the same weights give the same graph
+    maker = getattr(keras.applications, architecture.constructor)
+    width = {"alpha": architecture.alpha} if architecture.alpha else {}
+    shape = (architecture.side, architecture.side, 3)
+    try:
+        built = maker(include_top=False, weights=None if weights else "imagenet", input_shape=shape, **width)
+    except Exception as error:  # whatever the network, the proxy or the disk raise
+        raise UsageError(
+            f"The weights of {architecture.constructor} could not be downloaded ({_first_line(error)}). "
+            "Name a file that has them with --weights."
+        ) from error
+    if weights and weights.suffix == ".npz" and architecture.constructor == "InceptionV3":
+        load(built, weights)
+    elif weights:
+        try:
+            _load_application(built, weights)
+        except UsageError:
+            raise
+        except Exception as error:  # Keras, h5py and zipfile each have their own
+            raise UsageError(f"'{weights}' cannot be read as weights: {_first_line(error)}") from error
+    return built
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _load_application(built, file: Path) -> None:
+    """Put the weights of a file into a trunk, layer by layer of the same name. Raises UsageError where one lacks."""
+    if file.suffix == ".npz":
+        with np.load(file, allow_pickle=False) as arrays:
+            known = {name: arrays[name] for name in arrays.files}
+        for layer in built.layers:
+            names = [f"{layer.name}__{variable.name}" for variable in layer.weights]
+            _set(layer, [known.get(name) for name in names], file)
+    elif file.name.endswith(".weights.h5") or not _is_whole_model(file):
+        built.load_weights(file)  # Keras checks the number of layers and every shape
+    else:
+        whole = keras.models.load_model(file, compile=False)
+        layers = {layer.name: layer for layer in whole.layers}
+        for layer in built.layers:
+            found = layers.get(layer.name)
+            _set(layer, found.get_weights() if found else [None] * len(layer.weights), file)
+
+
+def _is_whole_model(file: Path) -> bool:
+    import h5py  # Keras' own
+
+    if file.suffix == ".keras":
+        return True
+    with h5py.File(file) as content:
+        return "model_config" in content.attrs
+
+
+def _set(layer, values: list, file: Path) -> None:
+    shapes = [tuple(variable.shape) for variable in layer.weights]
+    if len(values) != len(shapes) or any(v is None or v.shape != shape for v, shape in zip(values, shapes)):
+        raise UsageError(f"'{file}' has other weights: those of layer {layer.name} are missing or misshapen.")
+    layer.set_weights([value.astype(np.float32) for value in values])
+
+
+def freeze(trunk, side: int = SIDE, preprocessing: str = "tf") -> bytes:
     """A float32 trunk as a serialised GraphDef from `DecodeJpeg/contents` to `pool_3/_reshape`.
 
-    The names are those of the 2015 graph that every retrain.py has worked on.
+    The names are those of the 2015 graph that every retrain.py has worked on. side: of the pictures it takes, in
+    pixels; preprocessing: as Architecture says.
     """
     call = tf.function(lambda pictures: trunk(pictures, training=False))
-    concrete = call.get_concrete_function(tf.TensorSpec((None, SIDE, SIDE, 3), name="trunk_input"))
+    concrete = call.get_concrete_function(tf.TensorSpec((None, side, side, 3), name="trunk_input"))
     frozen = convert_variables_to_constants_v2(concrete)
     with tf.Graph().as_default() as graph:
         contents = tf.compat.v1.placeholder(tf.string, (), name="DecodeJpeg/contents")
         picture = tf.cast(tf.raw_ops.DecodeJpeg(contents=contents, channels=3, name="DecodeJpeg"), tf.float32, "Cast")
         resized = tf.raw_ops.ResizeBilinear(
-            images=tf.expand_dims(picture, 0, name="ExpandDims"), size=(SIDE, SIDE), name=RESIZED
+            images=tf.expand_dims(picture, 0, name="ExpandDims"), size=(side, side), name=RESIZED
         )
-        scaled = tf.multiply(tf.subtract(resized, CENTRE, name="Sub"), 1 / CENTRE, name="Mul")
         (feature_map,) = tf.import_graph_def(
-            frozen.graph.as_graph_def(), {"trunk_input": scaled}, [frozen.outputs[0].name], name="trunk"
+            frozen.graph.as_graph_def(),
+            {"trunk_input": _scaled(resized, preprocessing)},
+            [frozen.outputs[0].name],
+            name="trunk",
         )
         feature_map = tf.identity(feature_map, name=FEATURE_MAP)
         pooled = tf.nn.avg_pool2d(feature_map, feature_map.shape[1:3], 1, "VALID", name=POOL)
         tf.reshape(pooled, (-1, feature_map.shape[-1]), name=BOTTLENECK)
     return graph.as_graph_def().SerializeToString()
+
+
+def _scaled(pictures, preprocessing: str):
+    """Pictures of [0, 255] as the trunk was trained on them."""
+    if preprocessing == "raw":
+        return pictures
+    if preprocessing == "caffe":  # blue first
+        pictures = tf.reverse(pictures, [3], name="BlueFirst")
+    mean, deviation = {"tf": (CENTRE, CENTRE), "caffe": CAFFE, "torch": TORCH}[preprocessing]
+    centred = tf.subtract(pictures, mean, name="Sub")
+    return tf.multiply(centred, (1 / np.float64(deviation)).astype(np.float32), name="Mul")

@@ -1,0 +1,45 @@
+"""Answer labelled cases as the server would, and report how right the answers are."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from ..errors import UsageError
+from ..network import Network
+from . import dataset, publish
+from .bottlenecks import BATCH, ahead, draw
+from .dataset import Case, Problems, in_split
+from .figures import Answers
+from .files import progress
+
+
+def evaluate_graph(network: Network, cases: list[Case], flags, problems: Problems | None = None) -> None:
+    """Print and write the report of every task on its testing cases, or those of the split that --evaluate names."""
+    split = flags.evaluate or "testing"
+    asked = cases if split == "all" else in_split(cases, split)
+    if not asked:
+        raise UsageError(f"No case is in {split}; raise its percentage, or take --evaluate=all.")
+    for task, labels in dataset.labels_by_task(asked).items():
+        if task not in network.tasks:
+            raise UsageError(f"The graph has no task '{task}'; it has {', '.join(network.tasks)}. Choose with --task.")
+        if missing := set(labels) - set(network.tasks[task].labels):
+            raise UsageError(f"The graph's task '{task}' has no label {', '.join(sorted(missing))}.")
+    tasks = []
+    for task in dataset.labels_by_task(asked):
+        known, own = network.tasks[task], [case for case in asked if case.task == task]
+        targets = np.array([known.labels.index(case.label) for case in own])
+        scores = answers(network, own)[:, known.columns]
+        tasks.append((Answers(task, known.labels, targets, scores, [case.group for case in own]), own))
+    publish.publish(flags, tasks, publish.data_of(asked, problems or Problems()))
+
+
+def answers(network: Network, cases: list[Case]) -> np.ndarray:
+    """Scores float32 (cases, columns) of cases, drawn in threads while the network answers."""
+    scores = np.empty((len(cases), sum(len(task.labels) for task in network.tasks.values())), np.float32)
+    with ThreadPoolExecutor() as pool, progress(total=len(cases), desc="answers", unit="picture") as bar:
+        pictures = ahead(pool, lambda case: draw(case, network.size), cases)
+        for start in range(0, len(cases), BATCH):
+            batch = [picture for picture, _ in zip(pictures, range(min(BATCH, len(cases) - start)))]
+            scores[start : start + len(batch)] = network.run(np.stack(batch)).scores
+            bar.update(len(batch))
+    return scores

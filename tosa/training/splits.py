@@ -1,0 +1,109 @@
+"""Who is in training, validation and testing, where a group's name alone does not say it: lists, and rare labels."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from ..errors import UsageError
+from .dataset import SPLITS, Case, Percentages, labels_by_task, place
+
+LEFT_TO_TRAIN = 2  # groups of a label that are not moved away from training
+
+
+def by_lists(cases: list[Case], lists: dict[str, Path | None], percentages: Percentages) -> list[Case]:
+    """The cases with the splits that text files give them.
+
+    lists: by split, a file that names a case's file a line, as its path ends. What no list names goes with its
+    group where that is named, else into the splits without a list: by percentage, or into training. With three lists
+    it is left out. Raises UsageError on lines that name no case, and on cases of two lists.
+    """
+    given = {split: file for split, file in lists.items() if file}
+    named = _named(cases, given)
+    groups = {(case.task, case.group): named[case.file] for case in cases if case.file in named}
+    placed = []
+    for case in cases:
+        split = named.get(case.file) or groups.get((case.task, case.group)) or percentages.split_of(case.group)
+        listed = case.file in named or (case.task, case.group) in groups
+        if not listed and split in given:
+            split = next((other for other in SPLITS if other not in given), None)
+        if split:
+            placed.append(replace(case, split=split))
+    if len(placed) < len(cases):
+        print(f"{len(cases) - len(placed)} files are in none of the three lists, and left out.")
+    return placed
+
+
+def _named(cases: list[Case], lists: dict[str, Path]) -> dict[Path, str]:
+    """The split of every file that a list names."""
+    by_end: dict[str, list[Path]] = {}
+    for case in cases:
+        parts = case.file.parts
+        for start in range(len(parts)):
+            by_end.setdefault("/".join(parts[start:]), []).append(case.file)
+    named: dict[Path, str] = {}
+    for split, file in lists.items():
+        try:
+            lines = file.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"Cannot read --{split}_list '{file}' as UTF-8 text: {error}.") from error
+        for line in filter(None, map(str.strip, lines)):
+            found = set(by_end.get(Path(line).as_posix(), []))
+            if len(found) != 1:
+                many = "no picture or sound" if not found else f"{len(found)} files; give more of the path"
+                raise UsageError(f"--{split}_list '{file}': '{line}' names {many}.")
+            if named.setdefault(found.pop(), split) != split:
+                raise UsageError(f"--{split}_list '{file}': '{line}' is in two lists.")
+    return named
+
+
+def with_rare_labels(cases: list[Case], percentages: Percentages) -> list[Case]:
+    """The cases, with a group moved from training to each split that would have none of a label.
+
+    It is the training group of that label whose place is next after the split's, so that the same groups give the
+    same splits everywhere. Splits that were given are left as they are, and LEFT_TO_TRAIN groups stay.
+    """
+    if any(case.split != percentages.split_of(case.group) for case in cases):
+        return cases
+    wanted = [split for split in ("testing", "validation") if getattr(percentages, split)]
+    for task, labels in labels_by_task(cases).items():
+        for label in labels:
+            for split in wanted:
+                cases = _with_one(cases, task, label, split)
+    return cases
+
+
+def _with_one(cases: list[Case], task: str, label: str, split: str) -> list[Case]:
+    own = [case for case in cases if case.task == task and case.label == label]
+    groups = sorted({case.group for case in own if case.split == "training"}, key=lambda group: (place(group), group))
+    if any(case.split == split for case in own) or len(groups) <= LEFT_TO_TRAIN:
+        return cases
+    print(f"No '{label}' was in {split}: its group '{groups[0]}' is moved there from training.")
+    return [replace(case, split=split) if (case.task, case.group) == (task, groups[0]) else case for case in cases]
+
+
+def warnings(cases: list[Case]) -> list[str]:
+    """What is doubtful in how many cases there are and how they are split, a sentence each."""
+    found = []
+    for task, labels in labels_by_task(cases).items():
+        counts = Counter((case.label, case.split) for case in cases if case.task == task)
+        for label in labels:
+            total = sum(counts[label, split] for split in SPLITS)
+            if total < 20:
+                found.append(f"Folder has less than 20 images, which may cause issues: '{label}' has {total}.")
+            for split in ("validation", "testing"):
+                if not counts[label, split] and any(counts[other, split] for other in labels):
+                    found.append(f"No '{label}' is in {split}, so nothing is known there of how well it is told.")
+    if crossing := crossing_groups(cases):
+        examples = "', '".join(crossing[:5])
+        found.append(
+            f"{len(crossing)} groups are in more than one split, such as '{examples}': what is tested is not new."
+        )
+    return found
+
+
+def crossing_groups(cases: list[Case]) -> list[str]:
+    """Groups of one task that are in more than one split, which only explicit splits can bring about."""
+    splits: dict[tuple[str, str], set[str]] = {}
+    for case in cases:
+        splits.setdefault((case.task, case.group), set()).add(case.split)
+    return sorted({group for (_, group), found in splits.items() if len(found) > 1})

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from tensorboard.compat.proto.graph_pb2 import GraphDef
@@ -88,10 +90,16 @@ def heads_of(graph: Graph) -> dict[str, Head]:
     return heads
 
 
-def assemble(trunk: GraphDef, heads: list[Head], metadata: dict, result: str = RESULT) -> bytes:
+def assemble(
+    trunk: GraphDef,
+    heads: list[Head],
+    metadata: dict,
+    result: str = RESULT,
+    constants: Mapping[str, np.ndarray] = MappingProxyType({}),
+) -> bytes:
     """A serialised GraphDef: the trunk, a softmax for each head, all of them side by side in `result`.
 
-    metadata is stored as JSON, with the labels of each task added.
+    metadata is stored as JSON, with the labels of each task added; constants are stored under their names.
     """
     graph = GraphDef()
     graph.CopyFrom(trunk)
@@ -106,6 +114,7 @@ def assemble(trunk: GraphDef, heads: list[Head], metadata: dict, result: str = R
     tasks = {head.task: {**tasks.get(head.task, {}), "labels": list(head.labels)} for head in heads}
     text = json.dumps({**metadata, "tasks": tasks}, ensure_ascii=False, sort_keys=True)
     graph.node.append(constant_node(METADATA, np.array(text.encode(), dtype=object)))
+    graph.node.extend(constant_node(name, value) for name, value in constants.items())
     return graph.SerializeToString(deterministic=True)
 
 

@@ -12,12 +12,11 @@ from ..errors import UsageError
 from ..graph import Graph
 from ..network import FIRST_TASK, Network
 from ..settings import Settings
-from . import architectures, curves, dataset, export, publish
+from . import architectures, calibration, curves, dataset, export, familiarity, publish
 from . import head as heads
-from .architectures import networks as _networks
 from .dataset import Case, Problems, in_split
-from .evaluation import answers, evaluate_graph
-from .examples import learn_from
+from .evaluation import evaluate_graph
+from .examples import Known, learn_from
 from .figures import Answers
 from .files import beside
 from .gather import check, gather
@@ -35,9 +34,10 @@ def retrain(flags, settings: Settings) -> None:
         known = learn_from(cases, flags, Network.load(file, None), export.trunk_sha256(trunk), problems)
     check(flags, known.cases)
     head = calibrated(_trained(flags, task, known, trunk, list(kept.values())), known)
+    metadata.get("tasks", {}).pop(task, None)  # what was said of the task it replaces
     metadata = _marked(metadata, flags, known.cases)
-    metadata["tasks"][task]["training"] = asdict(_head_recipe(flags)) | known.distortion
-    _write(flags, trunk, list((kept | {task: head}).values()), metadata)
+    metadata["tasks"][task] |= _worth(head, known) | {"training": asdict(_head_recipe(flags)) | known.distortion}
+    _write(flags, trunk, list((kept | {task: head}).values()), metadata, familiarity.constants(graph) if kept else {})
     publish.saved_model(flags)
     publish.publish(flags, [_tested(flags, head, known)], known.data(problems))
     if not flags.task:
@@ -92,7 +92,8 @@ def fine_tune(flags, settings: Settings) -> None:
     from . import fine_tune as tuning_stage  # here, since it imports TensorFlow, which a head does without
     from . import trunk as trunk_stage
 
-    cases = gather(flags)
+    problems = Problems(flags.skip_unreadable)
+    cases = gather(flags, problems=problems)
     given = {
         "layers": flags.fine_tune,
         "steps": flags.how_many_training_steps,
@@ -102,33 +103,48 @@ def fine_tune(flags, settings: Settings) -> None:
         "bfloat16": trunk_stage.fast_bfloat16() if flags.precision == "auto" else flags.precision == "bfloat16",
     }
     recipe = tuning_stage.Recipe(**{name: value for name, value in given.items() if value is not None})
-    weights = next(iter(_networks(flags.model_dir)), settings.graph)
+    weights = flags.weights or next(iter(architectures.networks(flags.model_dir)), settings.graph)
     print(f"Starting from '{weights}'.")
     tuning = tuning_stage.fine_tune(cases, recipe, weights, flags.checkpoint_dir, flags.summaries_dir)
     trunk = export.halve(trunk_stage.freeze(tuning.float32_trunk()))
     metadata = _marked({"recipe": asdict(recipe), "weights_sha256": _sha256(weights)}, flags, cases)
     metadata["files"] = {split: len(in_split(cases, split)) for split in dataset.SPLITS}
-    trained = _calibrated(trunk, tuning.heads(), in_split(cases, "validation"))
-    _write(flags, trunk, trained, metadata)
-    evaluate_graph(Network.load(flags.output_graph, flags.output_labels), cases, flags)
+    knowns = _known_by_task(trunk, cases, flags, problems)
+    finished = [calibrated(head, knowns[head.task]) for head in tuning.heads()]
+    for head in finished:
+        metadata["tasks"][head.task] |= _worth(head, knowns[head.task])
+    _write(flags, trunk, finished, metadata, _gate(metadata, knowns))
+    publish.publish(flags, [_tested(flags, head, knowns[head.task]) for head in finished], publish.data_of(cases, problems))
 
 
-def _calibrated(trunk: GraphDef, trained: list[export.Head], validation: list[Case]) -> list[export.Head]:
-    """The heads with the temperatures that fit the validation cases, as the serving engine answers them."""
+def _known_by_task(trunk: GraphDef, cases: list[Case], flags, problems: Problems) -> dict[str, Known]:
+    """What the serving engine makes of each task's cases with this trunk."""
     with tempfile.TemporaryDirectory() as folder:
-        graph, labels = Path(folder) / "graph.pb", Path(folder) / "labels.txt"
-        graph.write_bytes(export.assemble(trunk, trained, {}))
-        labels.write_text(export.label_lines(trained), encoding="utf-8")
-        network = Network.load(graph, labels)
-    calibrated = []
-    for head in trained:
-        own = [case for case in validation if case.task == head.task]
-        targets = np.array([head.labels.index(case.label) for case in own], dtype=np.int64)
-        scores = answers(network, own)[:, network.tasks[head.task].columns]
-        fitting = heads.temperature(np.log(np.maximum(scores, 1e-12)), targets)  # logits but for a constant
-        print(f"Temperature of {head.task}: {fitting:.2f} (N={len(own)})")
-        calibrated.append(replace(head, temperature=fitting))
-    return calibrated
+        file = Path(folder) / "trunk.pb"
+        file.write_bytes(trunk.SerializeToString(deterministic=True))
+        network = Network.load(file, None)
+    by_task = {task: [case for case in cases if case.task == task] for task in dataset.labels_by_task(cases)}
+    name = export.trunk_sha256(trunk)
+    return {task: learn_from(own, flags, network, name, problems) for task, own in by_task.items()}
+
+
+def _worth(head: export.Head, known: Known) -> dict:
+    """What the graph says of a calibrated head beside its labels, by its validation cases."""
+    validation = known.examples(list(head.labels), "validation")
+    scores = export.softmax(head.logits(validation.bottlenecks) / head.temperature)
+    groups = [case.group for case in in_split(known.cases, "validation")]
+    return calibration.known_of(Answers(head.task, head.labels, validation.targets, scores, groups))
+
+
+def _gate(metadata: dict, knowns: dict[str, Known]) -> dict[str, np.ndarray]:
+    """Constants of the gate that all tasks of pictures share; each of these says in metadata that it has it."""
+    tasks = [task for task in knowns if metadata["tasks"][task]["from"] == "picture"]
+    if not tasks:
+        return {}
+    for task in tasks:
+        metadata["tasks"][task]["gate"] = True
+    halves = [np.concatenate([knowns[task].bottlenecks(split) for task in tasks]) for split in dataset.SPLITS[:2]]
+    return familiarity.fit(*halves)
 
 
 def evaluate(flags, settings: Settings) -> None:
@@ -160,10 +176,10 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def _write(flags, trunk: GraphDef, trained: list[export.Head], metadata: dict) -> None:
+def _write(flags, trunk: GraphDef, trained: list[export.Head], metadata: dict, constants: dict) -> None:
     """Write graph and labels beside their places, and rename both when both are whole."""
     with beside(flags.output_graph) as graph, beside(flags.output_labels) as labels:
-        graph.write_bytes(export.assemble(trunk, trained, metadata, flags.final_tensor_name))
+        graph.write_bytes(export.assemble(trunk, trained, metadata, flags.final_tensor_name, constants))
         classic = not flags.task and [head.task for head in trained] == [FIRST_TASK]
         labels.write_text(export.label_lines(trained, classic), encoding="utf-8")
     print(f"Wrote '{flags.output_graph}' and '{flags.output_labels}'.")

@@ -1,6 +1,8 @@
 """retrain.py as users call it, on a small trunk, and its graph served."""
 
+import errno
 import io
+import json
 import os
 import re
 import subprocess
@@ -13,11 +15,13 @@ from PIL import Image
 
 import app
 import retrain
+from conftest import CHANNELS
 from pictures import encoded, phantom
 from sounds import RATE, coughs, wav
 from tosa import audio, xray
 from tosa.network import Network
 from tosa.training import bottlenecks
+from tosa.training.cache import record_type
 from tosa.training.dataset import Case
 
 
@@ -138,6 +142,11 @@ def test_curves_are_readable_by_tensorboard(embedded, sounds, tmp_path):
         events = EventAccumulator(str(tmp_path / "summaries" / split)).Reload()
         assert {"accuracy_1", "cross_entropy_1"} <= set(events.Tags()["scalars"])
         assert len(events.Scalars("accuracy_1")) == 6
+        if split == "train":
+            names = {node.name for node in events.Graph().node}
+            assert {"DecodeJpeg/contents", "pool_3/_reshape", "final_result"} <= names
+    assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=50)) == 0
+    assert len(list((tmp_path / "summaries" / "train").iterdir())) == 1, "two trainings' curves are one tangle"
 
 
 def test_misclassified_are_listed(embedded, sounds, tmp_path, capsys):
@@ -168,12 +177,17 @@ def test_evaluate_reports_the_served_graph(embedded, sounds, tmp_path, monkeypat
 
 
 def test_damaged_cache_is_made_again(embedded, sounds, tmp_path, capsys):
-    assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=1)) == 0
-    (file,) = (tmp_path / "bottlenecks").rglob("*.npz")
-    file.write_bytes(file.read_bytes()[:1000])
-    assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=1)) == 0
-    out = capsys.readouterr().out
-    assert "is damaged and is made again" in out and out.count("60 bottleneck files created.") == 2
+    """And the graph is the same to the byte whether the cache was empty, whole, or lost a part of what it held."""
+    graphs = []
+    for made in (60, 0, 50, 0):
+        assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=5)) == 0
+        out = capsys.readouterr().out
+        assert f"{made} bottleneck files created." in out and ("made again" in out) == (made == 50)
+        graphs.append((tmp_path / "graph.pb").read_bytes())
+        if made == 0:
+            (file,) = (tmp_path / "bottlenecks").rglob("*.bottlenecks")
+            file.write_bytes(file.read_bytes()[: 16 + 10 * record_type(CHANNELS).itemsize + 5])
+    assert len(set(graphs)) == 1
 
 
 BAD = {
@@ -185,6 +199,14 @@ BAD = {
     "embedded graph missing": ({}, "none.pb"),
     "embedded graph damaged": ({}, "damaged"),
     "fine-tuning without weights": ({"fine_tune": "all"}, "weights"),
+    "one file for two outputs": ({"output_labels": "graph.pb", "output_graph": "graph.pb"}, "same file"),
+    "report is a file": ({"report_dir": "/dev/null"}, "/dev/null"),
+    "no such architecture": ({"architecture": "vgg61"}, "vgg61"),
+    "no such weights": ({"weights": "none.h5"}, "none.h5"),
+    "fine-tuning another architecture": ({"fine_tune": "all", "architecture": "vgg16"}, "--fine_tune"),
+    "sounds' distortions for pictures": ({"random_gain": 3}, "--audio_dir"),
+    "too few to train on": ({"group_regex": "case"}, "left for training"),
+    "saved model into a full folder": ({"saved_model_dir": "/proc"}, "/proc"),
 }
 
 
@@ -199,7 +221,15 @@ def test_bad_flags_end_in_one_clear_line(embedded, sounds, tmp_path, capsys, mon
         (tmp_path / "inception").mkdir()
         for file in ("a.pb", "b.npz"):
             (tmp_path / "inception" / file).touch()
-    assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=1, **more)) == 2
+    given = flags(tmp_path, sounds, how_many_training_steps=1, **more)
+    if name.startswith("sounds' distortions"):
+        drawn = tmp_path / "melspectrograms"
+        for label in "ab":
+            (drawn / label).mkdir(parents=True)
+            for number in range(9):
+                Image.fromarray(phantom()).save(drawn / label / f"{label}{number}.png")
+        given = [flag for flag in given if "audio_dir" not in flag]
+    assert retrain.main(given) == 2
     err = capsys.readouterr().err
     assert said in err and "Traceback" not in err
     assert not (tmp_path / "graph.pb").exists() and not (tmp_path / "labels.txt").exists()
@@ -222,18 +252,72 @@ def test_unreadable_picture_is_named(embedded, tmp_path, capsys):
     assert "broken" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("flag", ["--eval_step_interval=0", "--train_batch_size=0", "--how_many_training_steps=-1"])
-def test_impossible_numbers_exit_with_2(flag):
+IMPOSSIBLE = [
+    "eval_step_interval=0", "train_batch_size=0", "how_many_training_steps=-1", "testing_percentage=ten", "dropout=1",
+    "hidden_units=-1", "learning_rate=nan", "random_crop=-5", "random_brightness=200", "prevalence=0", "seed=-1",
+    "class_balance=fair", "nothing=1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("flag", IMPOSSIBLE)
+def test_impossible_and_unknown_flags_exit_with_2_in_one_line(flag, capsys):
     with pytest.raises(SystemExit) as ended:
-        retrain.main(["--image_dir=none", flag])
+        retrain.main(["--image_dir=none", f"--{flag}"])
     assert ended.value.code == 2
+    err = capsys.readouterr().err
+    assert flag.split("=")[0] in err and err.count("\n") == 1
 
 
-def test_unknown_flag_exits_with_2():
+def test_as_a_program_unknown_flags_exit_with_2():
     process = subprocess.run(
         [sys.executable, "retrain.py", "--nothing"], cwd=Path(retrain.__file__).parent, capture_output=True
     )
-    assert process.returncode == 2
+    assert process.returncode == 2 and b"--nothing" in process.stderr
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(embedded, sounds, tmp_path, capsys, monkeypatch):
+    write = Path.write_bytes
+
+    def full(path, data):
+        if path.name.startswith(".graph.pb"):
+            write(path, data[:100])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=1)) == 2
+    err = capsys.readouterr().err
+    assert "graph.pb" in err and "No space left" in err
+    assert not [file for file in tmp_path.iterdir() if "graph" in file.name or "labels" in file.name]
+
+
+def test_skip_unreadable_lists_and_goes_on(embedded, tmp_path, capsys):
+    """An empty file, text by the name of a picture, a picture cut off; an empty folder."""
+    folder = tmp_path / "pictures"
+    for label, gray in (("dark", 40), ("light", 200)):
+        (folder / label).mkdir(parents=True)
+        for number in range(25):
+            noise = np.random.default_rng(number).integers(0, 40, (90, 80), dtype=np.uint8)
+            Image.fromarray(noise + np.uint8(gray)).save(folder / label / f"{label}{number}.png")
+    (folder / "empty").mkdir()
+    (folder / "dark" / "zero.png").touch()
+    (folder / "dark" / "text.png").write_text("no picture")
+    cut = folder / "light" / "cut.png"
+    cut.write_bytes((folder / "light" / "light0.png").read_bytes()[:1000])
+    given = [f for f in flags(tmp_path, tmp_path, image_dir=folder) if "audio_dir" not in f]
+    assert retrain.main(given) == 2
+    assert not (tmp_path / "graph.pb").exists()
+    assert retrain.main([*given, "--skip_unreadable", f"--report_dir={tmp_path}/report"]) == 0
+    assert (tmp_path / "labels.txt").read_text() == "dark\nlight\n"
+    skipped = json.loads((tmp_path / "report" / "report.json").read_text())["data"]["skipped"]
+    assert len(skipped) == 4
+    for name in ("zero.png' is empty", "text.png", "cut.png", "/empty'"):
+        assert any(name in sentence for sentence in skipped), name
+    capsys.readouterr()
+    source = [f for f in given if "image_dir" in f]
+    pair = [f"--graph={tmp_path}/graph.pb", f"--labels={tmp_path}/labels.txt"]
+    assert retrain.main([*source, *pair, "--evaluate=all", "--skip_unreadable"]) == 0
+    assert "Final test accuracy = 100.0% (N=50)" in capsys.readouterr().out
 
 
 def test_pictures_of_any_size_are_taken(embedded, tmp_path, capsys):

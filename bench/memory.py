@@ -41,7 +41,7 @@ def synthetic(folder: Path, pictures: int) -> list[Drawing]:
     with Cache(folder / "bench", FEATURES) as cache:
         for start in range(0, pictures, BLOCK):
             keys = [drawing.key(drawing.case.file.read_bytes()) for drawing in drawings[start : start + BLOCK]]
-            values = rng.gamma(0.5, 0.8, (len(keys), FEATURES))
+            values = rng.random((len(keys), FEATURES), np.float32)
             cache.add(keys, np.zeros((len(keys), 4), np.uint64), values)
     return drawings
 

@@ -15,7 +15,6 @@ from PIL import Image
 
 import app
 import retrain
-from conftest import CHANNELS
 from pictures import encoded, phantom
 from sounds import RATE, coughs, wav
 from tosa import audio, xray
@@ -23,6 +22,9 @@ from tosa.network import Network
 from tosa.training import bottlenecks
 from tosa.training.cache import record_type
 from tosa.training.dataset import Case
+
+
+CHANNELS = 16  # of small_graph's bottleneck
 
 
 @pytest.fixture(scope="module")

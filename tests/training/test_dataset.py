@@ -100,6 +100,13 @@ def test_bad_tables_are_named(tmp_path, name):
         dataset.from_csv(tmp_path / "t.csv", "t", Percentages())
 
 
+def test_a_table_without_groups_takes_the_regex(tmp_path):
+    make(tmp_path, "p1_x.png", "p1_y.png")
+    (tmp_path / "t.csv").write_text("file,label,group\np1_x.png,a,\np1_y.png,b,other\n")
+    cases = dataset.from_csv(tmp_path / "t.csv", "t", Percentages(), r"p\d")
+    assert [case.group for case in cases] == ["p1", "other"]
+
+
 def test_semicolons_and_sources(tmp_path):
     make(tmp_path, "x.png", "y.png")
     (tmp_path / "t.csv").write_text("file;label;source\nx.png; a ;clinic\ny.png;b;\n")

@@ -9,7 +9,6 @@ from tosa.network import Network
 from tosa.training import export
 from tosa.training.export import Head
 
-
 CHANNELS = 16  # of small_graph's bottleneck
 
 

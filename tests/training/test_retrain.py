@@ -23,7 +23,6 @@ from tosa.training import bottlenecks
 from tosa.training.cache import record_type
 from tosa.training.dataset import Case
 
-
 CHANNELS = 16  # of small_graph's bottleneck
 
 
@@ -268,6 +267,12 @@ def test_impossible_and_unknown_flags_exit_with_2_in_one_line(flag, capsys):
     assert ended.value.code == 2
     err = capsys.readouterr().err
     assert flag.split("=")[0] in err and err.count("\n") == 1
+
+
+def test_what_fine_tuning_does_not_know_is_refused(capsys):
+    with pytest.raises(SystemExit) as ended:
+        retrain.main(["--fine_tune=all", "--image_dir=none", "--dropout=0.3"])
+    assert ended.value.code == 2 and "--dropout" in capsys.readouterr().err
 
 
 def test_as_a_program_unknown_flags_exit_with_2():

@@ -16,6 +16,11 @@ from tosa.errors import ModelError, SettingError, UsageError
 from tosa.settings import Settings
 
 BALANCES = ("drawn", "weighted", "none")
+LAST_LAYER = (  # what would say nothing to --fine_tune
+    "class_balance hidden_units dropout optimizer weights variants flip_left_right random_crop random_scale "
+    "random_brightness random_rotation random_shift random_gain random_bandwidth background_snr "
+    "intermediate_store_frequency saved_model_dir"
+).split()
 
 
 class Parser(argparse.ArgumentParser):
@@ -163,7 +168,10 @@ def _report_flags(flags) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    flags = parser().parse_args(arguments)
+    reader = parser()
+    flags = reader.parse_args(arguments)
+    if flags.fine_tune and (idle := [name for name in LAST_LAYER if getattr(flags, name) != reader.get_default(name)]):
+        reader.error(f"--{idle[0]} is of the last layer alone; --fine_tune does not know it")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes on its build help nobody here
     from tosa.training import architectures, publish, run  # here, so that --help answers at once
 

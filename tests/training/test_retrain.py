@@ -1,8 +1,11 @@
 """retrain.py as users call it, on a small trunk, and its graph served."""
 
+import errno
 import io
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +21,10 @@ from sounds import RATE, coughs, wav
 from tosa import audio, xray
 from tosa.network import Network
 from tosa.training import bottlenecks
+from tosa.training.cache import record_type
 from tosa.training.dataset import Case
+
+CHANNELS = 16  # of small_graph's bottleneck
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +55,22 @@ def flags(folder: Path, sounds: Path, **more) -> list[str]:
         "output_labels": folder / "labels.txt", "image_dir": folder / "melspectrograms", "learning_rate": 0.05,
     } | more  # fmt: skip
     return [f"--{name}={value}" for name, value in given.items()]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    """Twenty dark and twenty light pictures."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for label, gray in (("dark", 40), ("light", 200)):
+        (folder / label).mkdir()
+        for number in range(20):
+            noise = np.random.default_rng(number).integers(0, 40, (100 + number, 80), dtype=np.uint8)
+            Image.fromarray(noise + np.uint8(gray)).save(folder / label / f"{label}{number}.jpg")
+    return folder
+
+
+def flags_of_pictures(folder: Path, pictures: Path, **more) -> list[str]:
+    return [flag for flag in flags(folder, folder, image_dir=pictures, **more) if not flag.startswith("--audio_dir")]
 
 
 def test_classic_command_and_its_graph_served(embedded, sounds, tmp_path, capsys):
@@ -138,6 +160,11 @@ def test_curves_are_readable_by_tensorboard(embedded, sounds, tmp_path):
         events = EventAccumulator(str(tmp_path / "summaries" / split)).Reload()
         assert {"accuracy_1", "cross_entropy_1"} <= set(events.Tags()["scalars"])
         assert len(events.Scalars("accuracy_1")) == 6
+        if split == "train":
+            names = {node.name for node in events.Graph().node}
+            assert {"DecodeJpeg/contents", "pool_3/_reshape", "final_result"} <= names
+    assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=50)) == 0
+    assert len(list((tmp_path / "summaries" / "train").iterdir())) == 1, "two trainings' curves are one tangle"
 
 
 def test_misclassified_are_listed(embedded, sounds, tmp_path, capsys):
@@ -167,13 +194,20 @@ def test_evaluate_reports_the_served_graph(embedded, sounds, tmp_path, monkeypat
     assert re.findall(r"Final test accuracy = .*", out) == trained and "sensitivity" in out
 
 
-def test_damaged_cache_is_made_again(embedded, sounds, tmp_path, capsys):
-    assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=1)) == 0
-    (file,) = (tmp_path / "bottlenecks").rglob("*.npz")
-    file.write_bytes(file.read_bytes()[:1000])
-    assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=1)) == 0
-    out = capsys.readouterr().out
-    assert "is damaged and is made again" in out and out.count("60 bottleneck files created.") == 2
+def test_same_graph_with_any_cache(embedded, pictures, tmp_path, capsys):
+    """To the byte, whether the cache was empty, whole, cut off by a kill or damaged; what is lost is made again."""
+    graphs = []
+    for made in (40, 0, 30, 1, 0):
+        if made in (30, 1):
+            file = max((tmp_path / "bottlenecks").rglob("*.bottlenecks"))
+            data = bytearray(file.read_bytes())
+            data[100] ^= made == 1
+            file.write_bytes(data[: 16 + 10 * record_type(CHANNELS).itemsize + 5] if made == 30 else data)
+        assert retrain.main(flags_of_pictures(tmp_path, pictures, how_many_training_steps=5)) == 0
+        out = capsys.readouterr().out
+        assert f"{made} bottleneck files created." in out and ("is damaged" in out) == (made == 1)
+        graphs.append((tmp_path / "graph.pb").read_bytes())
+    assert len(set(graphs)) == 1
 
 
 BAD = {
@@ -185,11 +219,19 @@ BAD = {
     "embedded graph missing": ({}, "none.pb"),
     "embedded graph damaged": ({}, "damaged"),
     "fine-tuning without weights": ({"fine_tune": "all"}, "weights"),
+    "one file for two outputs": ({"output_labels": "graph.pb", "output_graph": "graph.pb"}, "same file"),
+    "report is a file": ({"report_dir": "/dev/null"}, "/dev/null"),
+    "no such architecture": ({"architecture": "vgg61"}, "vgg61"),
+    "no such weights": ({"weights": "none.h5"}, "none.h5"),
+    "fine-tuning another architecture": ({"fine_tune": "all", "architecture": "vgg16"}, "--fine_tune"),
+    "sounds' distortions for pictures": ({"random_gain": 3}, "--audio_dir"),
+    "too few to train on": ({"group_regex": "$"}, "left for training"),
+    "saved model into a full folder": ({"saved_model_dir": "/proc"}, "/proc"),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_flags_end_in_one_clear_line(embedded, sounds, tmp_path, capsys, monkeypatch, name):
+def test_bad_flags_end_in_one_clear_line(embedded, pictures, tmp_path, capsys, monkeypatch, name):
     more, said = BAD[name]
     if name.startswith("embedded graph"):
         monkeypatch.setenv("TOSA_GRAPH", str(tmp_path / "none.pb"))
@@ -199,9 +241,11 @@ def test_bad_flags_end_in_one_clear_line(embedded, sounds, tmp_path, capsys, mon
         (tmp_path / "inception").mkdir()
         for file in ("a.pb", "b.npz"):
             (tmp_path / "inception" / file).touch()
-    assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=1, **more)) == 2
+    given = flags_of_pictures(tmp_path, pictures, how_many_training_steps=1)
+    given += [f"--{flag}={value}" for flag, value in more.items()]
+    assert retrain.main(given) == 2
     err = capsys.readouterr().err
-    assert said in err and "Traceback" not in err
+    assert said in err and err.count("\n") == 1
     assert not (tmp_path / "graph.pb").exists() and not (tmp_path / "labels.txt").exists()
 
 
@@ -222,26 +266,108 @@ def test_unreadable_picture_is_named(embedded, tmp_path, capsys):
     assert "broken" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("flag", ["--eval_step_interval=0", "--train_batch_size=0", "--how_many_training_steps=-1"])
-def test_impossible_numbers_exit_with_2(flag):
+IMPOSSIBLE = [
+    "eval_step_interval=0", "train_batch_size=0", "how_many_training_steps=-1", "testing_percentage=ten", "dropout=1",
+    "hidden_units=-1", "learning_rate=nan", "random_crop=-5", "random_brightness=200", "prevalence=0", "seed=-1",
+    "class_balance=fair", "nothing=1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("flag", IMPOSSIBLE)
+def test_impossible_and_unknown_flags_exit_with_2_in_one_line(flag, capsys):
     with pytest.raises(SystemExit) as ended:
-        retrain.main(["--image_dir=none", flag])
+        retrain.main(["--image_dir=none", f"--{flag}"])
     assert ended.value.code == 2
+    err = capsys.readouterr().err
+    assert flag.split("=")[0] in err and err.count("\n") == 1
 
 
-def test_unknown_flag_exits_with_2():
+def test_what_fine_tuning_does_not_know_is_refused(capsys):
+    with pytest.raises(SystemExit) as ended:
+        retrain.main(["--fine_tune=all", "--image_dir=none", "--dropout=0.3"])
+    assert ended.value.code == 2 and "--dropout" in capsys.readouterr().err
+
+
+def test_as_a_program_unknown_flags_exit_with_2():
     process = subprocess.run(
         [sys.executable, "retrain.py", "--nothing"], cwd=Path(retrain.__file__).parent, capture_output=True
     )
-    assert process.returncode == 2
+    assert process.returncode == 2 and b"--nothing" in process.stderr
 
 
-def test_pictures_of_any_size_are_taken(embedded, tmp_path, capsys):
-    for label, gray in (("dark", 40), ("light", 200)):
-        (tmp_path / "pictures" / label).mkdir(parents=True)
-        for number in range(25):
-            noise = np.random.default_rng(number).integers(0, 40, (100 + number, 80), dtype=np.uint8)
-            Image.fromarray(noise + np.uint8(gray)).save(tmp_path / "pictures" / label / f"p{number}.jpg")
-    given = [f for f in flags(tmp_path, tmp_path, image_dir=tmp_path / "pictures") if "audio_dir" not in f]
-    assert retrain.main(given) == 0
+def test_a_full_disk_is_named_and_leaves_nothing(embedded, pictures, tmp_path, capsys, monkeypatch):
+    write = Path.write_bytes
+
+    def full(path, data):
+        if path.name.startswith(".graph.pb"):
+            write(path, data[:100])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert retrain.main(flags_of_pictures(tmp_path, pictures, how_many_training_steps=1)) == 2
+    err = capsys.readouterr().err
+    assert "graph.pb" in err and "No space left" in err
+    assert not [file for file in tmp_path.iterdir() if "graph" in file.name or "labels" in file.name]
+
+
+def test_skip_unreadable_lists_and_goes_on(embedded, pictures, tmp_path, capsys):
+    """An empty file, text by the name of a picture, a picture cut off; an empty folder."""
+    folder = shutil.copytree(pictures, tmp_path / "pictures")
+    (folder / "empty").mkdir()
+    (folder / "dark" / "zero.png").touch()
+    (folder / "dark" / "text.png").write_text("no picture")
+    cut = folder / "light" / "cut.png"
+    cut.write_bytes((folder / "light" / "light0.jpg").read_bytes()[:1000])
+    given = flags_of_pictures(tmp_path, folder)
+    assert retrain.main(given) == 2
+    assert not (tmp_path / "graph.pb").exists()
+    assert retrain.main([*given, "--skip_unreadable", f"--report_dir={tmp_path}/report"]) == 0
+    assert (tmp_path / "labels.txt").read_text() == "dark\nlight\n"
+    skipped = json.loads((tmp_path / "report" / "report.json").read_text())["data"]["skipped"]
+    assert len(skipped) == 4
+    for name in ("zero.png' is empty", "text.png", "cut.png", "/empty'"):
+        assert any(name in sentence for sentence in skipped), name
+    capsys.readouterr()
+    source = [f for f in given if "image_dir" in f]
+    pair = [f"--graph={tmp_path}/graph.pb", f"--labels={tmp_path}/labels.txt"]
+    assert retrain.main([*source, *pair, "--evaluate=all", "--skip_unreadable"]) == 0
+    assert "Final test accuracy = 100.0% (N=40)" in capsys.readouterr().out
+
+
+def test_pictures_of_any_size_are_taken(embedded, pictures, tmp_path, capsys):
+    assert retrain.main(flags_of_pictures(tmp_path, pictures)) == 0
     assert "Final test accuracy = 100.0%" in capsys.readouterr().out
+
+
+def test_distortions_hidden_layer_and_what_is_left_behind(embedded, pictures, tmp_path, capsys):
+    given = flags_of_pictures(tmp_path, pictures, hidden_units=8, dropout=0.2, random_rotation=15, variants=3,
+                              how_many_training_steps=41, intermediate_store_frequency=20, plot=tmp_path / "plot.png",
+                              intermediate_output_graphs_dir=tmp_path / "on_the_way", learning_rate=0.003)  # fmt: skip
+    graphs = []
+    for _ in range(2):
+        assert retrain.main(given) == 0
+        graphs.append((tmp_path / "graph.pb").read_bytes())
+    assert graphs[0] == graphs[1]
+    out = capsys.readouterr().out
+    assert "Making 3 distorted variants" in out and "Final test accuracy = 100.0%" in out
+    assert sorted(file.name for file in (tmp_path / "on_the_way").iterdir()) == [
+        "intermediate_20.pb",
+        "intermediate_40.pb",
+    ]
+    network = Network.load(tmp_path / "on_the_way" / "intermediate_20.pb", tmp_path / "labels.txt")
+    assert network.tasks["cough"].weights is None
+    assert Image.open(tmp_path / "plot.png").format == "PNG"
+    assert {"report.json", "report.md", "plot.png"} <= {file.name for file in (tmp_path / "report").iterdir()}
+    trained = Network.load(tmp_path / "graph.pb", tmp_path / "labels.txt").metadata["tasks"]["cough"]["training"]
+    assert trained["hidden_units"] == 8 and trained["distortion"]["random_rotation"] == 15
+
+
+def test_two_runs_at_once_share_a_cache(embedded, pictures, tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(2) as pool:
+        runs = [flags_of_pictures(tmp_path / name, pictures, bottleneck_dir=tmp_path / "both", report_dir=tmp_path / name,
+                                  how_many_training_steps=5) for name in ("one", "two")]  # fmt: skip
+        assert list(pool.map(retrain.main, runs)) == [0, 0]
+    assert (tmp_path / "one" / "graph.pb").read_bytes() == (tmp_path / "two" / "graph.pb").read_bytes()

@@ -98,6 +98,7 @@ def trunk_file(flags, settings: Settings):
 
 def check(flags) -> None:
     """Raises UsageError on an --architecture or --weights that cannot be."""
+    networks(flags.model_dir)
     if named(flags.architecture) != KNOWN[DEFAULT] and flags.fine_tune:
         raise UsageError("--fine_tune trains Inception-v3 only; leave out --architecture.")
     if flags.weights and flags.weights.suffix not in (*WEIGHTS, ".pb"):

@@ -56,10 +56,7 @@ class Cache:
             print(f"'{file.name}' is damaged and is made again.")
             Path(file.name).unlink(missing_ok=True)
             return
-        whole, rest = divmod(size - HEADER_BYTES, self.type.itemsize)
-        if rest:
-            print(f"'{file.name}' ends within a bottleneck, which is made again.")
-        for number in range(whole):
+        for number in range((size - HEADER_BYTES) // self.type.itemsize):  # a kill may have cut the last one off
             offset = HEADER_BYTES + number * self.type.itemsize
             file.seek(offset)
             self._places.setdefault(file.read(KEY_BYTES), []).append((file, offset))

@@ -50,9 +50,10 @@ class Curves:
 
 def clear(folder: Path) -> None:
     """Removes the event files of earlier trainings, whose curves TensorBoard would draw into one another."""
-    for file in folder.glob(f"*/{PREFIX}*"):
-        with naming(file):
-            file.unlink()
+    for split in ("train", "validation"):
+        for file in (folder / split).glob(f"{PREFIX}*"):
+            with naming(file):
+                file.unlink()
 
 
 def read(folder: Path) -> dict[tuple[str, str], list[tuple[int, float]]]:

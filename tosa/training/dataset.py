@@ -122,18 +122,19 @@ def _group_of(file: Path, group_regex: str | None) -> str:
     return (found[1] if found.re.groups else found[0]) or ""
 
 
-def from_csv(table: Path, task: str, percentages: Percentages) -> list[Case]:
+def from_csv(table: Path, task: str, percentages: Percentages, group_regex: str | None = None) -> list[Case]:
     """The cases of a CSV table with the columns file and label, and optionally task, group, split and source.
 
-    Files are looked up from the table's folder. Without a group each file is its own; without a split the group's
-    name decides. Raises UsageError on missing columns, files or splits that are none.
+    Files are looked up from the table's folder. Without a group it is what group_regex finds in the file's name, or
+    each file is its own; without a split the group's name decides. Raises UsageError on missing columns, files or
+    splits that are none.
     """
     rows = _rows(table)
     cases = []
     for row in rows:
         name, label = (unicodedata.normalize("NFC", row.get(key) or "").strip() for key in ("file", "label"))
         file = table.parent / (row["file"] or "")
-        group = row.get("group") or Path(name).stem
+        group = row.get("group") or (_group_of(file, group_regex) if group_regex else Path(name).stem)
         split = row.get("split") or percentages.split_of(group)
         if split not in SPLITS:
             raise UsageError(f"'{table}': split '{split}' of {name} is none of {', '.join(SPLITS)}.")

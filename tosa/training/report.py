@@ -52,7 +52,7 @@ def _text(answers: Answers, found: dict) -> str:
 def _value(known: dict, key: str) -> str:
     """A rate or area in words, with its interval."""
     if known["value"] is None:
-        return "  none   no such case"
+        return "  none   nothing to count it from"
     value, low, high = (f"{known[x]:.3f}" if key == "auc" else f"{known[x]:.1%}" for x in ("value", "low", "high"))
     words = f"{value:>6}  95 % interval {low} to {high} (N={known['n']}; {known['by']})"
     if over := known.get("over_groups"):

@@ -26,7 +26,7 @@ def retrain(flags, settings: Settings) -> None:
     """Train the last layer of one task on cached bottlenecks, and write graph, labels and report."""
     problems = Problems(flags.skip_unreadable)
     cases = gather(flags, problems=problems)
-    task = one_task(cases)
+    task = _one_task(cases)
     with architectures.trunk_file(flags, settings) as file:
         graph = Graph(file.read_bytes())
         kept, metadata = (export.heads_of(graph), graph.metadata()) if flags.task else ({}, {})
@@ -44,7 +44,7 @@ def retrain(flags, settings: Settings) -> None:
         print("The graph has this one task. --task NAME adds to the graph it starts from, and keeps its others.")
 
 
-def _trained(flags, task: str, known, trunk: GraphDef, kept: list[export.Head]) -> export.Head:
+def _trained(flags, task: str, known: Known, trunk: GraphDef, kept: list[export.Head]) -> export.Head:
     """A head trained on what is known of the training cases, with its curves and intermediate graphs written."""
     labels = dataset.labels_by_task(known.cases)[task]
     curves.clear(flags.summaries_dir)
@@ -56,13 +56,13 @@ def _trained(flags, task: str, known, trunk: GraphDef, kept: list[export.Head]) 
     return head
 
 
-def calibrated(head: export.Head, known) -> export.Head:
+def calibrated(head: export.Head, known: Known) -> export.Head:
     """The head with the temperature that fits the validation cases."""
     validation = known.examples(list(head.labels), "validation")
     return replace(head, temperature=heads.temperature(head.logits(validation.bottlenecks), validation.targets))
 
 
-def _tested(flags, head: export.Head, known) -> tuple[Answers, list[Case]]:
+def _tested(flags, head: export.Head, known: Known) -> tuple[Answers, list[Case]]:
     """The head's answers to the testing cases, as many as --test_batch_size says."""
     testing, cases = known.examples(list(head.labels), "testing"), in_split(known.cases, "testing")
     count = len(cases) if flags.test_batch_size == -1 else min(flags.test_batch_size, len(cases))
@@ -71,7 +71,7 @@ def _tested(flags, head: export.Head, known) -> tuple[Answers, list[Case]]:
     return Answers(head.task, head.labels, testing.targets[:count], scores, [case.group for case in cases]), cases
 
 
-def one_task(cases: list[Case]) -> str:
+def _one_task(cases: list[Case]) -> str:
     """The one task of cases. Raises UsageError for several."""
     tasks = list(dataset.labels_by_task(cases))
     if len(tasks) > 1:

@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from sounds import coughs, wav
+from tosa import audio
+from tosa.errors import UsageError
+from tosa.training import spectrograms
+from tosa.training.dataset import Problems
+
+
+@pytest.fixture
+def sounds(tmp_path):
+    for number in range(4):
+        file = tmp_path / "sounds" / "ab"[number % 2] / f"{number}.wav"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(wav(coughs(seed=number)))
+    return tmp_path / "sounds"
+
+
+def drawn(folder):
+    return {file.name: np.asarray(Image.open(file)) for file in sorted(folder.rglob("*.png"))}
+
+
+def test_in_parallel_as_one_by_one(sounds, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(spectrograms, "WORTH_PROCESSES", 1)
+    spectrograms.draw_folder(sounds, tmp_path / "parallel")
+    monkeypatch.setattr(spectrograms, "WORTH_PROCESSES", 100)
+    spectrograms.draw_folder(sounds, tmp_path / "alone")
+    parallel, alone = drawn(tmp_path / "parallel"), drawn(tmp_path / "alone")
+    assert list(parallel) == ["0.wav.png", "2.wav.png", "1.wav.png", "3.wav.png"] == list(alone)
+    assert all((parallel[name] == alone[name]).all() for name in alone)
+    assert (alone["0.wav.png"] == audio.picture((sounds / "a" / "0.wav").read_bytes())).all()
+    assert capfd.readouterr() == ("", ""), "in a pipe there is no progress bar"
+
+
+def test_only_what_changed_is_drawn(sounds, tmp_path, monkeypatch):
+    spectrograms.draw_folder(sounds, tmp_path / "p")
+    seen, draw = [], spectrograms._draw
+    monkeypatch.setattr(spectrograms, "_draw", lambda pair: seen.append(pair[0].name) or draw(pair))
+    spectrograms.draw_folder(sounds, tmp_path / "p")
+    assert seen == []
+    (sounds / "b" / "1.wav").write_bytes(wav(coughs(seed=9)))
+    (tmp_path / "p" / "a" / "2.wav.png").unlink()
+    spectrograms.draw_folder(sounds, tmp_path / "p")
+    assert sorted(seen) == ["1.wav", "2.wav"]
+
+
+def test_what_cannot_be_heard_is_named_or_skipped(sounds, tmp_path):
+    spectrograms.draw_folder(sounds, tmp_path / "p")
+    (sounds / "a" / "0.wav").write_bytes(b"RIFF")
+    with pytest.raises(UsageError, match="0.wav"):
+        spectrograms.draw_folder(sounds, tmp_path / "p")
+    problems = Problems(skip=True)
+    spectrograms.draw_folder(sounds, tmp_path / "p", problems)
+    assert len(problems.sentences) == 1 and sorted(drawn(tmp_path / "p")) == ["1.wav.png", "2.wav.png", "3.wav.png"]

@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+
+from tosa.errors import UsageError
+from tosa.training import splits
+from tosa.training.dataset import Case, Percentages, in_split
+
+PERCENTAGES = Percentages(10, 10)
+
+
+def case(name, label="a", group=None, split=None):
+    group = group or name
+    return Case(Path("data") / label / name, "t", label, group, split or PERCENTAGES.split_of(group))
+
+
+def lists(folder, **lines):
+    for split, text in lines.items():
+        (folder / split).write_text(text)
+    return {split: folder / split for split in lines}
+
+
+def test_lists_decide_and_groups_follow(tmp_path):
+    cases = [case("x.png"), case("y.png", group="p1"), case("z.png", group="p1"), case("w.png")]
+    given = lists(tmp_path, testing="x.png\n\na/y.png\n", validation="data/a/w.png\n")
+    found = {c.file.name: c.split for c in splits.by_lists(cases, given, PERCENTAGES)}
+    assert found == {"x.png": "testing", "y.png": "testing", "z.png": "testing", "w.png": "validation"}
+
+
+def test_what_no_list_names(tmp_path, capsys):
+    """It goes into the splits without a list; with three lists it is left out."""
+    cases = [case(f"c{number}.png") for number in range(100)]
+    assert in_split(cases, "testing") and in_split(cases, "validation")
+    given = lists(tmp_path, testing="c0.png\n")
+    found = splits.by_lists(cases, given, PERCENTAGES)
+    assert [c.file.name for c in in_split(found, "testing")] == ["c0.png"] and len(found) == 100
+    assert len(in_split(found, "validation")) >= len(in_split(cases[1:], "validation"))
+    given |= lists(tmp_path, training="c1.png\n", validation="c2.png\n")
+    assert len(splits.by_lists(cases, given, PERCENTAGES)) == 3
+    assert "97 files are in none" in capsys.readouterr().out
+
+
+BAD_LISTS = {
+    "names no picture": {"testing": "none.png\n"},
+    "in two lists": {"testing": "x.png\n", "training": "x.png\n"},
+    "2 files": {"testing": "both.png\n"},
+}
+
+
+@pytest.mark.parametrize("said", BAD_LISTS)
+def test_bad_lists_are_named(tmp_path, said):
+    cases = [case("x.png"), case("both.png"), case("both.png", label="b")]
+    with pytest.raises(UsageError, match=said):
+        splits.by_lists(cases, lists(tmp_path, **BAD_LISTS[said]), PERCENTAGES)
+
+
+def test_missing_list_is_named():
+    with pytest.raises(UsageError, match="--testing_list 'none'"):
+        splits.by_lists([case("x.png")], {"testing": Path("none")}, PERCENTAGES)
+
+
+def in_training(count):
+    return [name for name in (f"g{n}" for n in range(1000)) if PERCENTAGES.split_of(name) == "training"][:count]
+
+
+def test_rare_label_is_moved_by_whole_groups(capsys):
+    names = in_training(5)
+    cases = [case(f"{name}-{n}.png", "rare", name) for name in names for n in range(2)]
+    cases += [case(f"c{number}.png", "common") for number in range(100)]
+    found = splits.with_rare_labels(cases, PERCENTAGES)
+    rare = {split: {c.group for c in found if c.label == "rare" and c.split == split} for split in
+            ("training", "validation", "testing")}  # fmt: skip
+    assert [len(groups) for groups in rare.values()] == [3, 1, 1]
+    assert splits.with_rare_labels(list(reversed(cases)), PERCENTAGES)[::-1] == found
+    assert "No 'rare' was in testing" in capsys.readouterr().out
+    assert not splits.crossing_groups(found)
+
+
+def test_too_rare_or_given_splits_are_left(capsys):
+    too_rare = [case(f"{name}.png", "rare", name) for name in in_training(2)]
+    assert splits.with_rare_labels(too_rare, PERCENTAGES) == too_rare
+    given = [case(f"{name}.png", "rare", name, split="validation") for name in in_training(5)]
+    assert splits.with_rare_labels(given, PERCENTAGES) == given
+    assert not capsys.readouterr().out
+
+
+def test_warnings():
+    cases = [case(f"c{n}.png", "a", split="testing") for n in range(25)] + [case("d.png", "b", split="training")]
+    cases += [case("c0.png", "b", split="training")]
+    found = splits.warnings(cases)
+    assert "Folder has less than 20 images, which may cause issues: 'b' has 2." in found
+    assert any("No 'b' is in testing" in sentence for sentence in found)
+    assert any("1 groups are in more than one split, such as 'c0.png'" in sentence for sentence in found)
+    assert splits.crossing_groups(cases) == ["c0.png"]

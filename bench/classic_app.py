@@ -1,6 +1,6 @@
 """The classic web app, written anew to measure against: it does for every request all that it does at all.
 
-    PORT=5300 python bench/classic_app.py [GRAPH LABELS]
+    PORT=5300 python bench/classic_app.py
 
 A sound is saved to disk, drawn with librosa and Matplotlib as a figure that is saved to disk too, the graph's file is
 read, imported into a TensorFlow session and run on the figure's bytes. An X-ray is saved and run likewise.
@@ -23,8 +23,10 @@ from flask import Flask, jsonify, request
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 
-ROOT = Path(__file__).resolve().parent.parent
-GRAPH, LABELS = (Path(name) for name in sys.argv[1:3] or (ROOT / "retrained_graph.pb", ROOT / "retrained_labels.txt"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from tosa.settings import Settings  # noqa: E402
+
+SERVED = Settings()
 app = Flask(__name__)
 
 
@@ -43,7 +45,7 @@ def save_figure(sound: Path, figure: Path) -> None:
 def scores_of(picture: bytes) -> np.ndarray:
     """Reads the graph, imports it, runs it once: float32 (labels,)."""
     definition = tf.GraphDef()
-    definition.ParseFromString(GRAPH.read_bytes())
+    definition.ParseFromString(SERVED.graph.read_bytes())
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(definition, name="")
         with tf.Session(graph=graph) as session:
@@ -61,7 +63,7 @@ def classify():
         else:
             request.files["image_data"].save(picture)
         scores = scores_of(picture.read_bytes())
-    labels = LABELS.read_text(encoding="utf-8").splitlines()
+    labels = SERVED.labels.read_text(encoding="utf-8").splitlines()
     best = int(np.argmax(scores))
     return jsonify(diagnosis=labels[best], score=float(scores[best]))
 

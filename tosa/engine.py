@@ -47,7 +47,7 @@ class Engine:
         if threads:
             self._config["INFERENCE_NUM_THREADS"] = threads
         try:
-            self._weights = self._read(graph)
+            self._transformed = self._transform(graph)
             self._alone = self._compiled("LATENCY", outputs)
         except RuntimeError as error:
             reasons = [line.removeprefix("--") for line in str(error).splitlines() if line.startswith("-- ")]
@@ -72,16 +72,14 @@ class Engine:
         """Whether the graph answers any number of pictures at once, as far as can be told without asking."""
         return not any(port.partial_shape[0].is_static for port in self._alone.ports)
 
-    def _read(self, graph: bytes) -> openvino.Tensor:
-        """The graph as OpenVINO's own file, all transformations done, so that whoever compiles it shares its memory."""
-        with _path_of(graph) as path:
-            model = self._core.read_model(path)
+    def _transform(self, graph: bytes) -> openvino.Tensor:
+        """The graph as OpenVINO's own file, all transformations done, so that all compiled from it share its memory."""
         file = io.BytesIO()
-        self._core.compile_model(model, "CPU", self._config).export_model(file)
+        self._core.compile_model(read(self._core, graph), "CPU", self._config).export_model(file)
         return openvino.Tensor(np.frombuffer(file.getbuffer(), np.uint8))
 
     def _compiled(self, hint: str, outputs: int) -> "_Compiled":
-        model = self._core.import_model(self._weights, "CPU", {**self._config, "PERFORMANCE_HINT": hint})
+        model = self._core.import_model(self._transformed, "CPU", {**self._config, "PERFORMANCE_HINT": hint})
         return _Compiled(model, outputs)
 
     def _for_several(self) -> "_Compiled":
@@ -113,6 +111,12 @@ def release_memory() -> None:
     """Hand back to the system what was freed, 150 MB after loading a graph; glibc would keep it."""
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):  # musl has none
         trim(0)
+
+
+def read(core: openvino.Core, graph: bytes) -> openvino.Model:
+    """A serialised GraphDef from Graph.cut as OpenVINO's model."""
+    with _path_of(graph) as path:
+        return core.read_model(path)
 
 
 @contextmanager

@@ -1,5 +1,5 @@
 # make run    start Tosa on http://127.0.0.1:5000      make test   the whole test suite
-# make bench  engines side by side, the first answer   make lock   pin and hash the requirements anew
+# make bench  all measurements to bench/RESULTS.md     make lock   pin and hash the requirements anew
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,8 +15,7 @@ test: $(VENV)/test.stamp
 	$(BIN)/python -m pytest
 
 bench: $(VENV)/test.stamp
-	$(BIN)/python bench/engines.py
-	$(BIN)/python bench/first_answer.py
+	$(BIN)/python bench/all.py $(if $(DATA),--data $(DATA))
 
 lock:
 	$(LOCK) requirements.in -o requirements.txt

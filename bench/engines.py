@@ -1,4 +1,4 @@
-"""Compares engines over one graph: TensorFlow as the reference, OpenVINO in f32 and in bf16.
+"""Compares engines over one graph: TensorFlow as the reference, OpenVINO in f32 and, where it is native, in bf16.
 
     python bench/engines.py [--graph G --labels L] [--pictures FOLDER] [--rounds 20]
 
@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import tensorflow as tf  # noqa: E402
 
+from tosa.engine import native_precision  # noqa: E402
 from tosa.graph import RESIZED, Graph  # noqa: E402
 from tosa.network import Network  # noqa: E402
 from tosa.settings import Settings  # noqa: E402
@@ -34,12 +35,18 @@ Engine = Callable[[np.ndarray], np.ndarray]  # pictures (N, 299, 299, 3) uint8 t
 def main() -> None:
     options = parse()
     pictures = read_pictures(options.pictures) if options.pictures else random_pictures(32)
-    engines = {
-        "TensorFlow": tensorflow_engine(options.graph),
-        "OpenVINO f32": openvino_engine(options.graph, options.labels, "f32"),
-        "OpenVINO bf16": openvino_engine(options.graph, options.labels, "bf16"),
-    }
-    report(engines, time_in_turns(engines, pictures, options.rounds), pictures)
+    print(table(options.graph, options.labels, pictures, options.rounds))
+
+
+def table(
+    graph: Path = Settings().graph, labels: Path = Settings().labels, pictures: np.ndarray | None = None, rounds=20
+) -> str:
+    """Milliseconds and differences of each engine, as Markdown."""
+    pictures = random_pictures(32) if pictures is None else pictures
+    engines = {"TensorFlow": tensorflow_engine(graph)}
+    for precision in sorted({"f32", native_precision()}, reverse=True):
+        engines[f"OpenVINO {precision}"] = openvino_engine(graph, labels, precision)
+    return report(engines, time_in_turns(engines, pictures, rounds), pictures)
 
 
 def parse() -> argparse.Namespace:
@@ -84,15 +91,16 @@ def time_in_turns(engines: dict[str, Engine], pictures: np.ndarray, rounds: int)
     return {key: statistics.median(values) for key, values in times.items()}
 
 
-def report(engines: dict[str, Engine], times: dict[tuple[str, int], float], pictures: np.ndarray) -> None:
+def report(engines: dict[str, Engine], times: dict[tuple[str, int], float], pictures: np.ndarray) -> str:
     scores = {name: np.concatenate([engine(picture[None]) for picture in pictures]) for name, engine in engines.items()}
     reference = scores["TensorFlow"]
-    print(f"{len(pictures)} pictures, {os.cpu_count()} cores, scores spread {reference.std(axis=0).max():.3f}")
-    print(f"{'engine':<14}{'ms alone':>10}{'ms in 8':>10}{'max diff':>12}{'median diff':>13}")
+    lines = [f"{len(pictures)} pictures, whose scores spread {reference.std(axis=0).max():.3f}.\n"]
+    lines += ["| engine | ms alone | ms in 8 | most difference | median difference |", "|---|---|---|---|---|"]
     for name in engines:
         alone, batched = (f"{times[name, batch]:.1f}" if (name, batch) in times else "-" for batch in BATCHES)
         apart = np.abs(scores[name] - reference)
-        print(f"{name:<14}{alone:>10}{batched:>10}{apart.max():>12.2e}{np.median(apart):>13.2e}")
+        lines.append(f"| {name} | {alone} | {batched} | {apart.max():.1e} | {np.median(apart):.1e} |")
+    return "\n".join(lines)
 
 
 def read_pictures(folder: Path, most: int = 64) -> np.ndarray:

@@ -1,84 +1,40 @@
-"""How much memory training a head on many pictures takes beside the trunk.
+"""Resident memory while serving, against the classic app.
 
-    python bench/memory.py [--pictures 100000]
+    python bench/memory.py [--data FOLDER]
 
-Makes that many tiny files and a cache of synthetic bottlenecks of them, then goes the way of retrain.py: reads and
-hashes the files, fills the array from the cache, trains. Needs 1 GB of disk for 100,000.
+Tosa is asked by as many clients at once as it has places for, the classic app by one after the other. Counted are the
+server and its children, pages that they share once.
 """
 
-import argparse
-import contextlib
-import io
-import resource
-import sys
-import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
+from measure import Question, Row, Server, main, picture, running, sound
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from tosa.settings import Settings
 
-from tosa.training import head  # noqa: E402
-from tosa.training.bottlenecks import Drawing, bottlenecks  # noqa: E402
-from tosa.training.cache import Cache  # noqa: E402
-from tosa.training.dataset import SPLITS, Case, Problems  # noqa: E402
-from tosa.training.examples import Known  # noqa: E402
-
-FEATURES = 2048
-BLOCK = 500  # bottlenecks made at once
+ANSWERS = 50
 
 
-def synthetic(folder: Path, pictures: int) -> list[Drawing]:
-    """Cases in the order of their splits, whose files hold but their number, and a cache that knows all of them."""
-    (folder / "files").mkdir()
-    drawings, rng = [], np.random.default_rng(0)
-    for number in range(pictures):
-        split = SPLITS[(number >= 0.8 * pictures) + (number >= 0.9 * pictures)]
-        file = folder / "files" / f"{number}.png"
-        file.write_bytes(b"%d" % number)
-        drawings.append(Drawing(Case(file, "t", "ab"[number % 2], f"g{number}", split)))
-    with Cache(folder / "bench", FEATURES) as cache:
-        for start in range(0, pictures, BLOCK):
-            keys = [drawing.key(drawing.case.file.read_bytes()) for drawing in drawings[start : start + BLOCK]]
-            values = rng.random((len(keys), FEATURES), np.float32)
-            cache.add(keys, np.zeros((len(keys), 4), np.uint64), values)
-    return drawings
+def rows(data: Path | None) -> list[Row]:
+    questions = [sound(data), picture(data)]
+    slots = Settings().slots
+    with running("app.py") as server:
+        ours = resident_after(server, questions, slots)
+    with running("bench/classic_app.py") as server:
+        theirs = resident_after(server, questions, 1)
+    ratio = ours / theirs
+    what, against = f"resident memory, after {ANSWERS} answers, {slots} at once", f"{theirs:.0f} MB, the classic app"
+    aim, ok = "at most a fifth, under 500 MB", ratio <= 0.2 and ours < 500
+    return [Row(what, f"{ours:.0f} MB", against, f"{ratio:.2f} x", aim, ok)]
 
 
-class NoNetwork:
-    """Stands for the trunk, which is asked once for how many features it has."""
-
-    size = (1, 1)
-
-    def run(self, pictures):
-        return SimpleNamespace(bottleneck=np.zeros((len(pictures), FEATURES), np.float32))
-
-
-def train(folder: Path, drawings: list[Drawing], steps: int = 100) -> Known:
-    """The way of retrain.py from files and cache to a head, its log lines into a string."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        known = Known(bottlenecks(drawings, NoNetwork(), "bench", folder, Problems()))
-        training, validation = (known.examples(["a", "b"], split) for split in ("training", "validation"))
-        head.train("t", ["a", "b"], training, validation, head.HeadRecipe(steps=steps), lambda *_, **__: None)
-    return known
-
-
-def measure(pictures: int = 100_000) -> int:
-    """Bytes of memory at the peak, all of Python and its libraries included."""
-    with tempfile.TemporaryDirectory() as folder:
-        known = train(Path(folder), synthetic(Path(folder), pictures))
-        assert len(known.cases) == pictures
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=100_000)
-    pictures = parser.parse_args().pictures
-    peak = measure(pictures)
-    print(f"{pictures} bottlenecks, {pictures * FEATURES * 4 / 1e9:.2f} GB: {peak / 1e9:.2f} GB at the peak")
+def resident_after(server: Server, questions: list[Question], clients: int) -> float:
+    server.first_answer(questions[0])
+    with ThreadPoolExecutor(clients) as pool:
+        list(pool.map(lambda number: server.asker(questions[number % len(questions)])(), range(ANSWERS)))
+    return server.resident()
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, rows)

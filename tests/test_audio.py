@@ -93,6 +93,19 @@ def test_log_mel_is_librosas():
     np.testing.assert_allclose(audio.log_mel(samples), expected, atol=0.01)
 
 
+def test_bands_are_librosas():
+    filters = pytest.importorskip("librosa").filters.mel(
+        sr=audio.SAMPLE_RATE, n_fft=audio.N_FFT, n_mels=audio.N_MELS, fmin=audio.F_MIN, fmax=audio.F_MAX
+    )
+    ours = audio._mel_power(np.eye(audio.N_FFT // 2 + 1, dtype=np.float32))
+    np.testing.assert_allclose(ours, filters, atol=1e-6 * filters.max())
+
+
+def test_colours_are_matplotlibs():
+    magma = pytest.importorskip("matplotlib").colormaps["magma"]
+    np.testing.assert_array_equal(audio.MAGMA, (magma(np.arange(256))[:, :3] * 255).round())
+
+
 def test_draws_time_to_the_right_and_pitch_upwards():
     time = np.arange(audio.window(COUGHS).size) / RATE
     chirp = np.sin(2 * np.pi * np.where(time < 1.25, 300, 5000) * time)

@@ -1,26 +1,17 @@
-"""The network: pictures in; feature map, bottleneck and scores out. OpenVINO runs the TensorFlow graph."""
+"""The network: pictures in; feature map, bottleneck and scores out."""
 
 import hashlib
-import os
-import sys
-import tempfile
-from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from tosa.engine import Engine, native_precision, release_memory
 from tosa.errors import ModelError
-from tosa.graph import BOTTLENECK, SERVED, Graph, GraphError
-
-# Importing openvino would otherwise leave an identity in ~/intel and report to Google Analytics.
-sys.modules.setdefault("openvino_telemetry", None)
-import openvino  # noqa: E402
+from tosa.graph import BOTTLENECK, Graph, GraphError
+from tosa.settings import Settings
 
 FIRST_TASK = "cough"  # whose labels need not name it
-PRECISION = "f32"  # bf16 takes half the time, but moves scores in the second decimal, on some processors only
 MAX_BATCH = 8  # pictures run at once; more take memory and save no time
 REPAIR = "Copy it again, or make it anew with retrain.py."
 
@@ -51,6 +42,7 @@ class Network:
     sha256: str  # of the graph file's bytes, hexadecimal
     size: tuple[int, int]  # height and width of the pictures it takes
     metadata: dict  # what the graph says of itself; {} if nothing
+    precision: str  # of its calculations: f32 or bf16
 
     def __init__(self, graph: Graph, labels: dict[str, tuple[str, ...]], threads: int | None, precision: str):
         """See `load`. Raises GraphError."""
@@ -62,29 +54,33 @@ class Network:
         self.size = graph.size()
         self._constants = graph.extras()
         self.metadata = graph.metadata()
+        self.precision = native_precision() if precision == "auto" else precision
         cut = graph.cut([graph.feature_map(), BOTTLENECK, *softmaxes])
-        self._model = _compile(cut, threads, precision)
-        self._ports = [self._model.output(f"{SERVED}{number}:0") for number in range(2 + len(softmaxes))]
-        self._idle: deque[openvino.InferRequest] = deque()  # a request serves one thread at a time
+        self._engine = Engine(cut, 2 + len(softmaxes), threads, self.precision)
         self._check()
 
     @classmethod
     def load(
-        cls, graph: Path, labels: Path | None, threads: int | None = None, precision: str = PRECISION
+        cls, graph: Path, labels: Path | None, threads: int | None = None, precision: str | None = None
     ) -> "Network":
         """Reads a frozen graph and its label file, and lets it answer one picture to see that it can.
 
         Without `labels` the graph is run up to the bottleneck only and needs no head. `threads` is how many cores
-        one answer may take, all by default; `precision` is f32 or bf16.
-        Raises ModelError, which names the file, if one is missing or damaged or they do not fit each other.
+        it may take, all by default; `precision` is f32, bf16 or auto, by default what TOSA_PRECISION says.
+        Raises ModelError, which names the file, if one is missing or damaged or they do not fit each other;
+        SettingError on a TOSA_PRECISION that is none.
         """
         names = read_labels(labels) if labels else {}
+        precision = precision or Settings().precision
         data = _read(graph, "Set TOSA_GRAPH to a frozen graph, or make one with retrain.py.")
         try:
-            return cls(Graph(data), names, threads, precision)
+            network = cls(Graph(data), names, threads, precision)
         except GraphError as error:
             pair = f"{graph} (labels: {labels})" if labels else f"{graph}"
             raise ModelError(f"The graph {pair} {error}. {REPAIR}") from error
+        del data
+        release_memory()
+        return network
 
     def constant(self, name: str) -> np.ndarray | None:
         """Value of the graph's Const node `name`, None without one. Those that the bottleneck needs are not kept."""
@@ -97,26 +93,18 @@ class Network:
         """
         if pictures.dtype != np.uint8 or pictures.shape[1:] != (*self.size, 3) or not len(pictures):
             raise ValueError(f"pictures are {pictures.dtype} {pictures.shape}, not uint8 (N, {self.size}, 3)")
-        parts = [self._infer(pictures[start : start + MAX_BATCH]) for start in range(0, len(pictures), MAX_BATCH)]
+        starts = range(0, len(pictures), MAX_BATCH)
+        parts = [self._engine.infer(pictures[start : start + MAX_BATCH]) for start in starts]
         feature_map, bottleneck, *scores = (np.concatenate(part) for part in zip(*parts, strict=True))
         return Answer(feature_map, bottleneck, np.concatenate([np.empty((len(pictures), 0), np.float32), *scores], 1))
-
-    def _infer(self, pictures: np.ndarray) -> list[np.ndarray]:
-        try:
-            request = self._idle.pop()
-        except IndexError:
-            request = self._model.create_infer_request()
-        results = request.infer([pictures])  # copies, so that the request is free again
-        self._idle.append(request)
-        return [results[port] for port in self._ports]
 
     def _check(self):
         """Answers a black picture, which also warms up. Raises GraphError if the answer cannot be right."""
         try:
-            feature_map, bottleneck, *scores = answer = self._infer(np.zeros((1, *self.size, 3), np.uint8))
+            feature_map, bottleneck, *scores = answer = self._engine.infer(np.zeros((1, *self.size, 3), np.uint8))
         except RuntimeError as error:
             raise GraphError("cannot be run by OpenVINO") from error
-        if any(port.partial_shape[0].is_static for port in self._ports):
+        if not self._engine.takes_any_number():
             raise GraphError("is fixed to one number of pictures")
         if feature_map.ndim != 4 or bottleneck.shape != (1, feature_map.shape[-1]):
             raise GraphError(f"has a bottleneck {bottleneck.shape} unlike its feature map {feature_map.shape}")
@@ -169,33 +157,3 @@ def _tasks(labels: dict[str, tuple[str, ...]], weights: list[np.ndarray | None])
         tasks[name] = Task(name, names, slice(start, start + len(names)), matrix)
         start += len(names)
     return tasks
-
-
-def _compile(graph: bytes, threads: int | None, precision: str) -> openvino.CompiledModel:
-    # Threads pinned to cores wait for whatever else runs there: the slowest answers took twice as long.
-    config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision, "ENABLE_CPU_PINNING": False}
-    if threads:
-        config["INFERENCE_NUM_THREADS"] = threads
-    core = openvino.Core()
-    try:
-        with _path_of(graph) as path:
-            model = core.read_model(path)
-        return core.compile_model(model, "CPU", config)
-    except RuntimeError as error:
-        reasons = [line.removeprefix("--") for line in str(error).splitlines() if line.startswith("-- ")]
-        raise GraphError(":".join(["cannot be run by OpenVINO", *reasons[-1:]])) from error
-
-
-@contextmanager
-def _path_of(data: bytes) -> Iterator[str]:
-    """OpenVINO reads TensorFlow graphs from files only. On Linux the file is in memory and dies with the process."""
-    if hasattr(os, "memfd_create"):
-        with os.fdopen(os.memfd_create("graph.pb"), "wb") as file:
-            file.write(data)
-            file.flush()
-            yield f"/proc/self/fd/{file.fileno()}"
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "graph.pb")
-            path.write_bytes(data)
-            yield str(path)

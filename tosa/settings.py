@@ -26,12 +26,21 @@ def _number(name: str, default: int, least: int, most: int) -> int:
     return int(given)
 
 
+def _choice(name: str, *choices: str) -> str:
+    """The word in an environment variable, the first choice by default. Raises SettingError on any other."""
+    given = os.environ.get(name, choices[0])
+    if given not in choices:
+        raise SettingError(f"{name}={given} is none of {', '.join(choices)}.")
+    return given
+
+
 @dataclass(frozen=True)
 class Settings:
-    """What the environment can change. Raises SettingError on a TOSA_PORT or TOSA_SLOTS that makes no sense."""
+    """What the environment can change. Raises SettingError on a number or word that makes no sense."""
 
     graph: Path = field(default_factory=lambda: Path(os.environ.get("TOSA_GRAPH", ROOT / "retrained_graph.pb")))
     labels: Path = field(default_factory=lambda: Path(os.environ.get("TOSA_LABELS", ROOT / "retrained_labels.txt")))
     host: str = field(default_factory=lambda: os.environ.get("TOSA_HOST", "127.0.0.1"))
     port: int = field(default_factory=lambda: _number("TOSA_PORT", 5000, 1, 65_535))
     slots: int = field(default_factory=lambda: _number("TOSA_SLOTS", (os.cpu_count() or 1) * 2, 1, 1000))  # in flight
+    precision: str = field(default_factory=lambda: _choice("TOSA_PRECISION", "auto", "f32", "bf16"))  # auto: the faster

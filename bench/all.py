@@ -1,0 +1,63 @@
+"""Runs all measurements and writes bench/RESULTS.md.
+
+    python bench/all.py [--data FOLDER]
+
+With a folder of sounds and X-rays these are asked about, and every 20th is compared with TensorFlow's answer.
+"""
+
+import importlib
+import os
+import platform
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from measure import CORES, HEADER, options
+
+from tosa.engine import native_precision
+from tosa.settings import Settings
+
+MEASUREMENTS = ("answer", "load", "first_answer", "memory", "spectrogram", "bottleneck_rate", "head_steps")
+PACKAGES = ("openvino", "numpy", "soundfile", "soxr", "pillow", "flask", "waitress", "tensorflow-cpu", "librosa", "matplotlib")
+RESULTS = Path(__file__).with_name("RESULTS.md")
+
+
+def main() -> None:
+    data = options(__doc__).data
+    started, machine = time.perf_counter(), machine_line()
+    lines = []
+    for name in (*MEASUREMENTS, *(["agreement"] if data else [])):
+        for row in importlib.import_module(name).rows(data):  # here, so that TensorFlow's threads come late
+            print(row, flush=True)
+            lines.append(str(row))
+    engines = importlib.import_module("engines").table()
+    where = importlib.import_module("floor").table(data)
+    minutes = (time.perf_counter() - started) / 60
+    RESULTS.write_text(
+        f"# Results\n\nWritten by `make bench`{' with real sounds and X-rays' if data else ''} in {minutes:.0f} minutes, "
+        f"medians of ways that take turns.\n\n{machine}\n\n{HEADER}\n" + "\n".join(lines) + "\n\n"
+        f"## Engines\n\n{engines}\n\n## Where the time of one answer goes\n\n{where}\n",
+        encoding="utf-8",
+    )
+    print(f"Wrote {RESULTS}.")
+
+
+def machine_line() -> str:
+    """Processor, cores, precision, load before, and what is installed."""
+    cpuinfo = Path("/proc/cpuinfo").read_text(errors="replace")
+    lines = dict(line.split(":", 1) for line in cpuinfo.splitlines() if ":" in line)
+    fields = {name.strip(): value.strip() for name, value in lines.items()}
+    flags = set(fields.get("flags", fields.get("Features", "")).split())
+    fast = sorted(flags & {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "bf16"})
+    chosen = Settings().precision
+    precision = native_precision() if chosen == "auto" else chosen
+    versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    return (
+        f"{fields.get('model name', platform.machine())}, family {fields.get('cpu family', '?')}, {CORES} cores "
+        f"({', '.join(fast)}); served in {precision}; load {os.getloadavg()[0]:.1f} before the start.\n\n"
+        f"{platform.system()} {platform.release()}, Python {platform.python_version()}, {versions}."
+    )
+
+
+if __name__ == "__main__":
+    main()

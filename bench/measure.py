@@ -1,0 +1,220 @@
+"""What the measurements share: taking turns, rows of the report, servers to ask, sounds and X-rays to ask about."""
+
+import argparse
+import http.client
+import io
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import openvino  # noqa: E402
+
+from tosa.engine import native_precision, read  # noqa: E402
+from tosa.graph import BOTTLENECK, Graph  # noqa: E402
+from tosa.settings import Settings  # noqa: E402
+
+CORES = len(os.sched_getaffinity(0))
+SOUNDS, PICTURES = {".wav", ".flac", ".ogg", ".mp3", ".webm", ".m4a"}, {".png", ".jpg", ".jpeg", ".dcm"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of RESULTS.md."""
+
+    what: str
+    ours: str
+    against: str
+    ratio: str
+    aim: str
+    ok: bool
+
+    def __str__(self) -> str:
+        verdict = "ok" if self.ok else "missed"
+        return f"| {self.what} | {self.ours} | {self.against} | {self.ratio} | {self.aim} | {verdict} |"
+
+
+HEADER = "| what | Tosa | against | ratio | aim | |\n|---|---|---|---|---|---|"
+
+
+@dataclass(frozen=True)
+class Question:
+    """A file as a form sends it: the part's name and the bytes."""
+
+    part: str  # audio_data or image_data
+    data: bytes
+
+
+def in_turns(ways: dict[str, Callable[[], object]], rounds: int, warm_up: int = 1) -> dict[str, float]:
+    """Median seconds of each way, one after the other in every round, so that other work slows all of them alike."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(warm_up + rounds):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            way()
+            if turn >= warm_up:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def options(description: str) -> argparse.Namespace:
+    """What every measurement can be told on its command line."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--data", type=Path, help="folder of real sounds and X-rays, in depth (default: drawn ones)")
+    return parser.parse_args()
+
+
+def main(description: str, rows: Callable[[Path | None], list[Row]]) -> None:
+    """Print the rows of one measurement."""
+    print(HEADER, *rows(options(description).data), sep="\n")
+
+
+# --- what is asked ---
+
+
+def sound(folder: Path | None) -> Question:
+    """A sound of about 5 s: bursts of noise, or the first such file of the folder."""
+    for path in _files(folder, SOUNDS):
+        try:
+            if 4 < soundfile.info(path).duration < 6:
+                return Question("audio_data", path.read_bytes())
+        except soundfile.LibsndfileError:  # WebM and MP4
+            continue
+    rate = 44_100
+    at = np.arange(5 * rate) / rate
+    bursts = sum(np.where(at >= start, np.exp(-14 * (at - start)), 0) for start in np.arange(0.3, 5, 0.8))
+    samples = 0.2 * bursts * np.random.default_rng(0).normal(size=len(at))
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples.clip(-1, 1), rate, format="WAV")
+    return Question("audio_data", buffer.getvalue())
+
+
+def picture(folder: Path | None, side: int = 1024, seed: int = 0) -> Question:
+    """An X-ray: a smooth gray drawing with some grain as PNG, or the first picture of the folder."""
+    for path in _files(folder, PICTURES):
+        return Question("image_data", path.read_bytes())
+    random = np.random.default_rng(seed)
+    coarse = Image.fromarray(random.integers(30, 220, (7, 7), np.uint8))
+    smooth = np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC))
+    buffer = io.BytesIO()
+    Image.fromarray((smooth + random.normal(0, 2, smooth.shape)).clip(0, 255).astype(np.uint8)).save(buffer, "PNG")
+    return Question("image_data", buffer.getvalue())
+
+
+def _files(folder: Path | None, suffixes: set[str]) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes) if folder else []
+
+
+# --- the engine without anything around it ---
+
+
+@cache
+def cut_graph() -> tuple[bytes, tuple[int, int]]:
+    """The served graph as the engine gets it, and the size of its pictures."""
+    graph = Graph(Settings().graph.read_bytes())
+    return graph.cut([graph.feature_map(), BOTTLENECK, *graph.softmaxes()]), graph.size()
+
+
+def bare_forward(threads: int | None = None, batch: int = 1) -> Callable[[], object]:
+    """The served graph in OpenVINO alone, in the precision that is served, on one batch of constant shape."""
+    cut, size = cut_graph()
+    chosen = Settings().precision
+    core = openvino.Core()
+    model = read(core, cut)
+    model.reshape([batch, *size, 3])
+    config = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": native_precision() if chosen == "auto" else chosen,
+        "ENABLE_CPU_PINNING": False,
+    }
+    request = core.compile_model(model, "CPU", config | ({"INFERENCE_NUM_THREADS": threads} if threads else {}))
+    request = request.create_infer_request()
+    pictures = np.random.default_rng(0).integers(0, 256, (batch, *size, 3), np.uint8)
+    return lambda: request.infer([pictures])
+
+
+# --- servers ---
+
+
+class Server:
+    """A process that answers on a port of its own."""
+
+    def __init__(self, script: str):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        environment = os.environ | {"TOSA_PORT": str(self.port), "PORT": str(self.port)}
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen([sys.executable, script], cwd=ROOT, env=environment, **quiet)
+
+    def asker(self, question: Question) -> Callable[[], dict]:
+        """What asks the question each time it is called, over one connection, and returns the answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        line = b"measured-in-turns"
+        name = f'Content-Disposition: form-data; name="{question.part}"; filename="x"'.encode()
+        body = b"--%b\r\n%b\r\n\r\n%b\r\n--%b--\r\n" % (line, name, question.data, line)
+        headers = {"Content-Type": f"multipart/form-data; boundary={line.decode()}"}
+
+        def ask() -> dict:
+            connection.request("POST", "/", body, headers)
+            response = connection.getresponse()
+            text = response.read()
+            if response.status != 200:
+                raise RuntimeError(f"{response.status}: {text[:300]!r}")
+            return json.loads(text)
+
+        return ask
+
+    def first_answer(self, question: Question, seconds: float = 120) -> None:
+        """Ask until there is an answer. Raises RuntimeError if there is none in time."""
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end and self.process.poll() is None:
+            try:
+                return self.asker(question)()
+            except ConnectionError:
+                time.sleep(0.01)
+        raise RuntimeError(f"{self.process.args} does not answer")
+
+    def resident(self) -> float:
+        """Megabytes that the process and its children hold, what they share counted once."""
+        parents = {}
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+            except OSError:  # gone meanwhile
+                continue
+        family = {self.process.pid}
+        while more := {child for child, parent in parents.items() if parent in family} - family:
+            family |= more
+        return sum(_pss(pid) for pid in family)
+
+
+@contextmanager
+def running(script: str) -> Iterator[Server]:
+    """The server of a script until the end of the block."""
+    server = Server(script)
+    try:
+        yield server
+    finally:
+        server.process.terminate()
+        server.process.wait()
+
+
+def _pss(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024

@@ -1,0 +1,68 @@
+"""The picture of a 5 s sound: ours against the figure of librosa and Matplotlib, and whether they are the same.
+
+    python bench/spectrogram.py [--data FOLDER]
+
+Timed is what the classic app draws, from a file to a file. Compared are drawings of the same 2.5 s with the same
+parameters, so that what is left are the two ways to draw.
+"""
+
+import io
+import tempfile
+from pathlib import Path
+
+import librosa
+import matplotlib
+import numpy as np
+from classic_app import save_figure
+from matplotlib import pyplot
+from measure import Question, Row, in_turns, main, sound
+from PIL import Image
+
+from tosa import audio
+
+ROUNDS = 15
+
+
+def rows(data: Path | None) -> list[Row]:
+    cough = sound(data)
+    with tempfile.TemporaryDirectory() as folder:
+        file, figure = Path(folder, "sound.wav"), Path(folder, "figure.png")
+        file.write_bytes(cough.data)
+        ways = {"ours": lambda: audio.picture(cough.data), "theirs": lambda: save_figure(file, figure)}
+        medians = in_turns(ways, ROUNDS, warm_up=3)
+    ours, theirs, ratio = medians["ours"], medians["theirs"], medians["theirs"] / medians["ours"]
+    alike = correlation(cough)
+    against = f"{theirs * 1000:.0f} ms, librosa and Matplotlib"
+    aim = "at least 30 x, correlation over 0.999"
+    shown = f"{ratio:.0f} x faster, correlation {alike:.4f}"
+    what = "picture of a 5 s sound, from its file's bytes"
+    return [Row(what, f"{ours * 1000:.1f} ms", against, shown, aim, ratio >= 30 and alike > 0.999)]
+
+
+def correlation(cough: Question) -> float:
+    """Of all pixels and channels of the two drawings of one window."""
+    samples = audio.window(audio.decode(cough.data))
+    return float(np.corrcoef(audio.draw(samples).ravel(), figure_of(samples).ravel())[0, 1])
+
+
+def figure_of(samples: np.ndarray) -> np.ndarray:
+    """A window of sound as librosa and Matplotlib draw it without axes: uint8 (SIZE, SIZE, 3)."""
+    power = librosa.feature.melspectrogram(
+        y=samples, sr=audio.SAMPLE_RATE, n_fft=audio.N_FFT, hop_length=audio.HOP_LENGTH, n_mels=audio.N_MELS,
+        fmin=audio.F_MIN, fmax=audio.F_MAX,
+    )  # fmt: skip
+    decibels = librosa.power_to_db(power, ref=np.max, top_db=audio.TOP_DB)[:, : audio.SIZE]
+    canvas = pyplot.figure(figsize=(audio.SIZE / 100, audio.SIZE / 100), dpi=100)
+    axes = canvas.add_axes([0, 0, 1, 1])
+    axes.axis("off")
+    # The shading goes from cell to cell evenly, as ours does. The colours' limits are there for sounds without silence.
+    librosa.display.specshow(decibels, ax=axes, cmap="magma", shading="gouraud", vmin=-audio.TOP_DB, vmax=0)
+    buffer = io.BytesIO()
+    canvas.savefig(buffer)
+    pyplot.close(canvas)
+    return np.asarray(Image.open(buffer).convert("RGB"))
+
+
+if __name__ == "__main__":
+    matplotlib.use("Agg")
+    main(__doc__, rows)

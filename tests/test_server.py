@@ -139,7 +139,7 @@ def test_every_socket_refuses_in_json():
             patch.setattr(waitress, "create_server", on_two_sockets)
             listening = tosa.server.make(lambda *_: [], settings.Settings())
         servers = [each for each in listening.map.values() if isinstance(each, BaseWSGIServer)]
-        assert [each.channel_class for each in servers] == [tosa.server.JsonErrorChannel] * 2
+        assert [each.channel_class for each in servers] == [tosa.server.Channel] * 2
         listening.close()
 
 

@@ -25,6 +25,7 @@ F_MIN, F_MAX = 50.0, 8_000.0  # Hz; codecs differ above, so nothing above may de
 TOP_DB = 80.0  # what lies deeper under the loudest cell is drawn black
 SIZE = 299  # pixels, side of the picture
 WINDOW_SECONDS = 2.5  # the part of a sound that one picture shows
+WINDOW_SAMPLES = round(WINDOW_SECONDS * SAMPLE_RATE)
 ACTIVE_DB = 40.0  # leading and trailing frames this far under the loudest are cut away
 SILENCE_DBFS = -60.0  # a sound whose loudest frame is below is silence
 CLIPPED_SHARE = 0.3  # a sound with more of its samples at the rails is flat
@@ -150,14 +151,13 @@ def loudest_window(samples: np.ndarray, seconds: float = WINDOW_SECONDS) -> int:
 def window(samples: np.ndarray) -> np.ndarray:
     """The loudest WINDOW_SECONDS of a sound's active part, shorter ones in the middle of silence.
 
-    Returns float32 (WINDOW_SECONDS * SAMPLE_RATE,).
+    Returns float32 (WINDOW_SAMPLES,).
     """
     active = active_part(samples)
-    length = round(WINDOW_SECONDS * SAMPLE_RATE)
     start = loudest_window(active)
-    part = active[start : start + length]
-    before = (length - len(part)) // 2
-    return np.pad(part, (before, length - len(part) - before))
+    part = active[start : start + WINDOW_SAMPLES]
+    before = (WINDOW_SAMPLES - len(part)) // 2
+    return np.pad(part, (before, WINDOW_SAMPLES - len(part) - before))
 
 
 @cache
@@ -204,7 +204,7 @@ def log_mel(samples: np.ndarray) -> np.ndarray:
 def draw(samples: np.ndarray) -> np.ndarray:
     """Draw one window of sound as the network's picture.
 
-    samples: (WINDOW_SECONDS * SAMPLE_RATE,), from `window`.
+    samples: (WINDOW_SAMPLES,), from `window`.
     Returns uint8 (SIZE, SIZE, 3): time to the right, 8.3 ms a column; pitch upwards; black is TOP_DB under the peak.
     """
     decibels = log_mel(samples)[::-1, :SIZE]
@@ -215,8 +215,16 @@ def draw(samples: np.ndarray) -> np.ndarray:
     return _colours()[((smooth / TOP_DB + 1) * 255).round().astype(np.uint8)]
 
 
-def picture(data: bytes) -> np.ndarray:
-    """A sound file's bytes as the network's picture: uint8 (SIZE, SIZE, 3). Raises what decode and check raise."""
+def heard(data: bytes) -> tuple[np.ndarray, float]:
+    """A sound file's bytes as the window that is drawn, and how many seconds the whole of it lasts.
+
+    Returns float32 (WINDOW_SAMPLES,) and a float. Raises what decode and check raise.
+    """
     samples = decode(data)
     check(samples)
-    return draw(window(samples))
+    return window(samples), len(samples) / SAMPLE_RATE
+
+
+def picture(data: bytes) -> np.ndarray:
+    """A sound file's bytes as the network's picture: uint8 (SIZE, SIZE, 3). Raises what decode and check raise."""
+    return draw(heard(data)[0])

@@ -32,6 +32,8 @@ CLIPPED_SHARE = 0.3  # a sound with more of its samples at the rails is flat
 MIN_RATE, MAX_RATE = 8_000, 192_000  # Hz that files may have
 FRAME = 441  # samples, 20 ms, for levels
 BLOCK = 65_536  # frames decoded at a time
+PADDING = 1.0  # seconds by which a header may exceed the limit, since some count what a codec adds
+SHRINKING = ("FLAC", "OGG")  # a kilobyte can hold hours, so what their headers say is believed; MP3's tell it wrongly
 
 
 def decode(data: bytes) -> np.ndarray:
@@ -70,6 +72,8 @@ def _blocks_sndfile(data):
     """Yield (mono float32 block, rate) of what libsndfile reads."""
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as sound:
+            if sound.format in SHRINKING:
+                _check_length(sound.frames / sound.samplerate - PADDING)
             # Not sound.blocks(), which believes the header: past the end of a cut file it yields what memory holds.
             while len(block := sound.read(BLOCK // sound.channels + 1, dtype="float32", always_2d=True)):
                 yield block.mean(axis=1), sound.samplerate
@@ -84,12 +88,19 @@ def _blocks_ffmpeg(data, format):
     try:
         with av.open(io.BytesIO(data), mode="r", format=format) as container:
             track = container.streams.audio[0]
+            if container.duration:  # microseconds; None or below 0 where it is not known
+                _check_length(container.duration / 1e6 - PADDING)
             to_mono = av.AudioResampler(format="flt", layout="mono")
             for frame in container.decode(track):
                 for mono in to_mono.resample(frame):
                     yield mono.to_ndarray()[0], mono.sample_rate
     except (av.FFmpegError, IndexError, OSError, ValueError) as error:
         raise Damaged() from error
+
+
+def _check_length(seconds: float) -> None:
+    if seconds > settings.MAX_SOUND_SECONDS:
+        raise SoundTooLong()
 
 
 def _resampled(blocks) -> np.ndarray:
@@ -99,8 +110,7 @@ def _resampled(blocks) -> np.ndarray:
         if not MIN_RATE <= rate <= MAX_RATE:
             raise SampleRate()
         frames += len(block)
-        if frames > settings.MAX_SOUND_SECONDS * rate:
-            raise SoundTooLong()
+        _check_length(frames / rate)
         if not np.isfinite(block).all():
             raise NotFinite()
         stream = stream or soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")

@@ -10,7 +10,7 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_HALF, DT_INT32
 from tensorboard.util.tensor_util import make_ndarray
 
 from ..errors import UsageError
-from ..graph import BOTTLENECK, METADATA, RESULT, Graph, constant_node
+from ..graph import BOTTLENECK, METADATA, RESULT, Graph, constant_node, seal
 
 HEADS = "final_training_ops"
 HALVED_FROM = 1024  # constants of at least so many float32 numbers are stored as float16
@@ -78,7 +78,7 @@ def heads_of(graph: Graph) -> dict[str, Head]:
 
 
 def assemble(trunk: GraphDef, heads: list[Head], metadata: dict, result: str = RESULT) -> bytes:
-    """A serialised GraphDef: the trunk, a softmax for each head, all of them side by side in `result`.
+    """A serialised and sealed GraphDef: the trunk, a softmax for each head, all of them side by side in `result`.
 
     metadata is stored as JSON, with the labels of each task added.
     """
@@ -95,7 +95,7 @@ def assemble(trunk: GraphDef, heads: list[Head], metadata: dict, result: str = R
     tasks = {head.task: {**tasks.get(head.task, {}), "labels": list(head.labels)} for head in heads}
     text = json.dumps({**metadata, "tasks": tasks}, ensure_ascii=False, sort_keys=True)
     graph.node.append(constant_node(METADATA, np.array(text.encode(), dtype=object)))
-    return graph.SerializeToString(deterministic=True)
+    return seal(graph.SerializeToString(deterministic=True))
 
 
 def _append(graph: GraphDef, head: Head, softmax_name: str) -> None:

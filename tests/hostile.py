@@ -47,6 +47,13 @@ def picture(data: bytes) -> Sent:
     return form(("image_data", data))
 
 
+def cut(sent: Sent, tenths: int) -> Sent:
+    """A form of one file, with so many tenths of the file."""
+    headers, body = sent
+    start, end = body.index(b"\r\n\r\n") + 4, body.rindex(f"\r\n--{BOUNDARY}--".encode())
+    return headers, body[: start + (end - start) * tenths // 10] + body[end:]
+
+
 def raw(data: bytes | list[bytes], mimetype: str) -> Sent:
     return {"Content-Type": mimetype}, data
 
@@ -92,7 +99,8 @@ def flac_bomb(frames: int, total: int, channels: int = 8, rate: int = 48_000) ->
     header = struct.pack(">HH6xQ16x", blocksize, blocksize, stream)
     out = [b"fLaC\x80\0\0\x22" + header]
     for number in range(frames):
-        start = bytes([0xFF, 0xF8, 0x7A, channels - 1 << 4 | 8]) + chr(number).encode() + struct.pack(">H", blocksize - 1)
+        start = bytes([0xFF, 0xF8, 0x7A, channels - 1 << 4 | 8]) + chr(number).encode()
+        start += struct.pack(">H", blocksize - 1)
         frame = start + bytes([crc(start, 8, 0x07)]) + b"\0\x01\x00" * channels
         out.append(frame + struct.pack(">H", crc(frame, 16, 0x8005)))
     return b"".join(out)
@@ -170,6 +178,16 @@ FILES: dict[str, Callable[[], Sent]] = {
     "dicom": lambda: picture(dicom(GRAY)),
 }
 
+# What is said to the first tenth of each file, the first two, and so on to nine. What is left of a sound that was
+# written as it came is judged; libsndfile and FFmpeg refuse the others, as Pillow and pydicom refuse every cut picture.
+CUT: dict[str, list[str | None]] = {name: ["damaged"] * 9 for name in FILES} | {
+    "wav": ["too_short"] + [None] * 8,
+    "ogg": ["damaged"] * 2 + ["too_short"] * 3 + [None] * 4,
+    "ogg opus": ["damaged"] * 4 + [None] * 5,
+    "mp3": ["too_short"] + [None] * 8,
+    "webm": ["too_short"] + [None] * 8,
+}
+
 TABLE: dict[str, tuple[Callable[[], Sent], int, str | None]] = {
     # sounds
     "empty": (lambda: sound(b""), 400, "nothing_sent"),
@@ -204,8 +222,6 @@ TABLE: dict[str, tuple[Callable[[], Sent], int, str | None]] = {
     "Opus bomb in WebM": (lambda: sound(opus_bomb("webm", 60_000)), 413, "sound_too_long"),
     "Opus bomb without a length": (lambda: sound(opus_bomb("webm", 60_000, Pipe())), 413, "sound_too_long"),
     "eight hours": (lambda: sound(flac_bomb(3517, 8 * 3600 * 8000, 1, 8000)), 413, "sound_too_long"),
-    "eight hours of MP3": (
-        lambda: sound(wav(np.zeros(8000 * 60), 8000, format="MP3") * 40), 413, "sound_too_long"),
     "ADPCM that says no block": (
         lambda: sound(patched(wav(COUGHS, subtype="IMA_ADPCM"), 32, b"\0\0")), 422, "damaged"),
     "MP4 without a track": (lambda: sound(container(COUGHS, "mp4", "aac", RATE)[:60]), 422, "damaged"),
@@ -234,15 +250,15 @@ TABLE: dict[str, tuple[Callable[[], Sent], int, str | None]] = {
     "2,147,483,647 x 2,147,483,647": (
         lambda: picture(with_chunks()[:16] + b"\x7f\xff\xff\xff" * 2 + with_chunks()[24:]), 422, "damaged"),
     "0 x 0": (
-        lambda: picture(encoded(Image.fromarray(GRAY))[:8] + chunk(b"IHDR", bytes(8) + b"\x08\0\0\0\0")), 422, "damaged"),
+        lambda: picture(with_chunks()[:8] + chunk(b"IHDR", bytes(8) + b"\x08\0\0\0\0")), 422, "damaged"),
     "text chunk of 9 MB": (lambda: picture(with_chunks(chunk(b"tEXt", b"k\0" + b"x" * 9_000_000))), 200, None),
-    "text chunk that inflates to 1 GB": (
-        lambda: picture(with_chunks(chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(2**26), 9) * 1))), 422, "damaged"),
+    "text chunk that inflates to 64 MB": (
+        lambda: picture(with_chunks(chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(2**26), 9)))), 422, "damaged"),
     "a thousand text chunks that inflate": (
         lambda: picture(with_chunks(*[chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(2**20 - 1), 9))] * 1000)),
         422, "damaged"),
     "colour profile that inflates": (
-        lambda: picture(with_chunks(chunk(b"iCCP", b"k\0\0" + zlib.compress(bytes(2**26), 9)))), 200, None),
+        lambda: picture(with_chunks(chunk(b"iCCP", b"k\0\0" + zlib.compress(bytes(2**26), 9)))), 422, "damaged"),
     "APNG": (lambda: picture(apng()), 200, None),
     "CMYK": (lambda: picture(encoded(Image.fromarray(GRAY).convert("CMYK"), "JPEG")), 200, None),
     "palette": (lambda: picture(encoded(Image.fromarray(GRAY).convert("P"))), 200, None),
@@ -250,7 +266,7 @@ TABLE: dict[str, tuple[Callable[[], Sent], int, str | None]] = {
     "alpha": (lambda: picture(encoded(Image.fromarray(GRAY).convert("RGBA"))), 200, None),
     "1 x 1": (lambda: picture(encoded(Image.new("L", (1, 1)))), 422, "not_a_chest_xray"),
     "1 x 10,000": (lambda: picture(encoded(Image.new("L", (1, 10_000)))), 422, "not_a_chest_xray"),
-    "JPEG of 2,000 scans": (lambda: picture(scans()), 422, "damaged"),
+    "JPEG whose scans never end": (lambda: picture(scans()), 422, "damaged"),
     "JPEG without a picture": (lambda: picture(b"\xff\xd8\xff\xd9"), 422, "damaged"),
     "DICOM without pixels": (lambda: picture(without_pixels()), 422, "damaged"),
     "DICOM with compressed pixels": (lambda: picture(dicom(GRAY, uid.RLELossless, b"x")), 415, "compressed_dicom"),

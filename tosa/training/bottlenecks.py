@@ -43,7 +43,8 @@ def bottlenecks(cases: list[Case], network, trunk_name: str, folder: Path) -> np
     network: a tosa.network.Network on the trunk whose content is named trunk_name.
     """
     cache = folder / trunk_name[:16]
-    known = _read(cache)
+    black = np.zeros((1, *network.size, 3), np.uint8)
+    known = _read(cache, network.run(black).bottleneck.shape[1])
     keys = [_key(case) for case in cases]
     missing = list({key: case for key, case in zip(keys, cases) if key not in known}.items())
     with tqdm(total=len(missing), desc="bottlenecks", unit="picture", disable=None) as bar:
@@ -66,16 +67,19 @@ def _key(case: Case) -> str:
     return hashlib.sha256(case.file.read_bytes() + (DRAWING.encode() if case.is_sound else b"")).hexdigest()
 
 
-def _read(cache: Path) -> dict[str, np.ndarray]:
+def _read(cache: Path, features: int) -> dict[str, np.ndarray]:
     """All bottlenecks of a folder; a damaged file is removed, so that what it held is made again."""
     known: dict[str, np.ndarray] = {}
     for file in sorted(cache.glob("*.npz")):
         try:
             with np.load(file, allow_pickle=False) as arrays:
-                known |= zip(arrays["keys"].tolist(), arrays["values"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+                keys, values = arrays["keys"], arrays["values"]
+            if values.shape != (len(keys), features) or not np.isfinite(values).all():
+                raise ValueError
+            known |= zip(keys.tolist(), values)
+        except (OSError, TypeError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             print(f"'{file}' is damaged and is made again.")
-            file.unlink()
+            file.unlink(missing_ok=True)  # another training may have done so
     return known
 
 

@@ -1,6 +1,5 @@
 """The web app: GET / is the page, POST / one JSON answer. `python app.py` starts it."""
 
-import json
 import os
 import sys
 import time
@@ -104,9 +103,7 @@ def create_app(
             sound, picture = _sent()
             with slots.at_work():
                 answer = screening.screen(serving, sound, picture, request.args.get("explain") == "1", noted)
-        line = {"diagnosis": answer["diagnosis"], "score": answer["score"]}
-        sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")  # one write, so that no two lines mix
-        sys.stdout.flush()
+        log.line(sys.stdout, {"diagnosis": answer["diagnosis"], "score": answer["score"]})
         return jsonify(answer)
 
     app.register_error_handler(RequestError, _refusal)
@@ -201,6 +198,7 @@ def main() -> int:
             served = Served(config.graph, config.labels)
             decoders.wait_until_ready()
             listening = server.make(create_app(served, config, decoders), config)
+            server.stop_on_signals(listening)
             _say(config, served.network, time.perf_counter() - started)
             served.watch()
             server.run(listening)

@@ -141,6 +141,8 @@ if __name__ == "__main__":
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        server.run(server.make(application(), settings.Settings()))
+        listening = server.make(application(), settings.Settings())
+        server.stop_on_signals(listening)
+        server.run(listening)
     else:
         main(options.seconds, options.rounds)

@@ -71,7 +71,7 @@ class Running:
     def __exit__(self, *_):
         self.process.send_signal(signal.SIGTERM)
         try:
-            assert self.process.wait(12 * PATIENCE) == 0
+            assert self.process.wait(12 * PATIENCE) == 0, "".join(self.err.all[-20:])
         finally:
             self.process.kill()
 

@@ -21,6 +21,7 @@ def server(small_graph, tmp_path_factory):
             assert running.post(body, headers)[0] == 200
         before = running.resident()
         yield running
+        running.quiet()
         assert running.resident() < before + GROWTH
         assert not any("Traceback" in line for line in running.err.all)
 

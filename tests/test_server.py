@@ -123,12 +123,13 @@ def held(monkeypatch):
     monkeypatch.setattr(app_module.screening, "screen", slow)
     config = settings.Settings(port=free_port(), slots=1)
     listening = tosa.server.make(app_module.create_app(SimpleNamespace(tasks={}), config), config)
-    thread = threading.Thread(target=listening.run, daemon=True)
+    thread = threading.Thread(target=tosa.server.run, args=(listening,), daemon=True)
     thread.start()
     yield config.port, inside, leave
     leave.set()
     listening.accepting = False
-    listening.close()
+    listening.pull_trigger()
+    thread.join(20 * PATIENCE)
 
 
 def ask(port) -> http.client.HTTPResponse:

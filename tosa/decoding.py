@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import audio, errors, settings, xray
+from . import audio, errors, memory, settings, xray
 
 REQUEST = struct.Struct("<cI")
 ANSWER = struct.Struct("<cdI")
@@ -163,9 +163,9 @@ def main() -> None:
     outgoing.flush()
     while header := incoming.read(REQUEST.size):
         kind, length = REQUEST.unpack(header)
-        answer = _answer(kind, incoming.read(length))
-        outgoing.write(answer)
+        outgoing.write(_answer(kind, incoming.read(length)))
         outgoing.flush()
+        memory.give_back()
 
 
 def _confine() -> None:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -176,14 +177,19 @@ def _compile(graph: bytes, threads: int | None, precision: str) -> openvino.Comp
     config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision, "ENABLE_CPU_PINNING": False}
     if threads:
         config["INFERENCE_NUM_THREADS"] = threads
-    core = openvino.Core()
     try:
         with _path_of(graph) as path:
-            model = core.read_model(path)
-        return core.compile_model(model, "CPU", config)
+            model = _core().read_model(path)
+        return _core().compile_model(model, "CPU", config)
     except RuntimeError as error:
         reasons = [line.removeprefix("--") for line in str(error).splitlines() if line.startswith("-- ")]
         raise GraphError(":".join(["cannot be run by OpenVINO", *reasons[-1:]])) from error
+
+
+@cache
+def _core() -> openvino.Core:
+    """One for good: the last one to go takes with it the stack on which its first thread takes signals."""
+    return openvino.Core()
 
 
 @contextmanager

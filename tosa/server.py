@@ -123,21 +123,30 @@ def _listening(sockets: dict) -> list[BaseWSGIServer]:
     return [each for each in sockets.values() if isinstance(each, BaseWSGIServer)]
 
 
-def run(server) -> None:
-    """Answer until SIGTERM or Ctrl-C, then until all that is in hand is answered, at most settings.STOP_SECONDS."""
-    sockets = server.map if isinstance(server, MultiSocketServer) else server._map
-    listening = _listening(sockets)
+def _sockets(server) -> dict:
+    return server.map if isinstance(server, MultiSocketServer) else server._map
+
+
+def stop_on_signals(server) -> None:
+    """Let SIGTERM and Ctrl-C end `run`; another Ctrl-C then ends it at once."""
+    listening = _listening(_sockets(server))
 
     def stop(*_):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         for each in listening:
             each.accepting = False
         listening[0].pull_trigger()
 
-    handlers = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
+def run(server) -> None:
+    """Answer until told to stop, then until all that is in hand is answered, at most settings.STOP_SECONDS."""
+    sockets = _sockets(server)
+    listening = _listening(sockets)
     while listening[0].accepting:
         wasyncore.loop(timeout=30, use_poll=True, map=sockets, count=1)
-    for number, handler in handlers.items():  # so that another Ctrl-C ends it at once
-        signal.signal(number, handler)
     for each in listening:
         for _ in range(server.adj.backlog):  # who has connected is answered
             each.handle_accept()

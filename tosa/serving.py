@@ -2,8 +2,10 @@
 
 import sys
 import threading
+import time
 from pathlib import Path
 
+from . import memory
 from .errors import ModelError
 from .network import Network
 
@@ -21,13 +23,14 @@ class Served:
         self.network = Network.load(graph, labels)
 
     def watch(self) -> None:
-        """Look at the files again and again, in a thread that ends with the program."""
+        """Look at the files again and again, and tidy up meanwhile, in a thread that ends with the program."""
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
 
     def _watch(self) -> None:
-        never = threading.Event()
-        while not never.wait(INTERVAL):
+        while True:
+            time.sleep(INTERVAL)
             self.look()
+            memory.give_back()
 
     def look(self) -> bool:
         """Take up new files that have not changed since the last look; whether that was done.

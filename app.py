@@ -111,6 +111,13 @@ def create_app(
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _fault)
 
+    _watch_requests(app, config.log)
+    return app
+
+
+def _watch_requests(app: Flask, logged: bool) -> None:
+    """Give each request an id, each response its headers, and the log its line."""
+
     @app.before_request
     def begin():
         g.id, g.started = log.new_id(), time.perf_counter()
@@ -121,13 +128,11 @@ def create_app(
         response.headers["X-Request-Id"] = g.id
         if request.endpoint != "static":
             response.headers["Cache-Control"] = "no-store"
-        if config.log:
+        if logged:
             milliseconds = (time.perf_counter() - g.started) * 1000
             size = request.content_length or 0
             log.write(g.id, response.status_code, g.get("kind"), size, g.get("duration"), milliseconds)
         return response
-
-    return app
 
 
 def _sent() -> tuple[bytes | None, bytes | None]:

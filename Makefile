@@ -1,5 +1,7 @@
 # make run    start Tosa on http://127.0.0.1:5000      make test   the whole test suite
 # make bench  all measurements to bench/RESULTS.md     make lock   pin and hash the requirements anew
+# make torture  the long tests: load, kills, mutated files, about an hour
+# make audit-requirements  known holes in what is pinned
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --requir
 LOCK := uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header
 
-.PHONY: run test bench lock clean
+.PHONY: run test torture bench lock audit-requirements clean
 run: $(VENV)/run.stamp
 	$(BIN)/python app.py
 
@@ -16,6 +18,12 @@ test: $(VENV)/test.stamp
 
 bench: $(VENV)/test.stamp
 	$(BIN)/python bench/all.py $(if $(DATA),--data $(DATA))
+
+torture: $(VENV)/test.stamp
+	TORTURE=1 $(BIN)/python -m pytest -s tests/torture tests/test_hostile.py tests/training/test_faults.py
+
+audit-requirements:
+	uvx pip-audit --strict --disable-pip --require-hashes -r requirements.txt
 
 lock:
 	$(LOCK) requirements.in -o requirements.txt

@@ -1,19 +1,19 @@
 """The web app: GET / is the page, POST / one JSON answer. `python app.py` starts it."""
 
-import json
-import signal
+import os
 import sys
 import time
 from contextlib import contextmanager
 from io import BytesIO
 from threading import BoundedSemaphore, Thread
 
-from flask import Flask, Request, current_app, jsonify, render_template, request
+from flask import Flask, Request, current_app, g, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from tosa import audio, screening, server, settings
+from tosa import audio, decoding, log, screening, server, settings
 from tosa.errors import (
     Busy,
+    DecoderError,
     ModelError,
     NothingSent,
     RequestError,
@@ -23,6 +23,7 @@ from tosa.errors import (
     UnsupportedFormat,
 )
 from tosa.network import Network
+from tosa.serving import Served
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -32,9 +33,13 @@ HEADERS = {
     "Permissions-Policy": "microphone=(self)",
 }
 
+OVER_PARTS = f"The form has over {settings.MAX_PARTS} parts. Send one sound, one picture or one of each."
+
 
 class InMemoryRequest(Request):
     """A request whose uploads stay in memory, so that nothing a user sends touches the disk."""
+
+    max_form_parts = settings.MAX_PARTS
 
     def _get_file_stream(self, *_args, **_kwargs):
         return BytesIO()
@@ -44,26 +49,37 @@ class Slots:
     """As many requests at work as there are slots; a few more wait a little; the rest are told Busy at once."""
 
     def __init__(self, slots: int):
-        self.inside = BoundedSemaphore(slots + settings.MAX_WAITING)
+        self.places = BoundedSemaphore(slots + settings.MAX_WAITING)
         self.working = BoundedSemaphore(slots)
 
     @contextmanager
-    def one(self):
-        if not self.inside.acquire(blocking=False):
+    def inside(self):
+        """A place to work or wait. Raises Busy at once where none is left, so enter before reading the request."""
+        if not self.places.acquire(blocking=False):
             raise Busy()
         try:
-            if not self.working.acquire(timeout=settings.MAX_WAIT_SECONDS):
-                raise Busy()
-            try:
-                yield
-            finally:
-                self.working.release()
+            yield
         finally:
-            self.inside.release()
+            self.places.release()
+
+    @contextmanager
+    def at_work(self):
+        """A slot. Raises Busy after waiting for settings.MAX_WAIT_SECONDS."""
+        if not self.working.acquire(timeout=settings.MAX_WAIT_SECONDS):
+            raise Busy()
+        try:
+            yield
+        finally:  # when the work is done, even where the client has left
+            self.working.release()
 
 
-def create_app(network: Network | None = None, config: settings.Settings | None = None) -> Flask:
-    """Make the app around a network; without one, load what the settings name. Raises ModelError."""
+def create_app(
+    network: Network | Served | None = None, config: settings.Settings | None = None, decode=decoding.decode
+) -> Flask:
+    """Make the app around a network, or one that may be replaced; without one, load what the settings name.
+
+    decode: as in screening.screen. Raises ModelError.
+    """
     config = config or settings.Settings()
     network = network or Network.load(config.graph, config.labels)
     app = Flask(__name__)
@@ -73,31 +89,50 @@ def create_app(network: Network | None = None, config: settings.Settings | None 
     app.json.sort_keys = False
     slots = Slots(config.slots)
 
+    def noted(kind: str, data: bytes) -> decoding.Decoded:
+        decoded = decode(kind, data)
+        g.duration = decoded.seconds or g.get("duration")
+        return decoded
+
     @app.route("/", methods=["GET", "POST"])
     def tosa():
+        serving = network.network if isinstance(network, Served) else network
         if request.method != "POST":
-            return render_template("index.html", disclaimer=screening.DISCLAIMER, tasks=list(network.tasks))
-        sound, picture = _sent()
-        with slots.one():
-            answer = screening.screen(network, sound, picture, request.args.get("explain") == "1")
-        line = {"diagnosis": answer["diagnosis"], "score": answer["score"]}
-        sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")  # one write, so that no two lines mix
-        sys.stdout.flush()
+            return render_template("index.html", disclaimer=screening.DISCLAIMER, tasks=list(serving.tasks))
+        with slots.inside():
+            sound, picture = _sent()
+            with slots.at_work():
+                answer = screening.screen(serving, sound, picture, request.args.get("explain") == "1", noted)
+        log.line(sys.stdout, {"diagnosis": answer["diagnosis"], "score": answer["score"]})
         return jsonify(answer)
 
     app.register_error_handler(RequestError, _refusal)
-    app.register_error_handler(RequestEntityTooLarge, lambda _: _refusal(TooLarge()))
+    app.register_error_handler(RequestEntityTooLarge, _too_large)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _fault)
 
+    _watch_requests(app, config.log)
+    return app
+
+
+def _watch_requests(app: Flask, logged: bool) -> None:
+    """Give each request an id, each response its headers, and the log its line."""
+
+    @app.before_request
+    def begin():
+        g.id, g.started = log.new_id(), time.perf_counter()
+
     @app.after_request
-    def add_headers(response):
+    def finish(response):
         response.headers.update(HEADERS)
+        response.headers["X-Request-Id"] = g.id
         if request.endpoint != "static":
             response.headers["Cache-Control"] = "no-store"
+        if logged:
+            milliseconds = (time.perf_counter() - g.started) * 1000
+            size = request.content_length or 0
+            log.write(g.id, response.status_code, g.get("kind"), size, g.get("duration"), milliseconds)
         return response
-
-    return app
 
 
 def _sent() -> tuple[bytes | None, bytes | None]:
@@ -112,6 +147,7 @@ def _sent() -> tuple[bytes | None, bytes | None]:
     for data, kind, name in ((sound, "sound", "audio_data"), (picture, "picture", "image_data")):
         if data is not None and screening.kind_of(data) != kind:
             raise UnsupportedFormat(f"{name} does not hold a {kind}. " + UnsupportedFormat.public)
+    g.kind = "both" if sound and picture else "sound" if sound else "picture" if picture else None
     return sound, picture
 
 
@@ -130,6 +166,12 @@ def _refusal(error: RequestError):
     if isinstance(error, Busy):
         response.headers["Retry-After"] = str(settings.RETRY_AFTER_SECONDS)
     return response
+
+
+def _too_large(_: RequestEntityTooLarge):
+    """Werkzeug says so of long bodies and of forms with many parts."""
+    long = (request.content_length or 0) > settings.MAX_BODY_BYTES
+    return _refusal(TooLarge() if long else SeveralParts(OVER_PARTS))
 
 
 def _http_error(error: HTTPException):
@@ -152,35 +194,30 @@ def _error(status: int, code: str, message: str):
 
 
 def main() -> int:
-    """Load, say what was loaded and where it answers, serve until stopped."""
+    """Start, say what was loaded and where it answers, serve until stopped."""
     started = time.perf_counter()
     try:
         config = settings.Settings()
-        Thread(target=audio.warm_up, daemon=True).start()  # meanwhile, so that the first cough need not wait for it
-        network = Network.load(config.graph, config.labels)
-    except (SettingError, ModelError) as error:
+        with decoding.Pool(min(os.cpu_count() or 1, settings.MAX_DECODERS)) as decoders:
+            Thread(target=audio.warm_up, daemon=True).start()  # meanwhile, so that the first cough need not wait for it
+            served = Served(config.graph, config.labels)
+            decoders.wait_until_ready()
+            listening = server.make(create_app(served, config, decoders), config)
+            server.stop_on_signals(listening)
+            _say(config, served.network, time.perf_counter() - started)
+            served.watch()
+            server.run(listening)
+    except (SettingError, ModelError, DecoderError) as error:
         print(f"Tosa cannot start: {error}", file=sys.stderr)
         return 1
-    try:
-        listening = server.make(create_app(network, config), config)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "there is no such address"
-        print(
-            f"Tosa cannot listen on {config.host}:{config.port}: {reason}. Set TOSA_HOST or TOSA_PORT.",
-            file=sys.stderr,
-        )
-        return 1
+    return 0
+
+
+def _say(config: settings.Settings, network: Network, seconds: float) -> None:
     print(f"graph   {config.graph}\nsha256  {network.sha256}")
     for task in network.tasks.values():
         print(f"task    {task.name}: {', '.join(task.labels)}")
-    seconds = time.perf_counter() - started
     print(f"Tosa answers on http://{config.host}:{config.port} after {seconds:.1f} s.", flush=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # waitress then ends as on Ctrl-C, work in hand first
-    try:
-        listening.run()
-    finally:
-        listening.close()
-    return 0
 
 
 if __name__ == "__main__":

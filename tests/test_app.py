@@ -203,6 +203,39 @@ def test_busy_is_said_at_once(network, monkeypatch):
     assert post(app.test_client(), audio_data=SOUND).status_code == 200
 
 
+def test_waiting_ends_after_two_seconds(network, monkeypatch):
+    monkeypatch.setattr(settings, "MAX_WAIT_SECONDS", 0.3)
+    app = app_module.create_app(network, settings.Settings(slots=1))
+    inside, leave = threading.Event(), threading.Event()
+    screen = app_module.screening.screen
+
+    def slow(*given):
+        inside.set()
+        leave.wait(10)
+        return screen(*given)
+
+    monkeypatch.setattr(app_module.screening, "screen", slow)
+    answers = []
+    first, second = (
+        threading.Thread(target=lambda: answers.append(post(app.test_client(), audio_data=SOUND))) for _ in range(2)
+    )
+    first.start()
+    assert inside.wait(10)
+    response = post(app.test_client(), audio_data=SOUND)
+    assert response.status_code == 503 and response.json["error"]["code"] == "busy"
+    monkeypatch.setattr(settings, "MAX_WAIT_SECONDS", 30)
+    second.start()
+    leave.set()
+    first.join(), second.join()
+    assert [answer.status_code for answer in answers] == [200, 200]
+
+
+def test_full_is_said_before_the_form_is_read(network, monkeypatch):
+    monkeypatch.setattr(app_module.Slots, "inside", lambda _: (_ for _ in ()).throw(app_module.Busy()))
+    monkeypatch.setattr(app_module, "_sent", None)
+    assert post(app_module.create_app(network).test_client(), audio_data=SOUND).status_code == 503
+
+
 def test_uploads_stay_in_memory(client, monkeypatch):
     import tempfile
 

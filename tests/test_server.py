@@ -1,16 +1,15 @@
 """The app as users start it, asked with curl."""
 
+import http.client
 import json
 import os
-import queue
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import waitress
@@ -20,10 +19,10 @@ from waitress.server import BaseWSGIServer
 import app as app_module
 import tosa.server
 from pictures import dicom, encoded, phantom
+from running import PATIENCE, ROOT, Running, free_port
 from sounds import container, coughs, wav
 from tosa import settings
 
-ROOT = Path(__file__).resolve().parent.parent
 FILES = {
     "cough.wav": ("audio_data", lambda: wav(coughs())),
     "cough.webm": ("audio_data", lambda: container(coughs(rate=48_000), "webm", "libopus")),
@@ -32,44 +31,11 @@ FILES = {
 }
 
 
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
-
-
-class Lines:
-    """The lines a process prints, each within some seconds or the test fails."""
-
-    def __init__(self, stream):
-        self.printed = queue.Queue()
-        threading.Thread(target=lambda: [self.printed.put(line) for line in stream], daemon=True).start()
-
-    def next(self, seconds=60) -> str:
-        try:
-            return self.printed.get(timeout=seconds)
-        except queue.Empty:
-            pytest.fail(f"the server printed nothing in {seconds} s")
-
-
 @pytest.fixture(scope="module")
-def server(small_graph):
+def server(small_graph, tmp_path_factory):
     """`python app.py` while it runs: its port, its further lines and what it said at the start."""
-    port = free_port()
-    names = {"TOSA_GRAPH": str(small_graph[0]), "TOSA_LABELS": str(small_graph[1]), "TOSA_PORT": str(port)}
-    process = subprocess.Popen(
-        [sys.executable, "app.py"], cwd=ROOT, env=os.environ | names, text=True, stdout=subprocess.PIPE
-    )
-    try:
-        lines = Lines(process.stdout)
-        started = [lines.next()]
-        while "answers on" not in started[-1]:
-            started.append(lines.next())
-        yield port, lines, "".join(started)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
-    finally:
-        process.kill()
+    with Running(*small_graph, tmp_path_factory.mktemp("temporary")) as running:
+        yield running.port, running.out, running.said
 
 
 def curl(*arguments) -> str:
@@ -139,8 +105,76 @@ def test_every_socket_refuses_in_json():
             patch.setattr(waitress, "create_server", on_two_sockets)
             listening = tosa.server.make(lambda *_: [], settings.Settings())
         servers = [each for each in listening.map.values() if isinstance(each, BaseWSGIServer)]
-        assert [each.channel_class for each in servers] == [tosa.server.JsonErrorChannel] * 2
+        assert [each.channel_class for each in servers] == [tosa.server.Channel] * 2
         listening.close()
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """A server in this process with one slot and no room to wait, whose work goes on until it is let go."""
+    monkeypatch.setattr(settings, "MAX_WAITING", 0)
+    inside, leave = threading.Semaphore(0), threading.Event()
+
+    def slow(*_):
+        inside.release()
+        assert leave.wait(30 * PATIENCE)
+        return {"diagnosis": "sick", "score": 1.0}
+
+    monkeypatch.setattr(app_module.screening, "screen", slow)
+    config = settings.Settings(port=free_port(), slots=1)
+    listening = tosa.server.make(app_module.create_app(SimpleNamespace(tasks={}), config), config)
+    thread = threading.Thread(target=tosa.server.run, args=(listening,), daemon=True)
+    thread.start()
+    yield config.port, inside, leave
+    leave.set()
+    listening.accepting = False
+    listening.pull_trigger()
+    thread.join(20 * PATIENCE)
+
+
+def ask(port) -> http.client.HTTPResponse:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30 * PATIENCE)
+    connection.request("POST", "/", wav(coughs(0.5)), {"Content-Type": "audio/wav"})
+    return connection.getresponse()
+
+
+def test_a_slot_is_held_until_the_work_ends_not_until_the_client_leaves(held):
+    port, inside, leave = held
+    leaver = http.client.HTTPConnection("127.0.0.1", port)
+    leaver.request("POST", "/", wav(coughs(0.5)), {"Content-Type": "audio/wav"})
+    assert inside.acquire(timeout=30 * PATIENCE)
+    leaver.close()
+    time.sleep(0.3)
+    assert ask(port).status == 503
+    leave.set()
+    until = time.monotonic() + 5 * PATIENCE
+    while (response := ask(port)).status == 503:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert response.status == 200
+
+
+def test_full_is_said_within_100_milliseconds(held):
+    port, inside, _ = held
+    threading.Thread(target=ask, args=(port,), daemon=True).start()
+    assert inside.acquire(timeout=30 * PATIENCE)
+    times = []
+    for _ in range(20):
+        started = time.monotonic()
+        response = ask(port)
+        times.append(time.monotonic() - started)
+        assert response.status == 503 and int(response.headers["Retry-After"]) > 0
+    assert sorted(times)[18] < 0.1 * PATIENCE
+
+
+def test_an_answer_on_its_way_survives_sigterm(small_graph, tmp_path):
+    """The client reads late: what it was sent before the server stopped is there."""
+    with Running(*small_graph, tmp_path) as running:
+        connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30 * PATIENCE)
+        connection.request("POST", "/?explain=1", wav(coughs()), {"Content-Type": "audio/wav"})
+        running.process.terminate()
+        response = connection.getresponse()
+        assert response.status == 200 and json.loads(response.read())["findings"]
 
 
 def test_large_answers_stay_in_memory():

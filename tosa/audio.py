@@ -26,6 +26,7 @@ F_MIN, F_MAX = 50.0, 8_000.0  # Hz; codecs differ above, so nothing above may de
 TOP_DB = 80.0  # what lies deeper under the loudest cell is drawn black
 SIZE = 299  # pixels, side of the picture
 WINDOW_SECONDS = 2.5  # the part of a sound that one picture shows
+WINDOW_SAMPLES = round(WINDOW_SECONDS * SAMPLE_RATE)
 ACTIVE_DB = 40.0  # leading and trailing frames this far under the loudest are cut away
 SILENCE_DBFS = -60.0  # a sound whose loudest frame is below is silence
 CLIPPED_SHARE = 0.3  # a sound with more of its samples at the rails is flat
@@ -33,6 +34,8 @@ MIN_RATE, MAX_RATE = 8_000, 192_000  # Hz that files may have
 FRAME = 441  # samples, 20 ms, for levels
 BLOCK = 65_536  # frames decoded at a time
 BLOCK_FRAMES = 32  # spectra calculated at a time: they stay in the core's cache
+PADDING = 1.0  # seconds by which a header may exceed the limit, since some count what a codec adds
+SHRINKING = ("FLAC", "OGG")  # a kilobyte can hold hours, so what their headers say is believed; MP3's tell it wrongly
 
 
 def decode(data: bytes) -> np.ndarray:
@@ -71,6 +74,8 @@ def _blocks_sndfile(data):
     """Yield (mono float32 block, rate) of what libsndfile reads."""
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as sound:
+            if sound.format in SHRINKING:
+                _check_length(sound.frames / sound.samplerate - PADDING)
             # Not sound.blocks(), which believes the header: past the end of a cut file it yields what memory holds.
             while len(block := sound.read(BLOCK // sound.channels + 1, dtype="float32", always_2d=True)):
                 yield block.mean(axis=1), sound.samplerate
@@ -85,12 +90,19 @@ def _blocks_ffmpeg(data, format):
     try:
         with av.open(io.BytesIO(data), mode="r", format=format) as container:
             track = container.streams.audio[0]
+            if container.duration:  # microseconds; None or below 0 where it is not known
+                _check_length(container.duration / 1e6 - PADDING)
             to_mono = av.AudioResampler(format="flt", layout="mono")
             for frame in container.decode(track):
                 for mono in to_mono.resample(frame):
                     yield mono.to_ndarray()[0], mono.sample_rate
     except (av.FFmpegError, IndexError, OSError, ValueError) as error:
         raise Damaged() from error
+
+
+def _check_length(seconds: float) -> None:
+    if seconds > settings.MAX_SOUND_SECONDS:
+        raise SoundTooLong()
 
 
 def _resampled(blocks) -> np.ndarray:
@@ -100,8 +112,7 @@ def _resampled(blocks) -> np.ndarray:
         if not MIN_RATE <= rate <= MAX_RATE:
             raise SampleRate()
         frames += len(block)
-        if frames > settings.MAX_SOUND_SECONDS * rate:
-            raise SoundTooLong()
+        _check_length(frames / rate)
         if not np.isfinite(block).all():
             raise NotFinite()
         stream = stream or soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
@@ -152,14 +163,13 @@ def loudest_window(samples: np.ndarray, seconds: float = WINDOW_SECONDS) -> int:
 def window(samples: np.ndarray) -> np.ndarray:
     """The loudest WINDOW_SECONDS of a sound's active part, shorter ones in the middle of silence.
 
-    Returns float32 (WINDOW_SECONDS * SAMPLE_RATE,).
+    Returns float32 (WINDOW_SAMPLES,).
     """
     active = active_part(samples)
-    length = round(WINDOW_SECONDS * SAMPLE_RATE)
     start = loudest_window(active)
-    part = active[start : start + length]
-    before = (length - len(part)) // 2
-    return np.pad(part, (before, length - len(part) - before))
+    part = active[start : start + WINDOW_SAMPLES]
+    before = (WINDOW_SAMPLES - len(part)) // 2
+    return np.pad(part, (before, WINDOW_SAMPLES - len(part) - before))
 
 
 @cache
@@ -231,7 +241,7 @@ def log_mel(samples: np.ndarray) -> np.ndarray:
 def draw(samples: np.ndarray) -> np.ndarray:
     """Draw one window of sound as the network's picture.
 
-    samples: (WINDOW_SECONDS * SAMPLE_RATE,), from `window`.
+    samples: (WINDOW_SAMPLES,), from `window`.
     Returns uint8 (SIZE, SIZE, 3): time to the right, 8.3 ms a column; pitch upwards; black is TOP_DB under the peak.
     """
     decibels = log_mel(samples)[::-1, :SIZE]
@@ -242,8 +252,16 @@ def draw(samples: np.ndarray) -> np.ndarray:
     return MAGMA.take(((smooth / TOP_DB + 1) * 255).round().astype(np.uint8), axis=0)
 
 
-def picture(data: bytes) -> np.ndarray:
-    """A sound file's bytes as the network's picture: uint8 (SIZE, SIZE, 3). Raises what decode and check raise."""
+def heard(data: bytes) -> tuple[np.ndarray, float]:
+    """A sound file's bytes as the window that is drawn, and how many seconds the whole of it lasts.
+
+    Returns float32 (WINDOW_SAMPLES,) and a float. Raises what decode and check raise.
+    """
     samples = decode(data)
     check(samples)
-    return draw(window(samples))
+    return window(samples), len(samples) / SAMPLE_RATE
+
+
+def picture(data: bytes) -> np.ndarray:
+    """A sound file's bytes as the network's picture: uint8 (SIZE, SIZE, 3). Raises what decode and check raise."""
+    return draw(heard(data)[0])

@@ -8,6 +8,7 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from threading import Lock
 
@@ -20,12 +21,18 @@ sys.modules.setdefault("openvino_telemetry", None)
 import openvino  # noqa: E402
 
 
+@cache
+def core() -> openvino.Core:
+    """One for good: the last one to go takes with it the stack on which its first thread takes signals."""
+    return openvino.Core()
+
+
 def native_precision() -> str:
     """bf16 where the processor calculates in it by itself, half the time of f32; f32 elsewhere.
 
     Asked for bf16, OpenVINO would imitate it on processors with plain AVX-512, more slowly than f32.
     """
-    return "bf16" if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+    return "bf16" if "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
 
 
 class Engine:
@@ -41,7 +48,7 @@ class Engine:
 
         Raises GraphError if OpenVINO cannot run it.
         """
-        self._core = openvino.Core()
+        self._core = core()
         # Threads pinned to cores wait for whatever else runs there: the slowest answers took twice as long.
         self._config = {"INFERENCE_PRECISION_HINT": precision, "ENABLE_CPU_PINNING": False}
         if threads:

@@ -22,6 +22,7 @@ TosaError
 │   └── Busy                503 busy
 ├── SettingError            start-up refuses: an environment variable makes no sense
 ├── ModelError              start-up refuses: the graph or its labels cannot be served
+├── DecoderError            start-up refuses: the processes that decode do not start
 └── UsageError              retrain.py refuses: exit status 2
 """
 
@@ -145,5 +146,17 @@ class ModelError(TosaError):
     """The graph or label file is missing, damaged or does not fit. The message names the file."""
 
 
+class DecoderError(TosaError):
+    """A process that decodes did not start."""
+
+
 class UsageError(TosaError):
     """What was asked of retrain.py cannot be done. The message names the flag, file or folder."""
+
+
+def refusals() -> list[type[RequestError]]:
+    """Every class of refusal."""
+    found = [RequestError]
+    for known in found:  # grows meanwhile
+        found += known.__subclasses__()
+    return found

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import audio, explain, xray
+from . import audio, decoding, explain, xray
 from .errors import NothingSent, TaskMissing, UnsupportedFormat
 from .network import FIRST_TASK, Network, Task
 
@@ -25,13 +25,16 @@ def kind_of(data: bytes) -> str:
     raise UnsupportedFormat()
 
 
-def screen(network: Network, sound: bytes | None, picture: bytes | None, with_explanation: bool = False) -> dict:
+def screen(
+    network: Network, sound: bytes | None, picture: bytes | None, with_explanation: bool = False, decode=decoding.decode
+) -> dict:
     """Answer for a sound file, a picture file or both, as the JSON of POST /.
 
+    decode: decoding.decode, or a decoding.Pool that does the same in other processes.
     Raises a RequestError where one of them cannot be read or judged; nothing is answered for the other then.
     """
-    sent = [(audio.picture(sound), True)] if sound is not None else []
-    sent += [(xray.picture(picture), False)] if picture is not None else []
+    sent = [(audio.draw(decode("sound", sound).array), True)] if sound is not None else []
+    sent += [(decode("picture", picture).array, False)] if picture is not None else []
     if not sent:
         raise NothingSent()
     findings = [

@@ -13,6 +13,14 @@ MAX_SOUND_SECONDS = 60.0  # longer sounds are refused before they are decoded wh
 MIN_SOUND_SECONDS = 0.3  # shorter sounds hold no whole cough
 MAX_PICTURE_PIXELS = 25_000_000
 MAX_DECODED_BYTES = 64 * 2**20  # pixels of one picture, all channels; a sound's 60 s never take more than 6 MB
+MAX_PARTS = 10  # of a form; two are of use
+MAX_DECODING_SECONDS = 1.8  # of a processor's time for one file; 10 MiB of JPEG 2000 take about that
+MAX_DECODING_WAIT = 20.0  # seconds by the clock for one file, should its decoder hang; a busy machine is slow too
+MAX_DECODING_BYTES = 2**30  # address space of a process that decodes: 0.25 GB of libraries, at most 0.25 of data
+MAX_DECODERS = 8  # processes that decode; as many as cores up to this
+MAX_CONNECTIONS = 500  # open at once, those with a stalled upload too
+IDLE_SECONDS = 30  # after which a connection that neither sends nor waits for an answer is closed
+STOP_SECONDS = 9.0  # that SIGTERM leaves to the requests in hand
 MAX_WAITING = 8  # requests that may wait for a free slot
 MAX_WAIT_SECONDS = 2.0  # how long each of them waits
 RETRY_AFTER_SECONDS = 2  # what a refused one is told
@@ -42,5 +50,6 @@ class Settings:
     labels: Path = field(default_factory=lambda: Path(os.environ.get("TOSA_LABELS", ROOT / "retrained_labels.txt")))
     host: str = field(default_factory=lambda: os.environ.get("TOSA_HOST", "127.0.0.1"))
     port: int = field(default_factory=lambda: _number("TOSA_PORT", 5000, 1, 65_535))
+    log: bool = field(default_factory=lambda: bool(_number("TOSA_LOG", 1, 0, 1)))  # one line a request on stderr
     slots: int = field(default_factory=lambda: _number("TOSA_SLOTS", (os.cpu_count() or 1) * 2, 1, 1000))  # in flight
     precision: str = field(default_factory=lambda: _choice("TOSA_PRECISION", "auto", "f32", "bf16"))  # auto: the faster

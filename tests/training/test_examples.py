@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import memory
+from bench import training_memory as memory
 from sounds import coughs, wav
 from tosa.errors import UsageError
 from tosa.training import bottlenecks, duplicates

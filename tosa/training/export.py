@@ -12,7 +12,7 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_HALF, DT_INT32
 from tensorboard.util.tensor_util import make_ndarray
 
 from ..errors import UsageError
-from ..graph import BOTTLENECK, METADATA, RESULT, Graph, constant_node
+from ..graph import BOTTLENECK, METADATA, RESULT, Graph, constant_node, seal
 
 HEADS = "final_training_ops"
 HIDDEN = ("hidden/weights", "hidden/biases")
@@ -97,7 +97,7 @@ def assemble(
     result: str = RESULT,
     constants: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> bytes:
-    """A serialised GraphDef: the trunk, a softmax for each head, all of them side by side in `result`.
+    """A serialised and sealed GraphDef: the trunk, a softmax for each head, all of them side by side in `result`.
 
     metadata is stored as JSON, with the labels of each task added; constants are stored under their names.
     """
@@ -115,7 +115,7 @@ def assemble(
     text = json.dumps({**metadata, "tasks": tasks}, ensure_ascii=False, sort_keys=True)
     graph.node.append(constant_node(METADATA, np.array(text.encode(), dtype=object)))
     graph.node.extend(constant_node(name, value) for name, value in constants.items())
-    return graph.SerializeToString(deterministic=True)
+    return seal(graph.SerializeToString(deterministic=True))
 
 
 def _append(graph: GraphDef, head: Head, softmax_name: str) -> None:

@@ -31,7 +31,7 @@ def retrain(flags, settings: Settings) -> None:
         graph = Graph(file.read_bytes())
         kept, metadata = (export.heads_of(graph), graph.metadata()) if flags.task else ({}, {})
         trunk = graph.trunk()
-        known = learn_from(cases, flags, Network.load(file, None), export.trunk_sha256(trunk), problems)
+        known = learn_from(cases, flags, Network.load(file, None, precision="f32"), export.trunk_sha256(trunk), problems)
     check(flags, known.cases)
     head = calibrated(_trained(flags, task, known, trunk, list(kept.values())), known)
     metadata.get("tasks", {}).pop(task, None)  # what was said of the task it replaces
@@ -122,7 +122,7 @@ def _known_by_task(trunk: GraphDef, cases: list[Case], flags, problems: Problems
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "trunk.pb"
         file.write_bytes(trunk.SerializeToString(deterministic=True))
-        network = Network.load(file, None)
+        network = Network.load(file, None, precision="f32")
     by_task = {task: [case for case in cases if case.task == task] for task in dataset.labels_by_task(cases)}
     name = export.trunk_sha256(trunk)
     return {task: learn_from(own, flags, network, name, problems) for task, own in by_task.items()}

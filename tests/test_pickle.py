@@ -1,0 +1,37 @@
+"""Nothing is unpickled, since that would run what a file says."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = [ROOT / "app.py", ROOT / "retrain.py", *ROOT.glob("tosa/**/*.py"), *ROOT.glob("bench/*.py")]
+PICKLERS = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "multiprocessing", "torch"}
+
+
+def calls(tree: ast.AST, name: str) -> list[ast.Call]:
+    return [
+        node for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-2:] == ["np", name]
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: str(source.relative_to(ROOT)))
+def test_no_pickle(source):
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        assert not {name.split(".")[0] for name in names} & PICKLERS
+    for call in calls(tree, "load"):
+        assert "allow_pickle=False" in ast.unparse(call)
+    assert "allow_pickle=True" not in ast.unparse(tree)
+
+
+def test_every_requirement_has_a_hash():
+    for name in ("requirements.txt", "requirements-test.txt"):
+        text = (ROOT / name).read_text().replace("\\\n", " ")
+        pinned = [line for line in text.splitlines() if re.match(r"^[a-z0-9]", line, re.IGNORECASE)]
+        assert len(pinned) > 5 and all("==" in line and "--hash=sha256:" in line for line in pinned)

@@ -1,0 +1,89 @@
+"""Valid files of each format with bytes changed, cut, doubled and added: read, or refused as errors.py says.
+
+`make torture` tries fifty times as many.
+"""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pydicom import uid
+
+from hostile import flac_bomb
+from pictures import dicom, encoded, phantom, png16
+from running import TORTURE
+from sounds import Pipe, container, coughs, wav
+from tosa import decoding, errors, screening, xray
+
+SOUND = coughs(0.5)
+FAST = coughs(0.5, rate=48_000)
+GRAY = phantom(80, 100)
+IMAGE = Image.fromarray(GRAY)
+FILES = {
+    "wav": wav(SOUND),
+    "wav float": wav(SOUND, subtype="FLOAT"),
+    "wav adpcm": wav(SOUND, subtype="IMA_ADPCM"),
+    "flac": wav(SOUND, format="FLAC"),
+    "flac of little": flac_bomb(3, 3 * 65_535),
+    "flac from a pipe": container(FAST, "flac", "flac", buffer=Pipe()),
+    "ogg": wav(SOUND, format="OGG", subtype="VORBIS"),
+    "ogg opus": wav(FAST, 48_000, format="OGG", subtype="OPUS"),
+    "mp3": wav(SOUND, format="MP3"),
+    "webm": container(FAST, "webm", "libopus"),
+    "mp4": container(FAST, "mp4", "aac"),
+    "aac": container(FAST, "adts", "aac"),
+    "png": encoded(IMAGE),
+    "png 16 bit": png16(GRAY * np.uint16(257)),
+    "png palette": encoded(IMAGE.convert("P")),
+    "jpeg": encoded(IMAGE, "JPEG"),
+    "jpeg progressive": encoded(IMAGE, "JPEG", progressive=True),
+    "dicom": dicom(GRAY, WindowCenter=128, WindowWidth=200, RescaleSlope=1, RescaleIntercept=0),
+    "dicom jpeg": dicom(GRAY, uid.JPEGBaseline8Bit, encoded(IMAGE, "JPEG")),
+    "dicom jpeg 2000": dicom(GRAY, uid.JPEG2000Lossless, encoded(IMAGE, "JPEG2000")),
+}
+EXAMPLES = (100_000 if TORTURE else 2_000) // len(FILES)
+
+
+@st.composite
+def changes(draw):
+    """What to do to a file, in thousandths of its length, the first of which are the headers' and come more often."""
+    where = st.one_of(st.integers(0, 999), st.integers(0, 60))
+    what = st.sampled_from(["set", "flip", "cut", "drop", "double", "insert"])
+    return draw(st.lists(st.tuples(what, where, st.integers(0, 255), st.integers(1, 32)), min_size=1, max_size=6))
+
+
+def changed(data: bytes, steps) -> bytes:
+    for what, where, byte, count in steps:
+        at = len(data) * where // 1000
+        data = {
+            "set": lambda: data[:at] + bytes([byte]) * min(count, 8) + data[at + min(count, 8) :],
+            "flip": lambda: data[:at] + bytes(b ^ (1 << byte % 8) for b in data[at : at + 1]) + data[at + 1 :],
+            "cut": lambda: data[:at],
+            "drop": lambda: data[:at] + data[at + count :],
+            "double": lambda: data[: at + count] + data[at:],
+            "insert": lambda: data[:at] + bytes([byte]) * count + data[at:],
+        }[what]()
+    return data
+
+
+@pytest.mark.parametrize("name", FILES)
+@given(steps=changes())
+@settings(
+    max_examples=EXAMPLES, deadline=None, derandomize=not TORTURE, database=None,
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+def test_is_read_or_refused(name, steps):
+    data = changed(FILES[name], steps)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom warns of values that are odd
+        try:
+            kind = screening.kind_of(data)
+            decoded = decoding.decode(kind, data)
+        except errors.RequestError:
+            return
+    assert decoded.array.shape == decoding.SHAPES[kind] and np.isfinite(decoded.array).all()
+    if kind == "picture":
+        assert decoded.array.shape[:2] == (xray.SIZE, xray.SIZE)

@@ -1,0 +1,61 @@
+"""The network in service, and a new one in its place when its files change, without a request lost."""
+
+import sys
+import threading
+import time
+from pathlib import Path
+
+from . import memory
+from .errors import ModelError
+from .network import Network
+
+INTERVAL = 1.0  # seconds between two looks at the files
+Stamp = tuple[tuple[int, int, int], ...]  # of each file: which one it is, when it was written, how long it is
+
+
+class Served:
+    """Holds the network that answers. A request takes it once, so that all of its answer is from one network."""
+
+    def __init__(self, graph: Path, labels: Path):
+        """Raises ModelError."""
+        self._files = (graph, labels)
+        self._tried = self._last = self._stamp()
+        self.network = Network.load(graph, labels)
+
+    def watch(self) -> None:
+        """Look at the files again and again, and tidy up meanwhile, in a thread that ends with the program."""
+        threading.Thread(target=self._watch, name="watch", daemon=True).start()
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(INTERVAL)
+            self.look()
+            memory.give_back()
+
+    def look(self) -> bool:
+        """Take up new files that have not changed since the last look; whether that was done.
+
+        A pair that cannot be served is refused with a line on stderr, and the network in service stays.
+        """
+        now, self._last, before = self._stamp(), self._stamp(), self._last
+        if now is None or now == self._tried or now != before:  # graph and labels may come one after the other
+            return False
+        try:
+            network = Network.load(*self._files)
+        except ModelError as error:
+            self._tried = now
+            print(f"Tosa goes on with the graph it has: {error}", file=sys.stderr, flush=True)
+            return False
+        if self._stamp() != now:  # changed while it was read
+            return False
+        self._tried, self.network = now, network
+        print(f"Tosa answers with a new graph, sha256 {network.sha256}.", file=sys.stderr, flush=True)
+        return True
+
+    def _stamp(self) -> Stamp | None:
+        """None where a file is not there."""
+        try:
+            stats = [file.stat() for file in self._files]
+        except OSError:
+            return None
+        return tuple((stat.st_ino, stat.st_mtime_ns, stat.st_size) for stat in stats)

@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from tosa import audio, screening, server, settings
 from tosa.errors import (
     Busy,
+    CrossSite,
     ModelError,
     NothingSent,
     RequestError,
@@ -28,6 +29,7 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",  # for browsers that do not know frame-ancestors
     "Referrer-Policy": "no-referrer",
     "Permissions-Policy": "microphone=(self)",
 }
@@ -77,6 +79,7 @@ def create_app(network: Network | None = None, config: settings.Settings | None 
     def tosa():
         if request.method != "POST":
             return render_template("index.html", disclaimer=screening.DISCLAIMER, tasks=list(network.tasks))
+        _refuse_other_sites()
         sound, picture = _sent()
         with slots.one():
             answer = screening.screen(network, sound, picture, request.args.get("explain") == "1")
@@ -98,6 +101,22 @@ def create_app(network: Network | None = None, config: settings.Settings | None 
         return response
 
     return app
+
+
+def _refuse_other_sites() -> None:
+    """Raise CrossSite where a browser says that a page of another site sends this; programs say nothing and pass.
+
+    Browsers send Sec-Fetch-Site to https and localhost, and Origin with every POST. A proxy may change Host; what it
+    keeps of it in X-Forwarded-Host counts too, since no page can set that header in a request to another site.
+    """
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if site is not None:
+        ours = site in ("same-origin", "none")
+    else:
+        hosts = (request.host, request.headers.get("X-Forwarded-Host"))
+        ours = origin is None or origin.partition("://")[2] in hosts
+    if not ours:
+        raise CrossSite()
 
 
 def _sent() -> tuple[bytes | None, bytes | None]:

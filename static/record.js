@@ -12,11 +12,13 @@ const FLOOR_DB = 60; // below full scale, where the level meter begins
 const QUIET = 0.02; // -34 dBFS, a peak under which a cough is too far away
 const SILENT = 0.002; // -54 dBFS, under which nothing is heard
 const LOUD = 0.99; // of full scale, where microphones clip
+const DECAY = 0.9; // of the level meter, from one frame to the next
 const QUIET_SECONDS = 2; // of silence before the page speaks up
 
 const $ = (id) => document.getElementById(id);
 let take = null; // while there is one
 let loudest = 0; // peak of this recording so far
+let meter = 0; // the peak that the level meter shows
 let drawn = 0; // of the spectrogram's width
 let latest = null; // what was heard since the last frame was drawn: {block, rate, seconds, peak}
 
@@ -78,10 +80,12 @@ function draw() {
   if ($("status").dataset.text !== wanted) say($("status"), wanted);
 }
 
+/* The meter rises at once and falls slowly, so that the eye can follow. */
 function showLevel(peak) {
-  const level = Math.max(0, 1 + (20 * Math.log10(Math.max(peak, 1e-6))) / FLOOR_DB);
+  meter = Math.max(peak, meter * DECAY);
+  const level = Math.max(0, 1 + (20 * Math.log10(Math.max(meter, 1e-6))) / FLOOR_DB);
   document.body.style.setProperty("--level", level); // the meter and the button's glow
-  $("level").dataset.zone = peak < QUIET ? 1 : peak < LOUD ? 2 : 3;
+  $("level").dataset.zone = meter < QUIET ? 1 : meter < LOUD ? 2 : 3;
 }
 
 function finish(recording, problem = "") {

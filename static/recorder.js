@@ -85,6 +85,6 @@ export class Recorder {
 
   release() {
     this.stream?.getTracks().forEach((track) => track.stop());
-    this.context?.close();
+    if (this.context?.state !== "closed") this.context?.close();
   }
 }

@@ -30,11 +30,11 @@ export function clear(seconds) {
 export function hint() {
   clear(10);
   canvas.dataset.drawn = "hint";
+  drawing.fillStyle = getComputedStyle(canvas).color;
   for (const start of HINTS) {
-    for (let x = 0; x < width / 8; x += 3) {
-      const tall = height * 0.8 * Math.exp(-x / 28);
-      drawing.fillStyle = `rgb(150 160 155 / ${0.55 * Math.exp(-x / 40)})`;
-      drawing.fillRect(start * width + x, (height - tall) / 2, 2, tall);
+    for (let x = 0; x < width / 5; x += 6) {
+      const tall = 4 + height * 0.75 * Math.exp(-x / 30);
+      drawing.fillRect(start * width + x, (height - tall) / 2, 3, tall);
     }
   }
 }

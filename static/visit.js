@@ -17,7 +17,6 @@ export function add(name, look) {
   head.textContent = name;
   row.append(head);
   row.insertCell();
-  row.insertCell();
   wait(record, "visit.waiting");
   $("visit").hidden = false;
   return record;
@@ -26,27 +25,24 @@ export function add(name, look) {
 export function wait(record, key) {
   record.row.className = "";
   say(line(record.row.cells[1]), key);
-  record.row.cells[2].replaceChildren();
 }
 
 /* Write what came into a line: {answer} or {problem}. */
 export function fill(record, { answer, problem }) {
   Object.assign(record, { answer, problem, time: new Date() });
-  const [, said, scores] = record.row.cells;
+  const [, said] = record.row.cells;
   record.row.className = problem ? "refused" : "answered";
   if (problem) {
     say(line(said), ...problem);
-    scores.replaceChildren();
     return;
   }
   said.replaceChildren();
-  scores.replaceChildren();
-  for (const finding of answer.findings) {
-    say(line(said, false), finding.demonstration ? "visit.demonstration" : "visit.finding", {
-      task: { key: `task.${finding.task}`, otherwise: finding.task },
-      diagnosis: { key: `label.${finding.diagnosis}`, otherwise: finding.diagnosis },
+  for (const { task, diagnosis, score, demonstration } of answer.findings) {
+    say(line(said, false), demonstration ? "visit.demonstration" : "visit.finding", {
+      task: { key: `task.${task}`, otherwise: task },
+      diagnosis: { key: `label.${diagnosis}`, otherwise: diagnosis },
+      score: { share: score },
     });
-    say(line(scores, false), "share", { share: { share: finding.score } });
   }
   const button = document.createElement("button");
   button.type = "button";

@@ -33,7 +33,7 @@ function shown(value) {
   if (value?.list) return new Intl.ListFormat(language).format(value.list.map(shown));
   if (value?.key) return text(value.key, value);
   if (value?.share !== undefined) return percent(value.share);
-  return typeof value === "number" ? decimal(value, 1) : value;
+  return typeof value === "number" ? decimal(value, Number.isInteger(value) ? 0 : 1) : value;
 }
 
 const decimal = (value, digits, style) =>

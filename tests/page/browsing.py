@@ -16,7 +16,8 @@ import pictures
 import sounds
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-STRINGS = json.loads((ROOT / "static/strings.json").read_text(encoding="utf-8"))
+# With plain spaces for those that do not break, as WebDriver reads a page's text.
+STRINGS = json.loads((ROOT / "static/strings.json").read_text(encoding="utf-8").replace("\u00a0", " "))
 ENGLISH = STRINGS["en"]
 PATIENCE = 30  # s, for anything the page should do at once, on a machine that does much else
 RATE = 48_000  # Hz, of the sound that the pretended microphone plays
@@ -154,9 +155,12 @@ class Page:
         )
 
     def complaints(self):
-        """What Chromium's console got since the last look, violations of the Content-Security-Policy among it."""
-        log = self.browser.get_log("browser")
-        return [entry["message"] for entry in log if entry["level"] in ("SEVERE", "WARNING")]
+        """What Chromium's console got since the last look, violations of the Content-Security-Policy among it.
+
+        Not that a request was refused, which Chromium notes there too.
+        """
+        messages = [entry["message"] for entry in self.browser.get_log("browser") if entry["level"] != "INFO"]
+        return [message for message in messages if "responded with a status of 4" not in message]
 
 
 def json_reply(answer, status=200, **headers):

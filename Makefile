@@ -27,7 +27,7 @@ audit-requirements:
 
 lock:
 	$(LOCK) requirements.in -o requirements.txt
-	$(LOCK) requirements-test.in -o requirements-test.txt
+	$(LOCK) requirements-test.in -o requirements-test.txt $(addprefix --no-emit-package ,playwright greenlet pyee)
 
 clean:
 	rm -rf $(VENV)
@@ -47,5 +47,5 @@ $(VENV)/run.stamp: requirements.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/test.stamp: requirements-test.txt $(VENV)/run.stamp
-	$(PIP) -r requirements-test.txt
+	$(PIP) --no-deps -r requirements-test.txt
 	@touch $@

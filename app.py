@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from tosa import audio, decoding, log, screening, server, settings
 from tosa.errors import (
     Busy,
+    CrossSite,
     DecoderError,
     ModelError,
     NothingSent,
@@ -29,6 +30,7 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",  # for browsers that do not know frame-ancestors
     "Referrer-Policy": "no-referrer",
     "Permissions-Policy": "microphone=(self)",
 }
@@ -99,6 +101,7 @@ def create_app(
         serving = network.network if isinstance(network, Served) else network
         if request.method != "POST":
             return render_template("index.html", disclaimer=screening.DISCLAIMER, tasks=list(serving.tasks))
+        _refuse_other_sites()
         with slots.inside():
             sound, picture = _sent()
             with slots.at_work():
@@ -133,6 +136,22 @@ def _watch_requests(app: Flask, logged: bool) -> None:
             size = request.content_length or 0
             log.write(g.id, response.status_code, g.get("kind"), size, g.get("duration"), milliseconds)
         return response
+
+
+def _refuse_other_sites() -> None:
+    """Raise CrossSite where a browser says that a page of another site sends this; programs say nothing and pass.
+
+    Browsers send Sec-Fetch-Site to https and localhost, and Origin with every POST. A proxy may change Host; what it
+    keeps of it in X-Forwarded-Host counts too, since no page can set that header in a request to another site.
+    """
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if site is not None:
+        ours = site in ("same-origin", "none")
+    else:
+        hosts = (request.host, request.headers.get("X-Forwarded-Host"))
+        ours = origin is None or origin.partition("://")[2] in hosts
+    if not ours:
+        raise CrossSite()
 
 
 def _sent() -> tuple[bytes | None, bytes | None]:

@@ -1,195 +1,69 @@
-/* The page: a recording or a file becomes a sample, the sample is sent, the server's answer or its refusal is shown.
+/* The page: its controls, files from anywhere, and the switch of language. */
 
-   idle -> asking (for the microphone) -> recording -> ready -> sending -> ready, now with an answer
-   A file leads from idle, asking or ready straight to ready. */
+import { cancelRecording, pressRecord } from "./record.js";
+import * as shelf from "./shelf.js";
+import { enter, state, takesFiles, tell } from "./state.js";
+import { preferredLanguage, say, sayDisclaimer, setLanguage } from "./words.js";
 
-import { clearAnswer, copy, labelKey, sayDisclaimer, showAnswer } from "./answer.js";
-import { Recorder } from "./recorder.js";
-import { clearStrip, drawLevel, hintAtCoughs } from "./strip.js";
-import { preferredLanguage, say, setLanguage } from "./words.js";
-import { encodeWav } from "./wav.js";
-
-const MAX_SECONDS = 10; // of a recording
-const MIN_SECONDS = 0.3; // the server's limit: shorter sounds hold no whole cough
-const SILENT_PEAK = 0.001; // -60 dBFS, under which the server hears silence
-const QUIET_SECONDS = 2; // of silence before the page speaks up
 const MAX_FILE_BYTES = 10 * 2 ** 20; // the server's limit
-const PATIENCE_MS = 60_000; // for an answer
-const SOUND_ENDINGS = /\.(wav|flac|ogg|oga|opus|mp3|webm|weba|mp4|m4a|aac)$/i;
+const MAX_FILES = 500; // at once
 
 const $ = (id) => document.getElementById(id);
-const BUTTON_WORDS = { idle: "record", asking: "asking", recording: "stop", ready: "record", sending: "sending" };
 
-let state = "idle";
-let recorder = null; // while recording
-let loudest = 0; // peak of this recording so far
-let sample = null; // what will be sent: {part, file, seconds of a recording}
+/* Files: one sound, one picture or one of each are one question, more are one question each. */
 
-function enter(next) {
-  state = next;
-  document.body.dataset.state = state;
-  const again = state === "ready" && sample?.seconds;
-  say($("record-word"), again ? "button.again" : `button.${BUTTON_WORDS[state]}`);
-  // aria-disabled and not disabled, which would take the keyboard's focus away.
-  $("record").ariaDisabled = state === "asking" || state === "sending";
-  $("send").ariaDisabled = state === "sending";
-  $("file").disabled = !takesFiles();
-  $("ready").hidden = !sample;
-}
-
-const takesFiles = () => state === "idle" || state === "asking" || state === "ready";
-
-function tell(status, problem, values) {
-  say($("status"), status, values);
-  say($("problem"), problem, values);
-}
-
-/* Recording */
-
-async function pressRecord() {
-  if (state === "recording") finishRecording();
-  else if (state === "idle" || state === "ready") await beginRecording();
-}
-
-async function beginRecording() {
-  setSample(null);
-  clearStrip();
-  loudest = 0;
-  enter("asking");
-  tell("status.asking");
-  try {
-    const started = await Recorder.start(hear, finishRecording);
-    if (state !== "asking") return started.release(); // a file came first
-    recorder = started;
-    enter("recording");
-    tell("status.recording");
-  } catch (error) {
-    if (state !== "asking") return;
-    enter("idle");
-    tell("", `microphone.${error.reason}`);
-  }
-}
-
-/* A block of about 20 ms came from the microphone. */
-function hear(peak, seconds) {
-  if (state !== "recording") return;
-  loudest = Math.max(loudest, peak);
-  drawLevel(peak, seconds / MAX_SECONDS);
-  say($("clock"), "clock", { seconds: Math.min(seconds, MAX_SECONDS) });
-  if (seconds >= MAX_SECONDS) finishRecording();
-  else if (seconds >= QUIET_SECONDS) warnOfQuiet();
-}
-
-function warnOfQuiet() {
-  const wanted = loudest < SILENT_PEAK ? "status.quiet" : "status.recording";
-  if ($("status").dataset.text !== wanted) say($("status"), wanted);
-}
-
-function finishRecording() {
-  if (state !== "recording") return;
-  const { samples, rate } = recorder.stop();
-  const seconds = samples.length / rate;
-  recorder = null;
-  say($("clock"), "");
-  if (seconds < MIN_SECONDS || loudest < SILENT_PEAK) {
-    enter("idle");
-    tell("", seconds < MIN_SECONDS ? "error.too_short" : "error.silence");
+async function takeFiles(list) {
+  const files = [...list];
+  if (!files.length || !takesFiles()) return;
+  cancelRecording();
+  hideAnswer();
+  const parts = await Promise.all(files.slice(0, 2).map(shelf.partOf));
+  const problem = trouble(files);
+  if (problem) {
+    enter("rest");
+    tell("", problem);
     return;
   }
-  const file = new File([encodeWav(samples, rate)], "cough.wav", { type: "audio/wav" });
-  offer({ part: "audio_data", file, seconds });
-  tell("status.recorded");
-}
-
-/* Files */
-
-function takeFiles(files) {
-  const [file] = files;
-  if (!file || !takesFiles()) return;
-  setSample(null);
-  hintAtCoughs();
-  if (file.size > MAX_FILE_BYTES) {
-    enter("idle");
-    tell("", "error.too_large");
-    return;
-  }
-  offer({ part: isSound(file) ? "audio_data" : "image_data", file });
-  tell("status.chosen");
-}
-
-/* A guess that chooses part and preview. Some recorded sounds call themselves video. */
-const isSound = ({ type, name }) => /^(audio|video)\//.test(type) || SOUND_ENDINGS.test(name);
-
-/* The sample */
-
-function offer(next) {
-  setSample(next);
+  if (files.length > 2 || parts[0] === parts[1]) shelf.putBatch(files);
+  else files.forEach((file, i) => (parts[i] === "image_data" ? shelf.putPicture : shelf.putSound)(file));
   enter("ready");
+  tell("status.chosen");
   $("send").focus();
 }
 
-function setSample(next) {
-  clearAnswer();
-  for (const shown of [$("player"), $("picture"), $("save")]) shown.hidden = true;
-  if (sample) URL.revokeObjectURL(sample.url);
-  sample = next;
-  if (!sample) return;
-  const { file, part, seconds } = sample;
-  sample.url = URL.createObjectURL(file);
-  if (seconds) say($("sample-name"), "ready.recording", { seconds });
-  else say($("sample-name"), "ready.file", { name: file.name, size: file.size / 1000 });
-  if (seconds) show($("save"), "href");
-  if (part === "audio_data") show($("player"), "src");
-  else if (/^image\/(png|jpeg)$/.test(file.type)) show($("picture"), "src");
+function trouble(files) {
+  if (files.length > MAX_FILES) return "file.too_many";
+  return files.length < 3 && files.some(({ size }) => size > MAX_FILE_BYTES) ? "error.too_large" : "";
 }
 
-function show(element, attribute) {
-  element[attribute] = sample.url;
-  element.hidden = false;
+function discard({ currentTarget }) {
+  if (state() === "sending") return;
+  shelf.take(currentTarget.dataset.take);
+  hideAnswer();
+  enter("rest");
+  tell(state() === "idle" ? "status.idle" : "status.chosen");
+  $(state() === "idle" ? "record" : "send").focus();
 }
 
-function discard() {
-  setSample(null);
-  hintAtCoughs();
-  enter("idle");
-  tell("status.idle");
-  $("record").focus();
+function hideAnswer() {
+  $("answer").hidden = true;
 }
 
 /* Sending */
 
 async function send() {
-  if (state !== "ready") return;
-  clearAnswer();
+  if (state() !== "ready") return;
+  hideAnswer();
   enter("sending");
   tell("status.sending");
-  const sent = sample;
   try {
-    const form = new FormData();
-    form.append(sent.part, sent.file, sent.file.name);
-    // Relative to the page's own address, so that Tosa may live behind a prefix.
-    const signal = AbortSignal.timeout(PATIENCE_MS);
-    const response = await fetch("?explain=1", { method: "POST", body: form, signal });
-    await receive(response, sent);
+    const { askBatch, askOnce } = await import("./asking.js");
+    if (shelf.batch()) await askBatch(shelf.batch());
+    else await askOnce(shelf.parts());
   } catch {
-    tell("", "error.network");
+    tell("", "error.network"); // which the page needs for its own next part too
   } finally {
-    enter("ready");
-  }
-}
-
-async function receive(response, sent) {
-  const answer = await response.json().catch(() => ({}));
-  if (response.ok && answer.findings) {
-    showAnswer(answer, sent);
-    const [first] = answer.findings;
-    const task = { key: `task.${first.task}`, otherwise: first.task };
-    tell("status.answered", "", { task, diagnosis: labelKey(first.diagnosis), score: { share: first.score } });
-  } else if (answer.error) {
-    const seconds = response.headers.get("Retry-After") ?? "2";
-    tell("", `error.${answer.error.code}`, { otherwise: answer.error.message, seconds });
-  } else {
-    tell("", "error.no_answer", { status: String(response.status) });
+    enter("rest");
   }
 }
 
@@ -205,25 +79,23 @@ function chooseLanguage({ target }) {
   speak(target.lang);
   const address = new URL(location);
   address.searchParams.set("lang", target.lang);
-  history.replaceState(null, "", address); // the address remembers, so nothing else has to
+  history.replaceState(null, "", address);
 }
 
-/* Everything that can be pressed, chosen, dropped or pasted */
+/* What the page listens to */
 
 function listen() {
   $("record").addEventListener("click", pressRecord);
+  $("record").addEventListener("click", hideAnswer);
   $("send").addEventListener("click", send);
-  $("discard").addEventListener("click", () => state === "ready" && discard());
-  $("languages").addEventListener("click", chooseLanguage);
+  document.querySelectorAll("[data-take]").forEach((button) => button.addEventListener("click", discard));
   $("file").addEventListener("change", ({ target }) => {
-    takeFiles([...target.files]);
-    target.value = ""; // so that the same file can be chosen once more
+    takeFiles(target.files);
+    target.value = ""; // so that the same file can be chosen again
   });
-  $("picture").addEventListener("error", () => ($("picture").hidden = true));
-  // It loads after the focus has brought the button into sight, and pushes it down.
-  $("picture").addEventListener("load", () => $("send").scrollIntoView({ block: "nearest" }));
+  $("languages").addEventListener("click", chooseLanguage);
   document.querySelectorAll("[data-copy]").forEach((button) => {
-    button.addEventListener("click", () => copy($(button.dataset.copy)));
+    button.addEventListener("click", async () => (await import("./answer.js")).copy($(button.dataset.copy)));
   });
   document.addEventListener("paste", ({ clipboardData }) => takeFiles(clipboardData.files));
   listenForDrops();
@@ -243,7 +115,7 @@ function listenForDrops() {
   });
 }
 
-hintAtCoughs();
 sayDisclaimer($("disclaimer"), $("disclaimer").textContent);
 speak(preferredLanguage());
 listen();
+document.body.dataset.ready = "";

@@ -1,9 +1,7 @@
 /* The microphone: raw samples as they come, and a named reason where there are none. */
 
-// What these three repair for a telephone call, they take out of a cough.
-const CONSTRAINTS = {
-  audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1 },
-};
+// What these repair for a telephone call, they take out of a cough.
+const FILTERS = ["echoCancellation", "noiseSuppression", "autoGainControl"];
 
 const REASONS = {
   NotAllowedError: "denied",
@@ -26,13 +24,14 @@ export class Recorder {
   blocks = [];
   length = 0;
 
-  /* Ask for the microphone and listen. `onBlock(peak, seconds)` follows every block, `onEnd()` a pulled plug. */
+  /* Ask for the microphone and listen. `onBlock(block, rate)` follows every block, `onEnd()` a pulled plug. */
   static async start(onBlock, onEnd) {
     if (!window.isSecureContext) throw new MicrophoneError("insecure");
     if (!navigator.mediaDevices?.getUserMedia || !window.AudioWorkletNode) throw new MicrophoneError("unsupported");
     const recorder = new Recorder();
     try {
-      recorder.stream = await navigator.mediaDevices.getUserMedia(CONSTRAINTS);
+      const wishes = Object.fromEntries(FILTERS.map((filter) => [filter, false]));
+      recorder.stream = await navigator.mediaDevices.getUserMedia({ audio: { ...wishes, channelCount: 1 } });
       await recorder.listen(onBlock);
       recorder.stream.getTracks().forEach((track) => track.addEventListener("ended", onEnd));
       return recorder;
@@ -49,12 +48,27 @@ export class Recorder {
     capture.port.onmessage = ({ data: block }) => {
       this.blocks.push(block);
       this.length += block.length;
-      const peak = block.reduce((loudest, sample) => Math.max(loudest, Math.abs(sample)), 0);
-      onBlock(peak, this.length / this.context.sampleRate);
+      onBlock(block, this.context.sampleRate);
     };
     this.context.createMediaStreamSource(this.stream).connect(capture);
     capture.connect(this.context.destination); // silent, but what leads nowhere may not be run
     await this.context.resume();
+  }
+
+  /* Forget what came so far. */
+  restart() {
+    this.blocks = [];
+    this.length = 0;
+  }
+
+  get seconds() {
+    return this.length / this.context.sampleRate;
+  }
+
+  /* The filters that the browser kept on all the same. */
+  filters() {
+    const applied = this.stream.getAudioTracks()[0]?.getSettings() ?? {};
+    return FILTERS.filter((filter) => applied[filter]);
   }
 
   /* Let go of the microphone. Returns {samples, rate}. */
@@ -71,6 +85,6 @@ export class Recorder {
 
   release() {
     this.stream?.getTracks().forEach((track) => track.stop());
-    this.context?.close();
+    if (this.context?.state !== "closed") this.context?.close();
   }
 }

@@ -2,7 +2,7 @@
 
    An element names its sentence: data-text for its text, data-label for its aria-label, data-alt for a picture's alt.
    data-values holds what goes into {braces}, as JSON: numbers, plain text, {key} for another sentence, {share} for a
-   probability. So a switch of language is one walk over the page, whatever it shows by then. */
+   probability, {list} of such values. So a switch of language is one walk over the page, whatever it shows by then. */
 
 const strings = await (await fetch(new URL("strings.json", import.meta.url))).json();
 let language = "en";
@@ -30,9 +30,10 @@ export function text(key, values = {}) {
 }
 
 function shown(value) {
+  if (value?.list) return new Intl.ListFormat(language).format(value.list.map(shown));
   if (value?.key) return text(value.key, value);
   if (value?.share !== undefined) return percent(value.share);
-  return typeof value === "number" ? decimal(value, 1) : value;
+  return typeof value === "number" ? decimal(value, Number.isInteger(value) ? 0 : 1) : value;
 }
 
 const decimal = (value, digits, style) =>
@@ -76,3 +77,8 @@ function paint(element) {
 
 /* The key of a sentence that the server sent in English, where it is word for word one of ours. */
 export const keyOf = (key, sentence) => (strings.en[key] === sentence ? key : "verbatim");
+
+/* The disclaimer as the server words it, translated where the words are the ones we know. */
+export function sayDisclaimer(element, sentence) {
+  say(element, keyOf("disclaimer", sentence), { otherwise: sentence });
+}

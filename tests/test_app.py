@@ -1,3 +1,4 @@
+import base64
 import io
 import json
 import threading
@@ -10,7 +11,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 import app as app_module
 from pictures import dicom, encoded, phantom
 from sounds import RATE, container, coughs, wav
-from tosa import settings
+from tosa import explain, settings
 from tosa.network import Network
 
 SOUND = wav(coughs())
@@ -95,13 +96,54 @@ def test_raw_body(client, mimetype):
     assert response.status_code == 200, response.text
 
 
-def test_explanation_is_a_png(client):
-    for finding in post(client, "?explain=1", audio_data=SOUND, image_data=PICTURE).json["findings"]:
-        scheme, data = finding["explanation"].split(",", 1)
-        assert scheme == "data:image/png;base64"
-        image = Image.open(io.BytesIO(__import__("base64").b64decode(data)))
-        assert image.size == (299, 299) and np.asarray(image).std() > 1
-    assert "explanation" not in post(client, audio_data=SOUND).json["findings"][0]
+def test_explanation_is_a_png_over_the_picture_that_the_network_saw(client):
+    findings = post(client, "?explain=1", audio_data=SOUND, image_data=PICTURE).json["findings"]
+    for finding, height in zip(findings, (299 + explain.AXIS_HEIGHT, 299, 299)):
+        explanation, picture = (_image(finding[name]) for name in ("explanation", "picture"))
+        assert explanation.size == (299, height) and picture.size == (299, 299)
+        assert np.asarray(explanation).std() > 1
+    assert [_image(finding["picture"]).mode for finding in findings] == ["RGB", "L", "L"]
+    assert not {"explanation", "picture"} & post(client, audio_data=SOUND).json["findings"][0].keys()
+
+
+def _image(uri):
+    scheme, data = uri.split(",", 1)
+    assert scheme == "data:image/png;base64"
+    return Image.open(io.BytesIO(base64.b64decode(data)))
+
+
+ORIGINS = {
+    "a program": ({}, 200),
+    "our page": ({"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"}, 200),
+    "our page behind a proxy": ({"Sec-Fetch-Site": "same-origin", "Origin": "https://tosa.example"}, 200),
+    "our page, browser without Sec-Fetch-Site": ({"Origin": "http://localhost"}, 200),
+    "the same behind a proxy": ({"Origin": "https://tosa.example", "X-Forwarded-Host": "tosa.example"}, 200),
+    "typed or dropped by the user": ({"Sec-Fetch-Site": "none"}, 200),
+    "another site": ({"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost"}, 403),
+    "another port of ours": ({"Sec-Fetch-Site": "same-site"}, 403),
+    "another site, browser without Sec-Fetch-Site": ({"Origin": "https://elsewhere.example"}, 403),
+    "a sandboxed frame": ({"Origin": "null"}, 403),
+    "no address at all": ({"Origin": "http://["}, 403),
+}
+
+
+@pytest.mark.parametrize("name", ORIGINS)
+def test_other_sites_may_not_post(client, capsys, name):
+    headers, status = ORIGINS[name]
+    response = client.post("/", data={"audio_data": (io.BytesIO(SOUND), "x")}, headers=headers)
+    assert response.status_code == status
+    if status == 403:
+        assert response.json["error"]["code"] == "cross_site" and capsys.readouterr().out == ""
+
+
+def test_security_headers_come_with_everything(client):
+    for response in (client.get("/"), client.get("/nothing"), client.post("/"), client.get("/static/page.js")):
+        headers = response.headers
+        assert headers["X-Content-Type-Options"] == "nosniff" and headers["X-Frame-Options"] == "DENY"
+        assert headers["Referrer-Policy"] == "no-referrer" and headers["Permissions-Policy"] == "microphone=(self)"
+        policy = headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy and "unsafe" not in policy
+    assert client.get("/").headers["Cache-Control"] == client.post("/").headers["Cache-Control"] == "no-store"
 
 
 BAD = {

@@ -37,7 +37,17 @@ def test_what_speaks_against_is_not_tinted():
     assert (explain.overlay(pixels, planted(1, 1), -np.ones(16, np.float32)) == pixels).all()
 
 
-def test_data_uri_is_the_picture():
-    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+@pytest.mark.parametrize("channels, mode", [(3, "RGB"), (1, "L")])
+def test_data_uri_is_the_picture(channels, mode):
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, channels), dtype=np.uint8)
+    pixels = np.broadcast_to(pixels, (20, 30, 3))
     data = base64.b64decode(explain.data_uri(pixels).removeprefix("data:image/png;base64,"))
-    assert (np.asarray(Image.open(io.BytesIO(data))) == pixels).all()
+    image = Image.open(io.BytesIO(data))
+    assert image.mode == mode and (np.asarray(image.convert("RGB")) == pixels).all()
+
+
+def test_time_axis_has_a_tick_each_half_second():
+    axis = explain.time_axis(299, 2.5)
+    assert axis.shape == (explain.AXIS_HEIGHT, 299, 3)
+    assert np.flatnonzero(axis[0, :, 0]).tolist() == [round(298 * tick / 5) for tick in range(6)]
+    assert axis[4:].max() == 255  # the numbers

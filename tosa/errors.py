@@ -4,6 +4,7 @@ TosaError
 ├── RequestError            answered as JSON with the class's HTTP status
 │   ├── NothingSent         400 nothing_sent
 │   ├── SeveralParts        400 several_parts
+│   ├── CrossSite           403 cross_site
 │   ├── TooLarge            413 too_large
 │   │   ├── SoundTooLong    413 sound_too_long
 │   │   └── PictureTooLarge 413 picture_too_large
@@ -53,6 +54,11 @@ class NothingSent(RequestError):
 class SeveralParts(RequestError):
     code = "several_parts"
     public = "Two parts have the same name. Send one sound, one picture or one of each, and the rest in other requests."
+
+
+class CrossSite(RequestError):
+    status, code = 403, "cross_site"
+    public = "This was sent from a page of another site. Open Tosa's own page, or send it from a program."
 
 
 class TooLarge(RequestError):

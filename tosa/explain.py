@@ -6,12 +6,16 @@ feature_map @ weights, and that product shows each place's share (Zhou et al., C
 
 import base64
 import io
+import zlib
+from functools import cache
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
-TINT = np.array([0, 229, 255], dtype=np.float32)  # cyan stands out from gray lungs and from the magma of sounds
+TINT = np.array([0, 229, 255], dtype=np.uint16)  # cyan stands out from gray lungs and from the magma of sounds
 STRENGTH = 0.6  # opacity of the tint where the share is largest
+AXIS_HEIGHT = 15  # pixels, under a sound's picture
+TICK_SECONDS = 0.5
 
 
 def activation_map(feature_map: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -27,12 +31,31 @@ def activation_map(feature_map: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def overlay(pixels: np.ndarray, feature_map: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Tint pixels uint8 (height, width, 3) by the activation map: uint8 of the same shape."""
     share = Image.fromarray(activation_map(feature_map, weights))
-    opacity = np.asarray(share.resize(pixels.shape[1::-1], Image.Resampling.BICUBIC)).clip(0, 1)[:, :, None] * STRENGTH
-    return (pixels * (1 - opacity) + TINT * opacity).round().astype(np.uint8)
+    share = np.asarray(share.resize(pixels.shape[1::-1], Image.Resampling.BICUBIC)).clip(0, 1)
+    opacity = (share * (STRENGTH * 256)).astype(np.uint16)[:, :, None]  # of 256, which keeps all below within 16 bits
+    return ((pixels * (256 - opacity) + TINT * opacity + 128) >> 8).astype(np.uint8)
+
+
+@cache
+def time_axis(width: int, seconds: float) -> np.ndarray:
+    """An axis from 0 to `seconds` to put under a sound's picture: uint8 (AXIS_HEIGHT, width, 3), white on black."""
+    image = Image.new("L", (width, AXIS_HEIGHT))
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default_imagefont()
+    for number in range(round(seconds / TICK_SECONDS) + 1):
+        time = number * TICK_SECONDS
+        x = round(time / seconds * (width - 1))
+        text = f"{time:g} s"
+        draw.line((x, 0, x, 3), fill=255)
+        left = x - font.getlength(text) / 2
+        draw.text((min(max(left, 0), width - font.getlength(text)), 4), text, fill=255, font=font)
+    return np.repeat(np.asarray(image)[:, :, None], 3, axis=2)
 
 
 def data_uri(pixels: np.ndarray) -> str:
-    """Pixels uint8 (height, width, 3) as the data URI of a PNG."""
+    """Pixels uint8 (height, width, 3) as the data URI of a PNG, with one channel where all three are the same."""
+    red, green, blue = (pixels[:, :, channel] for channel in range(3))
+    gray = (red == green).all() and (green == blue).all()
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+    # Runs alone take a little less time than level 1's matches, and are often shorter after PNG's filters.
+    Image.fromarray(red if gray else pixels).save(buffer, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -56,6 +56,8 @@ def _findings(network: Network, pixels: np.ndarray, is_sound: bool, with_explana
         raise TaskMissing()
     fitting = xray.resize(pixels, network.size)
     answer = network.run(fitting[None])
+    picture = {"picture": explain.data_uri(fitting)} if with_explanation else {}
+    axis = [explain.time_axis(network.size[1], audio.WINDOW_SECONDS)] if is_sound else []
     findings = []
     for task in sorted(tasks, key=lambda task: task.name not in PRIMARY):
         finding = _finding(task, answer.scores[0, task.columns], network.metadata)
@@ -63,8 +65,9 @@ def _findings(network: Network, pixels: np.ndarray, is_sound: bool, with_explana
             finding["explanation_missing"] = NO_MAP
         elif with_explanation:
             weights = task.weights[:, task.labels.index(finding["diagnosis"])]
-            finding["explanation"] = explain.data_uri(explain.overlay(fitting, answer.feature_map[0], weights))
-        findings.append(finding)
+            tinted = explain.overlay(fitting, answer.feature_map[0], weights)
+            finding["explanation"] = explain.data_uri(np.concatenate([tinted, *axis]))
+        findings.append(finding | picture)
     return findings
 
 

@@ -1,0 +1,88 @@
+/* Sending: one request for what is ready, or one for each of several files, and what came of it.
+   Loaded with the first question, since nobody needs it before. */
+
+import { labelKey, showAnswer } from "./answer.js";
+import { ask, askEach } from "./send.js";
+import * as shelf from "./shelf.js";
+import { enter, tell } from "./state.js";
+import * as visit from "./visit.js";
+import { say } from "./words.js";
+
+const $ = (id) => document.getElementById(id);
+let stopped = false; // by the button, while a batch runs
+
+/* Ask what `parts` {audio_data, image_data} hold. `record` is the visit's line, a new one without it. */
+export async function askOnce(parts, record) {
+  const names = Object.values(parts).map(({ name }) => name).join(" + ");
+  const kept = record ?? visit.add(names, () => lookAgain(parts, kept));
+  visit.wait(kept, "visit.sent");
+  const result = await ask(parts);
+  visit.fill(kept, result);
+  if (result.problem) {
+    tell("", ...result.problem);
+    return;
+  }
+  showAnswer(result.answer, parts);
+  const [first] = result.answer.findings;
+  const drawn = result.answer.findings.find(({ task, picture }) => task !== "cough" && picture);
+  if (parts.image_data && drawn) shelf.drawPicture(drawn.picture);
+  const task = { key: `task.${first.task}`, otherwise: first.task };
+  tell("status.answered", "", { task, diagnosis: labelKey(first.diagnosis), score: { share: first.score } });
+}
+
+/* The table keeps no pictures: the file is sent once more. */
+async function lookAgain(parts, record) {
+  if (document.body.dataset.state === "sending") return;
+  shelf.clear();
+  if (parts.audio_data) shelf.putSound(parts.audio_data);
+  if (parts.image_data) shelf.putPicture(parts.image_data);
+  enter("sending");
+  tell("status.sending");
+  await askOnce(parts, record);
+  enter("rest");
+}
+
+export async function askBatch(files) {
+  const jobs = files.map((file) => {
+    const parts = async () => ({ [await shelf.partOf(file)]: file });
+    const record = visit.add(file.name, async () => lookAgain(await parts(), record));
+    return { parts, record };
+  });
+  stopped = false;
+  let answered = 0;
+  let refused = 0;
+  const progress = () => {
+    $("progress").max = files.length;
+    $("progress").value = answered + refused;
+    const values = { done: String(answered + refused), all: String(files.length), refused: String(refused) };
+    const over = answered + refused === files.length || stopped;
+    say($("batch-word"), over ? "batch.done" : "batch.running", values);
+    $("stop").hidden = over;
+  };
+  const done = ({ record }, result) => {
+    visit.fill(record, result);
+    if (result.problem) refused += 1;
+    else answered += 1;
+    progress();
+  };
+  $("batch").hidden = false;
+  progress();
+  $("visit").scrollIntoView({ block: "start" });
+  await askEach(jobs, done, () => stopped);
+  for (const { record } of jobs) if (!record.answer && !record.problem) visit.wait(record, "visit.stopped");
+  shelf.clear();
+  tell("status.batch");
+  progress();
+}
+
+$("stop").addEventListener("click", () => {
+  stopped = true;
+});
+$("csv").addEventListener("click", visit.download);
+$("forget").addEventListener("click", () => {
+  if (document.body.dataset.state === "sending") return;
+  visit.forget();
+  $("batch").hidden = true;
+  $("record").focus();
+});
+addEventListener("pagehide", visit.forget); // also where the browser would keep the page for its Back button

@@ -1,0 +1,23 @@
+/* The bar of a finding and, where the graph has one, its operating point: the threshold from which a summed score
+   counts as ill, and what was found at it on the testing cases. */
+
+import { say } from "./words.js";
+
+/* Draw it into a finding's card. Returns whether the threshold says other than the likeliest label does. */
+export function operate(card, { diagnosis, score, operating_point: point }) {
+  const part = (name) => card.querySelector(`.operating .${name}`);
+  part("fill").style.width = `${100 * (point?.score ?? score)}%`;
+  for (const name of ["what", "threshold", "threshold-word", "consequence", "rates"]) part(name).hidden = !point;
+  if (!point) return false;
+  const { labels, above, threshold, sensitivity, specificity } = point;
+  const what = { list: labels.map((label) => ({ key: `label.${label}`, otherwise: label })) };
+  say(part("what"), labels.length > 1 ? "operating.together" : "operating.one", { what, score: { share: point.score } });
+  part("threshold").style.left = part("threshold-word").style.left = `${100 * threshold}%`;
+  part("threshold-word").dataset.side = threshold > 0.5 ? "left" : "right";
+  say(part("threshold-word"), "operating.mark", { threshold: { share: threshold } });
+  say(part("consequence"), above ? "operating.above" : "operating.below", { what, threshold: { share: threshold } });
+  part("rates").hidden = sensitivity === undefined || specificity === undefined;
+  const rates = { sensitivity: { share: sensitivity ?? 0 }, specificity: { share: specificity ?? 0 } };
+  say(part("rates"), "operating.rates", rates);
+  return above !== labels.includes(diagnosis);
+}

@@ -1,0 +1,33 @@
+/* What the page is at, and what it tells of it.
+
+   idle -> asking (for the microphone) -> counting -> recording -> ready -> sending -> ready, now with an answer
+   A file leads from idle, asking, counting or ready straight to ready. */
+
+import * as shelf from "./shelf.js";
+import { say } from "./words.js";
+
+const BUTTON_WORDS = {
+  idle: "record", asking: "cancel", counting: "cancel", recording: "stop", ready: "record", sending: "sending",
+};
+
+const $ = (id) => document.getElementById(id);
+
+export const state = () => document.body.dataset.state;
+export const takesFiles = () => state() !== "recording" && state() !== "sending";
+
+/* With "rest": ready where there is something to send, else idle. */
+export function enter(next) {
+  const now = next === "rest" ? (shelf.isEmpty() ? "idle" : "ready") : next;
+  document.body.dataset.state = now;
+  say($("record-word"), now === "ready" && shelf.hasRecording() ? "button.again" : `button.${BUTTON_WORDS[now]}`);
+  // aria-disabled and not disabled, which would take the keyboard's focus away.
+  for (const id of ["record", "send"]) $(id).ariaDisabled = now === "sending";
+  document.querySelectorAll("[data-take], .look").forEach((button) => (button.ariaDisabled = now === "sending"));
+  $("file").disabled = !takesFiles();
+  $("ready").hidden = shelf.isEmpty();
+}
+
+export function tell(status, problem, values) {
+  say($("status"), status, values);
+  say($("problem"), problem, values);
+}

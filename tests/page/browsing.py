@@ -1,0 +1,177 @@
+"""A real server, and the page in a real browser as a person meets it."""
+
+import base64
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import pictures
+import sounds
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+# With plain spaces for those that do not break, as WebDriver reads a page's text.
+STRINGS = json.loads((ROOT / "static/strings.json").read_text(encoding="utf-8").replace("\u00a0", " "))
+ENGLISH = STRINGS["en"]
+PATIENCE = 30  # s, for anything the page should do at once, on a machine that does much else
+RATE = 48_000  # Hz, of the sound that the pretended microphone plays
+
+COUGHS = sounds.wav(sounds.coughs(4.2, RATE), RATE, subtype="PCM_16")
+PHANTOM = pictures.encoded(Image.fromarray(pictures.phantom(300, 280)))
+
+
+class Server:
+    """`python app.py` on a free port."""
+
+    def __init__(self, graph: Path, labels: Path, folder: Path):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.output = folder / "stdout.txt"
+        told = {"PORT": self.port, "HOST": "127.0.0.1", "GRAPH": graph, "LABELS": labels}
+        environment = {**os.environ, **{f"TOSA_{name}": str(value) for name, value in told.items()}}
+        with self.output.open("wb") as output:
+            command = [sys.executable, "app.py"]
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        self._wait()
+
+    def _wait(self):
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.1)
+        pytest.fail(f"the server did not start: {self.output.read_text()}")
+
+    def url(self, host="127.0.0.1"):
+        return f"http://{host}:{self.port}/"
+
+    def answers(self) -> list[dict]:
+        """What it printed: one JSON line an answered request."""
+        return [json.loads(line) for line in self.output.read_text().splitlines() if line.startswith("{")]
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(timeout=30)
+
+
+class Page:
+    """The page as a person meets it, in any browser that selenium speaks to."""
+
+    def __init__(self, browser, url):
+        self.browser = browser
+        browser.get(url)
+        self.until(lambda: self.run("return 'ready' in document.body.dataset"))  # the script listens from then on
+
+    def run(self, script, *arguments):
+        return self.browser.execute_script(script, *arguments)
+
+    def find(self, selector):
+        return self.browser.find_element("css selector", selector)
+
+    def all(self, selector):
+        return self.browser.find_elements("css selector", selector)
+
+    def text(self, selector):
+        return self.find(selector).text
+
+    def shown(self, selector):
+        return self.find(selector).is_displayed()
+
+    def press(self, selector):
+        self.find(selector).click()
+
+    def until(self, condition, seconds=PATIENCE):
+        """Wait for a true value and return it; a timeout says what the page told."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if value := condition():
+                return value
+            time.sleep(0.05)
+        pytest.fail(f"waited {seconds} s; state {self.state!r}, told {self.text('main')!r}")
+
+    @property
+    def state(self):
+        return self.run("return document.body.dataset.state")
+
+    def reach(self, state):
+        self.until(lambda: self.state == state)
+
+    def sentence(self, selector, key, language="en"):
+        """Wait until an element says a sentence of the dictionary."""
+        self.until(lambda: self.text(selector) == STRINGS[language][key])
+
+    def record(self, seconds):
+        self.press("#record")
+        self.reach("recording")
+        self.until(lambda: float((self.text("#clock") or "0").split()[0]) >= seconds)
+        self.press("#record")
+
+    def give(self, way, *files):
+        """Hand over files (name, type, bytes) by 'drop' or 'paste'."""
+        self.run(
+            """const [way, given] = arguments;
+            const bytes = (data) => Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+            const files = new DataTransfer();
+            for (const [name, type, data] of given) files.items.add(new File([bytes(data)], name, { type }));
+            const event = way === "drop" ? new DragEvent(way, { dataTransfer: files, cancelable: true })
+                                         : new ClipboardEvent(way, { clipboardData: files });
+            delete document.body.dataset.given;
+            document.dispatchEvent(event);""",
+            way, [(name, kind, base64.b64encode(data).decode()) for name, kind, data in files],
+        )  # fmt: skip
+
+    def drop(self, name, kind, data):
+        self.give("drop", (name, kind, data))
+        self.reach("ready")
+
+    def ask(self):
+        """Send and wait for the answer: diagnosis and score of the first finding, as the page holds them."""
+        self.press("#send")
+        self.until(lambda: self.shown("#answer") or self.text("#problem"))
+        assert self.shown("#answer"), self.text("#problem")
+        return {
+            "diagnosis": self.find(".diagnosis").get_attribute("data-diagnosis"),
+            "score": float(self.find(".score").get_attribute("value")),
+        }
+
+    def answer_with(self, *replies):
+        """Let the page get these from now on, the last one for ever: JavaScript that makes a Response, in turn."""
+        self.run(
+            """const replies = arguments[0].map((reply) => new Function(`return ${reply};`));
+            window.asked = [];
+            window.fetch = async (address, { body }) => {
+              window.asked.push({ address, at: Date.now(), parts: [...body.keys()] });
+              return (replies.length > 1 ? replies.shift() : replies[0])();
+            };""",
+            replies,
+        )
+
+    def complaints(self):
+        """What Chromium's console got since the last look, violations of the Content-Security-Policy among it.
+
+        Not that a request was refused, which Chromium notes there too.
+        """
+        messages = [entry["message"] for entry in self.browser.get_log("browser") if entry["level"] != "INFO"]
+        return [message for message in messages if "responded with a status of 4" not in message]
+
+
+def json_reply(answer, status=200, **headers):
+    return f"Response.json({json.dumps(answer)}, {json.dumps({'status': status, 'headers': headers})})"
+
+
+def refusal(code, status=422, **headers):
+    return json_reply({"error": {"code": code, "message": "Yours."}}, status, **headers)
+
+
+def finding(task="cough", **more):
+    """An answer with one finding."""
+    one = {"task": task, "diagnosis": "sick", "score": 0.93, "scores": {"not sick": 0.07, "sick": 0.93}} | more
+    return {"findings": [one], "model": {"sha256": "ab" * 32}, "disclaimer": ENGLISH["disclaimer"]}

@@ -1,0 +1,76 @@
+"""Chromium with and without an allowed microphone, and a server, one of each for all tests of the page."""
+
+from pathlib import Path
+
+import pytest
+
+from browsing import COUGHS, Page, Server
+
+CHROMIUM, CHROMEDRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
+FLAGS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --lang=en-US --force-prefers-reduced-motion "
+    "--autoplay-policy=no-user-gesture-required"
+).split()
+FOREIGN = "tosa.test"  # a name that is not localhost, so that http:// is an insecure context there
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory):
+    """Starts a browser with some flags; all are closed at the end."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    if not (CHROMIUM.exists() and CHROMEDRIVER.exists()):
+        pytest.skip(f"{CHROMIUM} and {CHROMEDRIVER} are not both here (Debian: chromium, chromium-driver)")
+    started = []
+
+    def start(*flags):
+        options = webdriver.ChromeOptions()
+        options.binary_location = str(CHROMIUM)
+        for flag in (*FLAGS, *flags, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        started.append(webdriver.Chrome(options, webdriver.ChromeService(str(CHROMEDRIVER))))
+        return started[-1]
+
+    yield start
+    for browser in started:
+        browser.quit()
+
+
+@pytest.fixture(scope="session")
+def server(small_graph, tmp_path_factory):
+    server = Server(*small_graph, tmp_path_factory.mktemp("server"))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def coughing_browser(chromium, tmp_path_factory):
+    """A browser whose microphone hears coughs, over and over, and may always be used."""
+    sound = tmp_path_factory.mktemp("sound") / "coughs.wav"
+    sound.write_bytes(COUGHS)
+    return chromium(
+        "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={sound}",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def bare_browser(chromium):
+    """A browser with a microphone, and nobody who would allow it."""
+    return chromium("--use-fake-device-for-media-stream", f"--host-resolver-rules=MAP {FOREIGN} 127.0.0.1")
+
+
+@pytest.fixture
+def page(coughing_browser, server):
+    """The page where the microphone works; nothing that happens may reach the console as an error."""
+    page = Page(coughing_browser, server.url())
+    yield page
+    assert page.complaints() == []
+
+
+@pytest.fixture
+def bare_page(bare_browser, server):
+    page = Page(bare_browser, server.url())
+    yield page
+    assert page.complaints() == []

@@ -1,0 +1,181 @@
+"""Whoever comes: without a mouse, without seeing, on a telephone, in the dark, with motion switched off."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from browsing import COUGHS, ENGLISH, PHANTOM, STRINGS, Page, finding, json_reply
+from test_page_answer import POINT
+from test_page_recording import FAKE
+
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+TELEPHONE = {"width": 375, "height": 740, "deviceScaleFactor": 1, "mobile": True}
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """axe-core as source text."""
+    found = find_spec("axe_playwright_python")
+    if not found:
+        pytest.skip("axe-core is not installed (requirements-test.txt)")
+    return Path(found.origin).with_name("axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def telephone(page):
+    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", TELEPHONE)
+    yield page
+    page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def scheme(page, name):
+    features = [{"name": "prefers-color-scheme", "value": name}, {"name": "prefers-reduced-motion", "value": "reduce"}]
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_axe_finds_no_violation_in_any_state(page, axe, colours):
+    def check(state):
+        found = page.browser.execute_async_script(
+            "axe.run(document, { runOnly: arguments[0] }).then(arguments[1]);", TAGS
+        )
+        wrong = [(rule["id"], node["html"]) for rule in found["violations"] for node in rule["nodes"]]
+        assert (state, wrong) == (state, [])
+        assert len(found["passes"]) > 20
+
+    scheme(page, colours)
+    page.run(axe)
+    page.run(FAKE, 0.5)
+    check("idle")
+    page.press("#record")
+    page.reach("counting")
+    check("counting")
+    page.reach("recording")
+    check("recording")
+    page.press("#record")
+    page.reach("ready")
+    page.drop("a.png", "image/png", PHANTOM)
+    check("ready with both")
+    page.ask()
+    check("answered")
+    answer = finding(operating_point=POINT, demonstration=True, note="Why.", scores={"not sick": 0.45, "sick": 0.55})
+    page.answer_with(json_reply(answer), "new Promise(() => {})")
+    page.press("#send")
+    page.until(lambda: page.all(".threshold") and page.shown(".threshold"))
+    check("answered with an operating point")
+    page.press("#languages [lang=fr]")
+    check("in French")
+    page.give("drop", *[(f"{number}.wav", "", COUGHS) for number in range(3)])
+    page.until(lambda: page.shown("#ready-batch"))
+    check("several files")
+    page.press("#send")
+    page.until(lambda: page.shown("#stop"))
+    check("several files on their way")
+
+
+def test_axe_finds_no_violation_where_something_went_wrong(bare_page, axe):
+    bare_page.run(axe)
+    bare_page.run("navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotFoundError'); };")
+    bare_page.press("#record")
+    bare_page.sentence("#problem", "microphone.missing")
+    found = bare_page.browser.execute_async_script(
+        "axe.run(document, { runOnly: arguments[0] }).then(arguments[1]);", TAGS
+    )
+    assert found["violations"] == []
+
+
+def test_the_keyboard_alone_records_until_time_is_up_sends_and_looks(page):
+    from selenium.webdriver.common.keys import Keys
+
+    def focus():
+        return page.browser.switch_to.active_element
+
+    def tab_to(selector, most=30):
+        for _ in range(most):
+            focus().send_keys(Keys.TAB)
+            if page.run("return document.activeElement.matches(arguments[0])", f"{selector}:focus-visible"):
+                width = focus().value_of_css_property("outline-width")
+                assert float(width.removesuffix("px")) >= 2 or focus().get_attribute("type") == "range", selector
+                return focus()
+        pytest.fail(f"Tab did not reach {selector}")
+
+    tab_to("#record", 6).send_keys(Keys.ENTER)
+    page.reach("recording")
+    assert page.text("#record-word") == "Stop"
+    page.reach("ready")
+    assert page.text("#sound-name").startswith("Your recording, 10")
+    assert focus().get_attribute("id") == "send"
+    focus().send_keys(Keys.ENTER)
+    page.until(lambda: page.shown("#answer"))
+    assert page.text("#status").startswith("Answered. Cough: ")
+    tab_to("#findings .stage")
+    tab_to(".opacity input").send_keys(Keys.ARROW_LEFT * 4)
+    assert page.find(".tinted").value_of_css_property("opacity") == "0.8"
+    tab_to("summary").send_keys(Keys.ENTER)
+    assert page.shown("#json")
+    tab_to("#rows .look")
+    tab_to("#csv")
+
+
+def test_what_happens_is_announced(page):
+    assert page.find("#status").get_attribute("role") == "status"
+    assert page.find("#problem").get_attribute("role") == "alert"
+    for selector in ("#status", "#problem", "#batch-word", "#copied"):  # live regions are there before they speak
+        assert page.all(selector)
+    page.drop("coughs.wav", "audio/wav", COUGHS)
+    page.sentence("#status", "status.chosen")
+    page.ask()
+    assert page.text("#status").startswith("Answered. Cough: ")
+
+
+def test_a_telephone_needs_no_sideways_scrolling_and_has_room_for_a_finger(telephone):
+    page = telephone
+    page.give("drop", ("a " + "long" * 30 + " name.wav", "audio/wav", COUGHS), ("chest.png", "", PHANTOM))
+    page.reach("ready")
+    page.ask()
+    for language in STRINGS:
+        page.press(f"#languages [lang={language}]")
+        assert page.run("return document.documentElement.scrollWidth") <= TELEPHONE["width"]
+        small = page.run(
+            """return [...document.querySelectorAll("button, input, label.button, summary, a")]
+                .filter((element) => element.checkVisibility() && !element.matches(".unseen"))
+                .filter((element) => {
+                  const { width, height } = element.getBoundingClientRect();
+                  return width < 24 || height < 24;
+                }).map((element) => element.outerHTML);"""
+        )
+        assert [html for html in small if not html.startswith("<a ")] == []  # links in a line of text may be lower
+
+
+def test_the_record_button_is_seen_at_once_on_a_telephone(telephone, server):
+    page = Page(telephone.browser, server.url())
+    assert page.run("return document.getElementById('record').getBoundingClientRect().bottom") < TELEPHONE["height"]
+
+
+def test_nothing_moves_where_motion_is_not_wanted(page):
+    scheme(page, "light")
+    page.run(FAKE, 0.5)
+    moving = "return document.getAnimations().length"
+    page.press("#record")
+    page.reach("counting")
+    assert page.run(moving) == 0
+    page.reach("recording")
+    assert page.run(moving) == 0
+    page.press("#record")
+    page.reach("ready")
+    page.answer_with("new Promise(() => {})")
+    page.press("#send")
+    page.reach("sending")
+    assert page.run(moving) == 0
+
+
+def test_colour_is_never_the_only_sign(page):
+    """The likeliest label is bold, the chosen language underlined, a refusal has its sentence."""
+    page.answer_with(json_reply(finding(operating_point=POINT)))
+    page.drop("coughs.wav", "audio/wav", COUGHS)
+    page.press("#send")
+    page.until(lambda: page.shown("#answer"))
+    assert int(page.find(".scores .chosen th").value_of_css_property("font-weight")) >= 700
+    assert "underline" in page.find("#languages [lang=en]").value_of_css_property("text-decoration-line")
+    assert page.text(".consequence") == ENGLISH["operating.above"].replace("{threshold}", "41.0%")

@@ -1,0 +1,157 @@
+"""What the page makes of the server's answers and refusals, in three languages and under any address."""
+
+import threading
+
+import pytest
+
+from browsing import COUGHS, ENGLISH, STRINGS, Page, finding, json_reply, refusal
+
+POINT = {"labels": ["sick"], "score": 0.93, "threshold": 0.41, "above": True, "sensitivity": 0.97, "specificity": 0.98}
+
+
+def show(page, answer, language="en"):
+    page.answer_with(json_reply(answer))
+    page.press(f"#languages [lang={language}]")
+    page.drop("coughs.wav", "audio/wav", COUGHS)
+    page.press("#send")
+    page.until(lambda: page.shown("#answer"))
+
+
+def test_the_operating_point_is_marked_and_explained(page):
+    show(page, finding(operating_point=POINT))
+    bar, mark, fill = (page.find(f".operating {part}").rect for part in (".whole", ".threshold", ".fill"))
+    assert mark["x"] + mark["width"] / 2 == pytest.approx(bar["x"] + 0.41 * bar["width"], abs=1)
+    assert fill["width"] == pytest.approx(0.93 * bar["width"], abs=1)
+    assert page.text(".what") == "Sick: 93.0%" and page.text(".threshold-word") == "operating point 41.0%"
+    assert page.text(".consequence") == ENGLISH["operating.above"].replace("{threshold}", "41.0%")
+    assert "97.0%" in page.text(".rates") and "98.0%" in page.text(".rates")
+    assert not page.shown(".undecided")
+    page.press("#languages [lang=fr]")
+    assert page.text(".consequence").startswith("C’est au-dessus du seuil de 41,0")
+
+
+def test_a_point_of_several_labels_below_the_threshold_and_against_the_diagnosis(page):
+    point = POINT | {"labels": ["bacterial pneumonia", "viral pneumonia"], "score": 0.6, "threshold": 0.7}
+    scores = {"bacterial pneumonia": 0.55, "normal": 0.4, "viral pneumonia": 0.05}
+    answer = finding(
+        "pneumonia", diagnosis="bacterial pneumonia", score=0.55, scores=scores,
+        operating_point=point | {"above": False},
+    )  # fmt: skip
+    show(page, answer, "es")
+    assert page.text(".what") == "Neumonía bacteriana y Neumonía vírica, juntas: 60,0 %"
+    assert page.text(".consequence").startswith("Queda por debajo del punto de corte de 70,0")
+    assert page.text(".undecided") == STRINGS["es"]["operating.disagrees"]
+
+
+def test_without_an_operating_point_the_bar_is_the_scores(page):
+    show(page, finding())
+    assert page.find(".operating .fill").rect["width"] / page.find(".operating .bar").rect["width"] == pytest.approx(
+        0.93, abs=0.01
+    )
+    assert not any(page.shown(f".operating .{part}") for part in ("what", "threshold", "threshold-word", "rates"))
+    assert not page.shown("#findings figure")
+
+
+def test_a_demonstration_says_so_and_unknown_words_are_shown_as_they_are(page):
+    answer = finding("croup", diagnosis="croup?", score=0.52, scores={"clear": 0.48, "croup?": 0.52})
+    answer["findings"][0] |= {"demonstration": True, "note": "From <few> sounds."}
+    show(page, answer | {"disclaimer": "Mind {this}."}, "fr")
+    assert [page.text(part) for part in (".task", ".diagnosis", ".note")] == ["croup", "croup?", "From <few> sounds."]
+    assert page.text(".demonstration strong") == STRINGS["fr"]["demonstration"]
+    assert page.text(".undecided") == STRINGS["fr"]["answer.undecided"]
+    assert (page.text("#answer-disclaimer"), page.text("#model")) == ("Mind {this}.", "abababababab")
+    assert page.find("#answer-disclaimer").get_attribute("lang") == "en"
+
+
+def test_a_known_note_is_translated(page):
+    show(page, finding("covid", demonstration=True, note=ENGLISH["note.covid"]), "es")
+    assert page.text(".note") == STRINGS["es"]["note.covid"]
+    assert not page.find(".note").get_attribute("lang")
+
+
+def test_the_model_card_is_linked_relative_to_the_page(page, server):
+    show(page, finding())
+    links = page.all("a[href*=model-card]")
+    assert len(links) == 2 and {link.get_attribute("href") for link in links} == {
+        server.url() + "static/model-card.html"
+    }
+
+
+def test_the_language_follows_the_browser_and_the_switch(page, server):
+    page.press("#languages [lang=es]")
+    page.sentence("h1", "heading", "es")
+    assert page.run("return [document.documentElement.lang, document.title]") == ["es", STRINGS["es"]["title"]]
+    assert page.text("#disclaimer") == STRINGS["es"]["disclaimer"]
+    page.drop("coughs.wav", "audio/wav", COUGHS)
+    shown = page.ask()
+    for language in ("fr", "en"):  # the answer that is on the page changes too
+        page.press(f"#languages [lang={language}]")
+        assert page.text(".diagnosis") == STRINGS[language][f"label.{shown['diagnosis']}"]
+    agent = page.run("return navigator.userAgent")
+    wish = {"userAgent": agent, "acceptLanguage": "fr-CA,en"}
+    page.browser.execute_cdp_cmd("Emulation.setUserAgentOverride", wish)
+    try:
+        Page(page.browser, server.url()).sentence("h1", "heading", "fr")
+    finally:
+        page.browser.execute_cdp_cmd("Emulation.setUserAgentOverride", wish | {"acceptLanguage": "en-US"})
+
+
+REPLIES = {
+    "error.silence": refusal("silence"),
+    "error.busy": refusal("busy", 503, **{"Retry-After": "7"}),
+    "Yours.": refusal("never heard of"),
+    "error.no_answer": "new Response('<html>', {status: 502})",
+    "error.network": "Promise.reject(new TypeError('offline'))",
+}
+
+
+@pytest.mark.parametrize("key", REPLIES)
+def test_a_refusal_is_told_and_the_sample_kept(page, key):
+    page.press("#languages [lang=es]")
+    page.answer_with(REPLIES[key])
+    page.drop("coughs.wav", "audio/wav", COUGHS)
+    page.press("#send")
+    sentence = STRINGS["es"].get(key, key).replace("{seconds}", "7").replace("{status}", "502")
+    page.until(lambda: page.text("#problem") == sentence)
+    assert page.state == "ready" and page.shown("#send") and not page.shown("#answer")
+
+
+def test_the_first_sight_needs_less_than_100_kilobytes_and_nothing_from_elsewhere(page, server):
+    page.browser.execute_cdp_cmd("Network.enable", {})
+    page.browser.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": True})
+    page = Page(page.browser, server.url())
+    loaded = page.run(
+        """return [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+            .map(({ name, transferSize }) => [name, transferSize]);"""
+    )
+    page.browser.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": False})
+    assert all(name.startswith(server.url()) and size > 0 for name, size in loaded)
+    assert {name.rsplit("/", 1)[1] for name, _ in loaded} >= {"", "page.js", "tosa.css", "strings.json"}
+    assert sum(size for _, size in loaded) <= 100_000, sorted(loaded, key=lambda entry: -entry[1])
+
+
+@pytest.mark.parametrize("strips", [True, False], ids=["proxy strips the prefix", "prefix is handed on"])
+def test_the_page_works_behind_a_path_prefix(coughing_browser, small_graph, strips):
+    from werkzeug.exceptions import NotFound
+    from werkzeug.middleware.dispatcher import DispatcherMiddleware
+    from werkzeug.serving import make_server
+
+    from app import create_app
+    from tosa.network import Network
+
+    app = create_app(Network.load(*small_graph))
+
+    def stripped(environ, start_response):
+        return app(environ | {"SCRIPT_NAME": "", "HTTP_X_FORWARDED_FOR": "192.0.2.1"}, start_response)
+
+    mounted = DispatcherMiddleware(NotFound(), {"/deep/tosa": stripped if strips else app})
+    behind = make_server("127.0.0.1", 0, mounted, threaded=True)
+    threading.Thread(target=behind.serve_forever, daemon=True).start()
+    try:
+        page = Page(coughing_browser, f"http://127.0.0.1:{behind.port}/deep/tosa/?lang=fr")
+        page.drop("coughs.wav", "audio/wav", COUGHS)
+        page.ask()
+        assert page.text("#curl").endswith(f":{behind.port}/deep/tosa/")
+        assert page.complaints() == []
+    finally:
+        behind.shutdown()

@@ -1,0 +1,221 @@
+"""Files: every format, every way to bring them, one and several at once, and the list of this visit."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import pictures
+import sounds
+from browsing import COUGHS, ENGLISH, PHANTOM, STRINGS, finding, json_reply, refusal
+
+SHORT = sounds.coughs(2.0, 48_000)
+GRAY = Image.fromarray(pictures.phantom(300, 280))
+FORMATS = {
+    "a.wav": COUGHS,
+    "a.flac": sounds.wav(SHORT, 48_000, "FLAC"),
+    "a.ogg": sounds.wav(SHORT, 48_000, "OGG"),
+    "a.mp3": sounds.wav(SHORT, 48_000, "MP3"),
+    "a.webm": sounds.container(SHORT, "webm", "libopus"),
+    "a.m4a": sounds.container(SHORT, "mp4", "aac"),
+    "a.png": PHANTOM,
+    "a.jpg": pictures.encoded(GRAY, "JPEG"),
+    "a.dcm": pictures.dicom(pictures.phantom(300, 280)),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_format_is_told_by_its_content_and_answered(page, name):
+    page.drop("no ending", "", FORMATS[name])
+    sound = name[2:] in ("wav", "flac", "ogg", "mp3", "webm", "m4a")
+    assert page.shown("#ready-sound" if sound else "#ready-picture")
+    page.ask()
+    assert page.text(".task") == ENGLISH["task.cough" if sound else "task.pneumonia"]
+    if not sound:
+        assert page.run("return document.querySelector('#preview .plain').naturalWidth") > 200
+
+
+def test_a_dicom_file_is_drawn_by_the_server_with_the_answer(page):
+    page.drop("chest", "", FORMATS["a.dcm"])
+    page.until(lambda: page.shown("#drawn-later"))
+    page.ask()
+    assert not page.shown("#drawn-later") and page.shown("#preview .plain")
+    drawn = page.run("return document.querySelector('#preview .plain').src")
+    assert drawn == page.run("return document.querySelector('#findings .plain').src")
+
+
+@pytest.mark.parametrize("way", ["choose", "drop", "paste"])
+def test_a_picture_is_shown_and_answered(page, way, tmp_path):
+    if way == "choose":
+        path = tmp_path / "a chest.png"
+        path.write_bytes(PHANTOM)
+        page.find("#file").send_keys(str(path))
+    else:
+        page.give(way, ("a chest.png", "image/png", PHANTOM))
+    page.reach("ready")
+    assert page.shown("#preview .plain")
+    page.ask()
+    assert page.text(".task") == ENGLISH["task.pneumonia"]
+    assert page.text("#curl").startswith("curl -F 'image_data=@\"a chest.png\"' ")
+    for card in page.all(".finding"):
+        scores = [float(data.get_attribute("value")) for data in card.find_elements("css selector", ".scores data")]
+        assert sum(scores) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_preview_does_not_push_the_button_out_of_sight(page):
+    """The preview loads after the button has the focus, and is tall."""
+    # A browser scrolls by whole pixels, so a part of one may stay below.
+    in_sight = "const {top, bottom} = arguments[0].getBoundingClientRect(); return top >= 0 && bottom < innerHeight + 1"
+    page.drop("a chest.png", "image/png", PHANTOM)
+    page.until(lambda: page.run("return document.querySelector('#preview .plain').complete"))
+    page.until(lambda: page.run(in_sight, page.find("#send")))
+
+
+def test_a_picture_can_be_zoomed_inverted_and_its_heat_map_faded(page):
+    page.drop("a.png", "image/png", PHANTOM)
+    page.ask()
+    viewer = page.find("#findings .viewer")
+
+    def part(selector):
+        return viewer.find_element("css selector", selector)
+
+    def slide(selector, value):
+        page.run("[...arguments].slice(1).forEach((value) => (arguments[0].value = value));"
+                 "arguments[0].dispatchEvent(new Event('input'));", part(selector), value)  # fmt: skip
+
+    slide(".opacity input", 25)
+    assert float(part(".tinted").value_of_css_property("opacity")) == 0.25
+    width = part(".plain").size["width"]
+    slide(".zoom input", 3)
+    assert part(".plain").size["width"] == pytest.approx(3 * width, rel=0.01) == part(".tinted").size["width"]
+    stage = part(".stage")
+    middle = "return [arguments[0].scrollLeft + arguments[0].clientWidth / 2, arguments[0].scrollWidth / 2]"
+    assert np.abs(np.diff(page.run(middle, stage))) < 12  # what was in the middle stays there
+    part(".invert").click()
+    assert "invert(1)" in part(".layers").value_of_css_property("filter")
+    assert part(".invert").get_attribute("aria-pressed") == "true"
+
+
+def test_a_sound_file_is_played_and_answered_and_its_json_copied(page):
+    page.drop("coughs.wav", "audio/wav", COUGHS)
+    assert page.shown("#player")
+    page.until(lambda: page.find("#scope").get_attribute("data-drawn") == "whole")
+    shown = page.ask()
+    page.press("[data-copy=json]")
+    page.until(lambda: page.text("#copied") == ENGLISH["copied"])
+    copied = json.loads(page.find("#json").get_attribute("textContent"))
+    assert {key: copied[key] for key in shown} == shown
+    assert not {"explanation", "picture"} & copied["findings"][0].keys()
+
+
+def test_a_sound_and_a_picture_are_asked_together(page):
+    page.drop("coughs.wav", "audio/wav", COUGHS)
+    page.drop("a.png", "image/png", PHANTOM)
+    assert page.shown("#ready-sound") and page.shown("#ready-picture")
+    page.ask()
+    tasks = [ENGLISH[f"task.{task}"] for task in ("cough", "pneumonia", "covid")]
+    assert [task.text for task in page.all(".task")] == tasks
+    assert "-F audio_data=@coughs.wav -F image_data=@a.png http" in page.text("#curl")
+    page.press("[data-take=sound]")
+    assert page.state == "ready" and not page.shown("#ready-sound") and not page.shown("#answer")
+    page.press("[data-take=picture]")
+    assert page.state == "idle"
+
+
+def test_a_file_over_the_limit_is_not_even_sent(page):
+    page.run(
+        """const files = new DataTransfer();
+        files.items.add(new File([new Uint8Array(10 * 2 ** 20 + 1)], "long.wav", { type: "audio/wav" }));
+        document.dispatchEvent(new DragEvent("drop", { dataTransfer: files, cancelable: true }));"""
+    )
+    page.sentence("#problem", "error.too_large")
+    assert page.state == "idle"
+
+
+SEVERAL = [("1.wav", "", COUGHS), ("=2.png", "", PHANTOM), ("3.txt", "", b"hello"), ("4.flac", "", FORMATS["a.flac"])]
+
+
+def download(page):
+    """The lines of the CSV that the page would save."""
+    page.run("URL.createObjectURL = (blob) => { blob.text().then((text) => (window.saved = text)); return 'data:,'; };")
+    page.press("#csv")
+    text = page.until(lambda: page.run("return window.saved"))
+    assert text.startswith("\ufeff") or text.startswith("time")  # Blob.text() may take the byte order mark away
+    return list(csv.DictReader(io.StringIO(text.lstrip("\ufeff"), newline="")))
+
+
+def test_several_files_are_answered_in_a_table_that_can_be_saved(page):
+    page.give("drop", *SEVERAL)
+    page.reach("ready")
+    assert page.text("#batch-name") == ENGLISH["ready.batch"].replace("{count}", "4")
+    page.press("#send")
+    page.reach("idle")
+    assert page.text("#batch-word") == "Finished: 4 of 4 files, refused: 1."
+    assert page.run("const { value, max } = document.getElementById('progress'); return [value, max]") == [4, 4]
+    rows = [row.text for row in page.all("#rows tr")]
+    assert [row.split()[0] for row in rows] == [name for name, *_ in SEVERAL]
+    assert "Cough: " in rows[0] and "COVID-19 (demonstration)" not in rows[1] and "Chest X-ray: pneumonia" in rows[1]
+    assert ENGLISH["error.unsupported_format"] in rows[2]
+    saved = download(page)
+    assert [(line["file"], line["task"]) for line in saved] == [
+        ("1.wav", "cough"), ("'=2.png", "pneumonia"), ("'=2.png", "covid"), ("3.txt", ""), ("4.flac", "cough"),
+    ]  # fmt: skip
+    assert saved[3]["error"] == "unsupported_format" and 0.3 < float(saved[0]["score"]) <= 1
+    page.press("#languages [lang=es]")
+    assert STRINGS["es"]["error.unsupported_format"] in page.all("#rows tr")[2].text
+    page.all(".look")[0].click()
+    page.until(lambda: page.shown("#answer"))
+    assert page.shown("#findings .plain") and len(page.all("#rows tr")) == 4
+    page.press("#forget")
+    assert not page.shown("#visit") and not page.all("#rows tr")
+
+
+def test_a_busy_server_is_asked_again_when_it_says_and_by_two_at_most(page):
+    page.run(
+        """window.most = window.now = 0; window.begun = [];
+        window.fetch = async () => {
+          begun.push(Date.now());
+          most = Math.max(most, ++now);
+          await new Promise((done) => setTimeout(done, 100));
+          now -= 1;
+          if (begun.length === 1) return Response.json({ error: { code: "busy", message: "" } },
+                                                       { status: 503, headers: { "Retry-After": "2" } });
+          return Response.json(arguments[0]);
+        };""".replace("arguments[0]", json.dumps(finding()))
+    )
+    page.give("drop", *[(f"{number}.wav", "", COUGHS) for number in range(5)])
+    page.reach("ready")
+    page.press("#send")
+    page.reach("idle")
+    assert page.text("#batch-word") == "Finished: 5 of 5 files, refused: 0."
+    begun, most = page.run("return [begun, most]")
+    assert most == 2 and len(begun) == 6
+    assert begun[2] - begun[0] >= 2000  # the first two were in flight together; then both waited
+
+
+def test_a_batch_can_be_stopped(page):
+    page.run("window.fetch = () => new Promise((done) => { (window.waiting ??= []).push(done); });")
+    page.give("drop", *[(f"{number}.wav", "", COUGHS) for number in range(5)])
+    page.reach("ready")
+    page.press("#send")
+    page.until(lambda: page.run("return window.waiting?.length") == 2)
+    page.press("#stop")
+    page.run(f"waiting.forEach((done) => done({json_reply(finding())}));")
+    page.reach("idle")
+    assert page.text("#batch-word") == "Finished: 2 of 5 files, refused: 0."
+    assert [ENGLISH["visit.stopped"] in row.text for row in page.all("#rows tr")] == [False] * 2 + [True] * 3
+
+
+def test_the_visit_lists_single_questions_and_their_refusals_too(page):
+    page.answer_with(json_reply(finding()), refusal("silence"))
+    for name in ("first.wav", "second.wav"):
+        page.drop(name, "", COUGHS)
+        page.press("#send")
+        page.reach("ready")
+        page.until(lambda: page.all("#rows .answered, #rows .refused"))
+    assert "Cough: Sick" in page.all("#rows tr")[0].text
+    assert ENGLISH["error.silence"] in page.all("#rows tr")[1].text
+    assert [line["error"] for line in download(page)] == ["", "silence"]

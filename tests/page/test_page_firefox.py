@@ -1,0 +1,104 @@
+"""What matters most, once more in Debian's Firefox."""
+
+import shutil
+
+import pytest
+
+from browsing import COUGHS, ENGLISH, PHANTOM, STRINGS, Page
+from test_page_files import FORMATS
+
+PREFERENCES = {
+    "media.navigator.streams.fake": True,  # a microphone that hums
+    "media.navigator.permission.disabled": True,  # nobody asks
+    "media.autoplay.default": 0,
+    "intl.accept_languages": "es-MX, en",
+    "ui.prefersReducedMotion": 1,
+    "browser.shell.checkDefaultBrowser": False,
+    "datareporting.policy.dataSubmissionEnabled": False,
+    "app.update.disabledForTesting": True,
+    "network.captive-portal-service.enabled": False,
+    "network.connectivity-service.enabled": False,
+    "toolkit.startup.max_resumed_crashes": -1,
+}
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    pytest.importorskip("selenium", reason="selenium is not installed")
+    binary = shutil.which("firefox-esr") or shutil.which("firefox")
+    if not binary:
+        pytest.skip("no Firefox here (Debian: firefox-esr)")
+    import firefox
+
+    driver, process = firefox.start(binary, tmp_path_factory.mktemp("firefox"), PREFERENCES)
+    yield driver
+    process.terminate()
+    process.wait(timeout=30)
+
+
+@pytest.fixture
+def fox(browser, server):
+    return Page(browser, server.url() + "?lang=en")
+
+
+def test_firefox_speaks_the_language_it_wants_and_switches(browser, server):
+    page = Page(browser, server.url())
+    page.sentence("h1", "heading", "es")
+    for language in ("fr", "en"):
+        page.press(f"#languages [lang={language}]")
+        page.sentence("h1", "heading", language)
+    assert page.text("#disclaimer") == STRINGS["en"]["disclaimer"]
+
+
+def test_firefox_records_and_is_answered(fox):
+    fox.record(1)
+    fox.reach("ready")
+    assert fox.text("#sound-name").startswith("Your recording, ")
+    assert fox.find("#scope").get_attribute("data-drawn") == "whole"
+    fox.ask()
+    assert fox.text(".task") == ENGLISH["task.cough"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_firefox_uploads_each_format(fox, name):
+    fox.drop("no ending", "", FORMATS[name])
+    fox.ask()
+    assert fox.run("return document.querySelector('#findings .plain').naturalWidth") == 299
+
+
+def test_firefox_chooses_both_and_asks_by_keyboard(fox, tmp_path):
+    from selenium.webdriver.common.keys import Keys
+
+    for name, data in (("a.wav", COUGHS), ("a.png", PHANTOM)):
+        (tmp_path / name).write_bytes(data)
+        fox.find("#file").send_keys(str(tmp_path / name))
+        fox.reach("ready")
+    assert fox.run("return document.activeElement.id") == "send"
+    fox.find("#send").send_keys(Keys.ENTER)
+    fox.until(lambda: fox.shown("#answer"))
+    assert len(fox.all(".finding")) == 3
+
+
+def test_firefox_tells_a_denied_microphone(fox):
+    import firefox
+
+    firefox.prefer(fox.browser, "permissions.default.microphone", 2)  # always denied
+    try:
+        fox.press("#record")
+        fox.sentence("#problem", "microphone.denied")
+    finally:
+        firefox.prefer(fox.browser, "permissions.default.microphone", 0)
+
+
+def test_firefox_tells_a_missing_microphone(fox):
+    fox.run("navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotFoundError'); };")
+    fox.press("#record")
+    fox.sentence("#problem", "microphone.missing")
+
+
+def test_firefox_at_the_width_of_a_telephone(fox):
+    # Firefox's window is never as narrow as a telephone, a frame is; the policy forbids frames, so its root is narrowed.
+    fox.browser.set_window_rect(width=450, height=800)
+    fox.drop("a " + "long" * 30 + " name.wav", "audio/wav", COUGHS)
+    fox.ask()
+    assert fox.run("return document.documentElement.scrollWidth <= innerWidth")

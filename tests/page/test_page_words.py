@@ -1,0 +1,87 @@
+"""The dictionary and the files of the page, without a browser."""
+
+import json
+import re
+
+import pytest
+
+from browsing import ENGLISH, ROOT, STRINGS
+from tosa import errors, screening
+
+TEMPLATE = (ROOT / "templates/index.html").read_text(encoding="utf-8")
+SCRIPTS = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "static").glob("*.js")}
+FAMILIES = "answer|batch|button|copy|error|explanation|file|level|microphone|operating|ready|scope|status|viewer|visit"
+
+
+@pytest.mark.parametrize("language", ["es", "fr"])
+def test_every_sentence_is_in_every_language(language):
+    assert list(STRINGS[language]) == list(ENGLISH)
+    for key, english in ENGLISH.items():
+        translated = STRINGS[language][key]
+        assert translated.strip(), key
+        assert sorted(re.findall(r"\{\w+\}", translated)) == sorted(re.findall(r"\{\w+\}", english)), key
+
+
+def _used():
+    used = set(re.findall(r'data-(?:text|label|alt)="([^"]+)"', TEMPLATE))
+    for script in SCRIPTS.values():
+        used |= set(re.findall(rf'["`]((?:{FAMILIES})(?:\.\w+)+)["`]', script))
+        used |= set(re.findall(r'"(clock|copied|count|share)"', script))
+        used |= {f"microphone.{reason}" for reason in re.findall(r'MicrophoneError\("(\w+)"\)', script)}
+    reasons = re.search(r"REASONS = \{(.*?)\}", SCRIPTS["recorder.js"], re.DOTALL)[1]
+    used |= {f"microphone.{reason}" for reason in re.findall(r'"(\w+)"', reasons)}
+    filters = re.search(r"FILTERS = \[(.*?)\]", SCRIPTS["recorder.js"])[1]
+    used |= {f"filter.{name}" for name in re.findall(r"\w+", filters)}
+    words = re.search(r"BUTTON_WORDS = \{(.*?)\}", SCRIPTS["state.js"], re.DOTALL)[1]
+    used |= {f"button.{word}" for word in re.findall(r'"(\w+)"', words)}
+    used |= {f"status.{name}" for name in ("asking", "counting", "recording")}  # the states of a take
+    for kind in ("sound", "picture"):
+        used |= {f"explanation.{kind}{more}" for more in ("", ".plain", ".alt")}
+    return used
+
+
+def test_the_dictionary_has_every_key_that_the_page_uses():
+    assert _used() - ENGLISH.keys() == set()
+    assert len(_used()) > 100
+
+
+def test_the_dictionary_has_no_key_that_the_page_does_not_use():
+    by_name = re.compile(r"(error|label|task|meaning|note)\.|title$|disclaimer$")  # what the server names
+    assert {key for key in ENGLISH if not by_name.match(key)} - _used() == set()
+
+
+def test_the_template_says_in_english_what_the_dictionary_says():
+    sentences = re.findall(r'data-text="([^"]+)"[^>]*>([^<]+)<', TEMPLATE)
+    assert len(sentences) > 40
+    for key, english in sentences:
+        assert " ".join(english.split()) == ENGLISH[key]
+    assert f"<title>{ENGLISH['title']}</title>" in TEMPLATE
+    assert ENGLISH["disclaimer"] == screening.DISCLAIMER
+
+
+def test_every_error_of_the_server_has_its_sentence():
+    # CannotJudge itself always comes with a message of its own, which the page shows as it is.
+    wanted = {error.code for error in _tree(errors.RequestError)} - {errors.CannotJudge.code}
+    assert {f"error.{code}" for code in wanted} <= ENGLISH.keys()
+
+
+def _tree(error):
+    return [error] + [leaf for child in error.__subclasses__() for leaf in _tree(child)]
+
+
+def test_every_label_and_task_of_the_embedded_graph_has_its_word():
+    lines = (ROOT / "retrained_labels.txt").read_text(encoding="utf-8").split("\n")
+    for task, label in (line.split(": ") for line in lines if line):
+        assert {f"task.{task}", f"meaning.{task}", f"label.{label}"} <= ENGLISH.keys()
+
+
+def test_the_page_fits_a_strict_policy_and_any_folder():
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", TEMPLATE)
+    assert not re.search(r'(src|href)="/', TEMPLATE), "addresses are relative"
+    for path in [*(ROOT / "static").glob("*.[cjs]*s*"), *(ROOT / "templates").iterdir()]:
+        assert not re.search(r"https?://(?!www\.w3\.org/)[\w{]", path.read_text(encoding="utf-8")), path.name
+
+
+def test_the_dictionary_is_written_as_a_person_would_keep_it():
+    written = (ROOT / "static/strings.json").read_text(encoding="utf-8")
+    assert written == json.dumps(json.loads(written), ensure_ascii=False, indent=2) + "\n"

@@ -163,6 +163,8 @@ def _report_flags(flags) -> None:
         "evaluate", None, "train nothing: report how the served graph does on the testing cases, or on a split or all",
         nargs="?", const="testing", choices=["training", "validation", "testing", "all"],
     )  # fmt: skip
+    flag("calibrate", False, "train nothing: fit the served graph's temperatures, operating points and gate to the cases",
+         action="store_true")  # fmt: skip
     flag("graph", None, "graph to evaluate, in the place of the served one", type=Path)
     flag("labels", None, "its labels", type=Path)
 
@@ -180,6 +182,8 @@ def main(arguments: list[str] | None = None) -> int:
         architectures.check(flags)
         if flags.evaluate:
             run.evaluate(flags, Settings())
+        elif flags.calibrate:
+            run.calibrate(flags, Settings())
         elif flags.fine_tune:
             run.fine_tune(flags, Settings())
         else:

@@ -1,9 +1,12 @@
 """From what was sent to the answer: kind by content, picture, network, finding."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from . import audio, decoding, explain, xray
-from .errors import NothingSent, TaskMissing, UnsupportedFormat
+from .errors import NotAChestXray, NothingSent, TaskMissing, UnsupportedFormat
+from .familiarity import Familiarity
 from .network import FIRST_TASK, Network, Task
 
 DISCLAIMER = (
@@ -11,6 +14,7 @@ DISCLAIMER = (
     "health from it. See a doctor when you are unwell."
 )
 NO_MAP = "This task's last layer is not one linear layer, so no exact map of where the network looked can be drawn."
+MODEL_CARD = "static/model-card.html"  # from the page's address on
 PRIMARY = ("cough", "pneumonia")  # the tasks whose finding comes first, where the graph has them
 
 
@@ -44,7 +48,7 @@ def screen(
         "diagnosis": findings[0]["diagnosis"],
         "score": findings[0]["score"],
         "findings": findings,
-        "model": {"sha256": network.sha256},
+        "model": {"sha256": network.sha256, "card": MODEL_CARD},
         "disclaimer": DISCLAIMER,
     }
 
@@ -56,6 +60,7 @@ def _findings(network: Network, pixels: np.ndarray, is_sound: bool, with_explana
         raise TaskMissing()
     fitting = xray.resize(pixels, network.size)
     answer = network.run(fitting[None])
+    tasks = _admitted(tasks, network, answer.bottleneck[0], fitting)
     picture = {"picture": explain.data_uri(fitting)} if with_explanation else {}
     axis = [explain.time_axis(network.size[1], audio.WINDOW_SECONDS)] if is_sound else []
     findings = []
@@ -71,9 +76,33 @@ def _findings(network: Network, pixels: np.ndarray, is_sound: bool, with_explana
     return findings
 
 
+def _admitted(tasks: list[Task], network: Network, bottleneck: np.ndarray, pixels: np.ndarray) -> list[Task]:
+    """The tasks that may answer a picture: those with a gate only where it is like the X-rays they were learnt from.
+
+    Raises NotAChestXray where none may.
+    """
+    free = [task for task in tasks if not _known(task, network.metadata).get("gate")]
+    gate = _gate(network) if len(free) < len(tasks) else None
+    if gate is None or gate.knows(bottleneck, pixels):
+        return tasks
+    if not free:
+        raise NotAChestXray()
+    return free
+
+
+@lru_cache(maxsize=1)  # of the graph in service
+def _gate(network: Network) -> Familiarity | None:
+    return Familiarity.of(network)
+
+
+def _known(task: Task, metadata: dict) -> dict:
+    """What the graph says of the task."""
+    return metadata.get("tasks", {}).get(task.name, {})
+
+
 def _is_of_sound(task: Task, metadata: dict) -> bool:
-    """What the graph says of the task; graphs that say nothing have cough for sounds, all else for pictures."""
-    known = metadata.get("tasks", {}).get(task.name, {})
+    """Graphs that do not say it have cough for sounds, all else for pictures."""
+    known = _known(task, metadata)
     return known.get("from", "sound" if task.name == FIRST_TASK else "picture") == "sound"
 
 
@@ -86,8 +115,27 @@ def _finding(task: Task, scores: np.ndarray, metadata: dict) -> dict:
         "score": rounded[best],
         "scores": dict(zip(task.labels, rounded)),
     }
-    known = metadata.get("tasks", {}).get(task.name, {})
+    known = _known(task, metadata)
+    if "operating_point" in known:
+        finding["operating_point"] = _beside(known["operating_point"], finding["scores"])
     return finding | {key: known[key] for key in ("demonstration", "note") if key in known}
+
+
+def _beside(point: dict, scores: dict[str, float]) -> dict:
+    """A task's operating point with the side of it on which these scores lie, and in words."""
+    score = round(sum(scores[label] for label in point["labels"]), 6)
+    names, cases = " or ".join(point["labels"]), point["cases"]
+    return {
+        "labels": point["labels"],
+        "score": score,
+        "threshold": point["threshold"],
+        "above": score >= point["threshold"],
+        "sensitivity": point["sensitivity"],
+        "specificity": point["specificity"],
+        "meaning": f"A score of {names} from {point['threshold']:.2f} on held for {point['sensitivity']:.0%} of "
+        f"{cases['ill']} validation cases that were so, and for {1 - point['specificity']:.0%} of {cases['healthy']} "
+        "that were not.",
+    }
 
 
 def _summing_to_one(scores: np.ndarray) -> list[float]:

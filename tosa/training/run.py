@@ -9,11 +9,13 @@ import numpy as np
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from ..errors import UsageError
+from ..familiarity import thumbnail
 from ..graph import Graph
 from ..network import FIRST_TASK, Network
 from ..settings import Settings
 from . import architectures, calibration, curves, dataset, export, familiarity, publish
 from . import head as heads
+from .bottlenecks import draw
 from .dataset import Case, Problems, in_split
 from .evaluation import evaluate_graph
 from .examples import Known, learn_from
@@ -107,14 +109,33 @@ def fine_tune(flags, settings: Settings) -> None:
     print(f"Starting from '{weights}'.")
     tuning = tuning_stage.fine_tune(cases, recipe, weights, flags.checkpoint_dir, flags.summaries_dir)
     trunk = export.halve(trunk_stage.freeze(tuning.float32_trunk()))
-    metadata = _marked({"recipe": asdict(recipe), "weights_sha256": _sha256(weights)}, flags, cases)
+    metadata = {"recipe": asdict(recipe), "weights_sha256": _sha256(weights)}
+    _finish(flags, trunk, tuning.heads(), metadata, cases, problems)
+
+
+def calibrate(flags, settings: Settings) -> None:
+    """Fit temperatures, operating points and the gate of the served graph anew, on the cases of all its tasks."""
+    problems = Problems(flags.skip_unreadable)
+    cases = gather(flags, problems=problems)
+    graph = Graph(settings.graph.read_bytes())
+    known = export.heads_of(graph)
+    heads = [known[task] for task in dataset.labels_by_task(cases) if task in known]
+    if len(heads) < len(known) or {case.task for case in cases} - known.keys():
+        raise UsageError(f"--calibrate needs cases of all the graph's tasks and no others: {', '.join(known)}.")
+    _finish(flags, graph.trunk(), heads, graph.metadata(), cases, problems)
+
+
+def _finish(flags, trunk: GraphDef, trained: list[export.Head], metadata: dict, cases: list[Case], problems: Problems):
+    """Calibrate heads on the validation cases, write graph and labels, and report on the testing cases."""
+    metadata = _marked(metadata, flags, cases)
     metadata["files"] = {split: len(in_split(cases, split)) for split in dataset.SPLITS}
     knowns = _known_by_task(trunk, cases, flags, problems)
-    finished = [calibrated(head, knowns[head.task]) for head in tuning.heads()]
+    finished = [calibrated(head, knowns[head.task]) for head in trained]
     for head in finished:
         metadata["tasks"][head.task] |= _worth(head, knowns[head.task])
     _write(flags, trunk, finished, metadata, _gate(metadata, knowns))
-    publish.publish(flags, [_tested(flags, head, knowns[head.task]) for head in finished], publish.data_of(cases, problems))
+    tested = [_tested(flags, head, knowns[head.task]) for head in finished]
+    publish.publish(flags, tested, publish.data_of(cases, problems))
 
 
 def _known_by_task(trunk: GraphDef, cases: list[Case], flags, problems: Problems) -> dict[str, Known]:
@@ -143,8 +164,12 @@ def _gate(metadata: dict, knowns: dict[str, Known]) -> dict[str, np.ndarray]:
         return {}
     for task in tasks:
         metadata["tasks"][task]["gate"] = True
-    halves = [np.concatenate([knowns[task].bottlenecks(split) for task in tasks]) for split in dataset.SPLITS[:2]]
-    return familiarity.fit(*halves)
+    return familiarity.fit(*([_seen(knowns[task], split) for task in tasks] for split in dataset.SPLITS[:2]))
+
+
+def _seen(known: Known, split: str) -> familiarity.Seen:
+    thumbnails = [thumbnail(draw(case)) for case in in_split(known.cases, split)]
+    return familiarity.Seen(known.bottlenecks(split), np.stack(thumbnails) if thumbnails else np.empty((0, 1)))
 
 
 def evaluate(flags, settings: Settings) -> None:

@@ -1,0 +1,53 @@
+"""Fit the gate for pictures to the training X-rays, so that 99 % of each task's validation X-rays pass."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from ..familiarity import PREFIX, Familiarity
+from ..graph import Graph
+
+DIRECTIONS = 128  # of the bottleneck, at most
+THUMBNAIL_DIRECTIONS = 16
+CASES = 1000  # of each task, at most, so that adults count beside ten times as many children
+PASSING = 0.99
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Bottlenecks float32 (n, d) and thumbnails float32 (n, p) of the pictures of one task in one split."""
+
+    bottlenecks: np.ndarray
+    thumbnails: np.ndarray
+
+
+def fit(training: list[Seen], validation: list[Seen]) -> dict[str, np.ndarray]:
+    """The gate's constants by their names in the graph. training, validation: one Seen a task."""
+    rng = np.random.default_rng(0)
+    chosen = [rng.permutation(len(seen.bottlenecks))[:CASES] for seen in training]
+    bottlenecks = np.concatenate([seen.bottlenecks[rows] for seen, rows in zip(training, chosen)])
+    thumbnails = np.concatenate([seen.thumbnails[rows] for seen, rows in zip(training, chosen)])
+    mean, basis, deviations = _main_directions(bottlenecks, DIRECTIONS)
+    thumbnail_mean, thumbnail_basis, _ = _main_directions(thumbnails, THUMBNAIL_DIRECTIONS)
+    nothing, one = np.zeros(3, np.float32), np.ones(3, np.float32)
+    gate = Familiarity(mean, basis, deviations, thumbnail_mean, thumbnail_basis, nothing, one, np.float32(0))
+    logs = gate.log_distances(bottlenecks, thumbnails)
+    gate = Familiarity(**{**asdict(gate), "centre": logs.mean(axis=0), "scale": logs.std(axis=0)})
+    strange = [gate.strangeness(seen.bottlenecks, seen.thumbnails) for seen in validation if len(seen.bottlenecks)]
+    limit = max(np.quantile(each, PASSING) for each in strange or [gate.strangeness(bottlenecks, thumbnails)])
+    stored = {name: np.asarray(value, np.float32) for name, value in {**asdict(gate), "limit": limit}.items()}
+    stored |= {name: stored[name].astype(np.float16) for name in ("basis", "thumbnail_basis")}  # half the size
+    return {PREFIX + name: value for name, value in stored.items()}
+
+
+def constants(graph: Graph) -> dict[str, np.ndarray]:
+    """The gate of a graph by the names of its constants, none without one."""
+    return {name: value for name, value in graph.extras().items() if name.startswith(PREFIX)}
+
+
+def _main_directions(values: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean (d,), the first principal directions (k, d) and the deviations along them (k,) of values (n, d)."""
+    mean = values.mean(axis=0)
+    _, lengths, directions = np.linalg.svd(values - mean, full_matrices=False)
+    kept = min(most, int((lengths > lengths[0] * 1e-5).sum()))  # fewer cases have fewer directions
+    return mean, directions[:kept], np.maximum(lengths[:kept] / np.sqrt(len(values)), 1e-6)

@@ -23,6 +23,7 @@ from ..settings import Settings
 from . import dataset, export, shortcuts, stability
 from .bottlenecks import Drawing, bottlenecks
 from .dataset import Case, Problems
+from .familiarity import CASES
 from .figures import Answers, figures, rate
 from .files import beside, progress
 
@@ -40,10 +41,17 @@ class Audited:
         graph = Graph(settings.graph.read_bytes())
         self.heads = export.heads_of(graph)
         name = export.trunk_sha256(graph.trunk())
-        made = bottlenecks([Drawing(case) for case in cases], self.network, name, cache, Problems())
-        self.cases, self.bottlenecks = cases, made.values
+        self.cases = cases
+        known = [Drawing(case) for case in dataset.thinned(cases, CASES)]
+        made = bottlenecks(known, self.network, name, cache, Problems())
+        self.rows_of = {drawing.case: row for row, drawing in enumerate(made.drawings)}
+        self.values = made.values
         with open(table, encoding="utf-8-sig", newline="") as lines:
             self.rows = list(csv.DictReader(lines))
+
+    def bottlenecks(self, cases: list[Case]) -> np.ndarray:
+        """Of cases that are not left out: float32 (cases, features)."""
+        return self.values[[self.rows_of[case] for case in cases]]
 
     def of(self, task: str, split: str | None = None, label: str | None = None) -> list[int]:
         """The numbers of a task's cases."""
@@ -58,7 +66,7 @@ class Audited:
     def answers(self, task: str, numbers: list[int]) -> Answers:
         """What the graph's head of the task answers to these cases."""
         head, cases = self.heads[task], self.chosen(numbers)
-        scores = export.softmax(head.logits(self.bottlenecks[numbers]) / head.temperature)
+        scores = export.softmax(head.logits(self.bottlenecks(cases)) / head.temperature)
         targets = np.array([head.labels.index(case.label) for case in cases])
         return Answers(task, head.labels, targets, scores, [case.group for case in cases])
 
@@ -85,8 +93,8 @@ def of_task(audited: Audited, task: str) -> dict:
         by_feature[name] = _short(figures(shortcuts.answers_by(feature, audited.chosen(training), cases)))
     by_label = {}
     for label in answers.labels:
-        numbers = audited.of(task, label=label)
-        by_label[label] = shortcuts.source_told(audited.chosen(numbers), audited.bottlenecks[numbers])
+        own = [case for case in audited.chosen(audited.of(task, label=label)) if case in audited.rows_of]
+        by_label[label] = shortcuts.source_told(own, audited.bottlenecks(own))
     first = sorted(cases, key=lambda case: dataset.place(case.file.name))[:STABILITY_CASES]
     return {
         "data": _data(audited, task),

@@ -181,6 +181,15 @@ def labels_by_task(cases: list[Case]) -> dict[str, list[str]]:
     return {task: sorted(labels) for task, labels in found.items()}
 
 
+def thinned(cases: list[Case], most: int) -> list[Case]:
+    """Without the training cases of a task beyond the first `most` by the hash of their names."""
+    kept: dict[str, list[Case]] = {}
+    for case in sorted(in_split(cases, "training"), key=lambda case: place(case.file.name)):
+        kept.setdefault(case.task, []).append(case)
+    left = {id(case) for own in kept.values() for case in own[:most]}
+    return [case for case in cases if case.split != "training" or id(case) in left]
+
+
 def in_split(cases: list[Case], split: str) -> list[Case]:
     return [case for case in cases if case.split == split]
 

@@ -9,7 +9,7 @@ from ..graph import Graph
 
 DIRECTIONS = 128  # of the bottleneck, at most
 THUMBNAIL_DIRECTIONS = 16
-CASES = 1000  # of each task, at most, so that adults count beside ten times as many children
+CASES = 1000  # to train on of each task, at most: adults then count beside ten times as many children
 PASSING = 0.99
 
 
@@ -22,11 +22,9 @@ class Seen:
 
 
 def fit(training: list[Seen], validation: list[Seen]) -> dict[str, np.ndarray]:
-    """The gate's constants by their names in the graph. training, validation: one Seen a task."""
-    rng = np.random.default_rng(0)
-    chosen = [rng.permutation(len(seen.bottlenecks))[:CASES] for seen in training]
-    bottlenecks = np.concatenate([seen.bottlenecks[rows] for seen, rows in zip(training, chosen)])
-    thumbnails = np.concatenate([seen.thumbnails[rows] for seen, rows in zip(training, chosen)])
+    """The gate's constants by their names in the graph. training, validation: one Seen a task, CASES at most."""
+    bottlenecks = np.concatenate([seen.bottlenecks for seen in training])
+    thumbnails = np.concatenate([seen.thumbnails for seen in training])
     mean, basis, deviations = _main_directions(bottlenecks, DIRECTIONS)
     thumbnail_mean, thumbnail_basis, _ = _main_directions(thumbnails, THUMBNAIL_DIRECTIONS)
     nothing, one = np.zeros(3, np.float32), np.ones(3, np.float32)

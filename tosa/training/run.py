@@ -129,7 +129,7 @@ def _finish(flags, trunk: GraphDef, trained: list[export.Head], metadata: dict, 
     """Calibrate heads on the validation cases, write graph and labels, and report on the testing cases."""
     metadata = _marked(metadata, flags, cases)
     metadata["files"] = {split: len(in_split(cases, split)) for split in dataset.SPLITS}
-    knowns = _known_by_task(trunk, cases, flags, problems)
+    knowns = _known_by_task(trunk, dataset.thinned(cases, familiarity.CASES), flags, problems)
     finished = [calibrated(head, knowns[head.task]) for head in trained]
     for head in finished:
         metadata["tasks"][head.task] |= _worth(head, knowns[head.task])

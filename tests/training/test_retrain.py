@@ -367,7 +367,10 @@ def test_two_runs_at_once_share_a_cache(embedded, pictures, tmp_path):
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(2) as pool:
-        runs = [flags_of_pictures(tmp_path / name, pictures, bottleneck_dir=tmp_path / "both", report_dir=tmp_path / name,
-                                  how_many_training_steps=5) for name in ("one", "two")]  # fmt: skip
+        shared = {"bottleneck_dir": tmp_path / "both", "how_many_training_steps": 5}
+        runs = [
+            flags_of_pictures(tmp_path / name, pictures, report_dir=tmp_path / name, **shared)
+            for name in ("one", "two")
+        ]
         assert list(pool.map(retrain.main, runs)) == [0, 0]
     assert (tmp_path / "one" / "graph.pb").read_bytes() == (tmp_path / "two" / "graph.pb").read_bytes()

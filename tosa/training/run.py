@@ -29,10 +29,13 @@ def retrain(flags, settings: Settings) -> None:
     cases = gather(flags, problems=problems)
     task = _one_task(cases)
     with architectures.trunk_file(flags, settings) as file:
-        graph = Graph(file.read_bytes())
+        network, graph = (
+            Network.load(file, None),
+            Graph(file.read_bytes()),
+        )  # in this order: loading names what is wrong
         kept, metadata = (export.heads_of(graph), graph.metadata()) if flags.task else ({}, {})
         trunk = graph.trunk()
-        known = learn_from(cases, flags, Network.load(file, None), export.trunk_sha256(trunk), problems)
+        known = learn_from(cases, flags, network, export.trunk_sha256(trunk), problems)
     check(flags, known.cases)
     head = _with_temperature(_trained(flags, task, known, trunk, list(kept.values())), known)
     metadata = _marked(metadata, flags, known.cases)

@@ -19,7 +19,7 @@ from .dataset import Case, Problems, in_split
 from .evaluation import answers, evaluate_graph
 from .examples import Known, learn_from
 from .figures import Answers
-from .files import beside
+from .files import beside, naming
 from .gather import check, gather
 
 
@@ -166,7 +166,8 @@ def _sha256(file: Path) -> str:
 def _write(flags, trunk: GraphDef, trained: list[export.Head], metadata: dict) -> None:
     """Write graph and labels beside their places, and rename both when both are whole."""
     with beside(flags.output_graph) as graph, beside(flags.output_labels) as labels:
-        graph.write_bytes(export.assemble(trunk, trained, metadata, flags.final_tensor_name))
+        with naming(flags.output_graph):
+            graph.write_bytes(export.assemble(trunk, trained, metadata, flags.final_tensor_name))
         classic = not flags.task and [head.task for head in trained] == [FIRST_TASK]
         labels.write_text(export.label_lines(trained, classic), encoding="utf-8")
     print(f"Wrote '{flags.output_graph}' and '{flags.output_labels}'.")

@@ -57,7 +57,7 @@ def reliability(calibration: dict) -> Figure:
         x, y = of_bin["confidence"], of_bin["accuracy"]
         axes.plot([x, x], [of_bin["low"], of_bin["high"]], color=ACCENT, linewidth=1)
         axes.plot(x, y, "o", color=ACCENT, markersize=5)
-        axes.annotate(of_bin["n"], (x, y), (5, -9), textcoords="offset points", fontsize=7, color=INK)
+        axes.annotate(of_bin["n"], (x, y), (-5, -9), textcoords="offset points", ha="right", fontsize=7, color=INK)
     axes.set(xlabel="score of the diagnosis", ylabel="how often it was right", xlim=(0, 1.02), ylim=(-0.02, 1.02))
     axes.set_title(f"expected calibration error {calibration['ece']:.3f}", fontsize=10)
     return figure

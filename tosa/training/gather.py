@@ -20,13 +20,13 @@ def gather(flags, task: str | None = None, problems: Problems | None = None) -> 
     problems = problems or Problems(flags.skip_unreadable)
     percentages = dataset.Percentages(flags.validation_percentage, flags.testing_percentage)
     cases = _read(flags, flags.task or task or FIRST_TASK, percentages, problems)
+    if flags.skip_unreadable:  # first, since splits depend on who is there
+        cases = readable(cases, problems)
     lists = {split: getattr(flags, f"{split}_list") for split in dataset.SPLITS}
     if any(lists.values()):
         cases = splits.by_lists(cases, lists, percentages)
     else:
         cases = splits.with_rare_labels(cases, percentages)
-    if flags.skip_unreadable and (flags.fine_tune or flags.evaluate):  # a head reads each file but once, later
-        cases = readable(cases, problems)
     check(flags, cases)
     print(dataset.describe(cases))
     for sentence in splits.warnings(cases):

@@ -20,7 +20,7 @@ from .dataset import Case, Problems, in_split
 from .evaluation import evaluate_graph
 from .examples import Known, learn_from
 from .figures import Answers
-from .files import beside
+from .files import beside, naming
 from .gather import check, gather
 
 
@@ -30,10 +30,11 @@ def retrain(flags, settings: Settings) -> None:
     cases = gather(flags, problems=problems)
     task = _one_task(cases)
     with architectures.trunk_file(flags, settings) as file:
+        network = Network.load(file, None, precision="f32")  # first, since loading names what is wrong
         graph = Graph(file.read_bytes())
         kept, metadata = (export.heads_of(graph), graph.metadata()) if flags.task else ({}, {})
         trunk = graph.trunk()
-        known = learn_from(cases, flags, Network.load(file, None, precision="f32"), export.trunk_sha256(trunk), problems)
+        known = learn_from(cases, flags, network, export.trunk_sha256(trunk), problems)
     check(flags, known.cases)
     head = calibrated(_trained(flags, task, known, trunk, list(kept.values())), known)
     metadata.get("tasks", {}).pop(task, None)  # what was said of the task it replaces
@@ -204,7 +205,8 @@ def _sha256(file: Path) -> str:
 def _write(flags, trunk: GraphDef, trained: list[export.Head], metadata: dict, constants: dict) -> None:
     """Write graph and labels beside their places, and rename both when both are whole."""
     with beside(flags.output_graph) as graph, beside(flags.output_labels) as labels:
-        graph.write_bytes(export.assemble(trunk, trained, metadata, flags.final_tensor_name, constants))
+        with naming(flags.output_graph):
+            graph.write_bytes(export.assemble(trunk, trained, metadata, flags.final_tensor_name, constants))
         classic = not flags.task and [head.task for head in trained] == [FIRST_TASK]
         labels.write_text(export.label_lines(trained, classic), encoding="utf-8")
     print(f"Wrote '{flags.output_graph}' and '{flags.output_labels}'.")

@@ -41,7 +41,7 @@ def server(small_graph, tmp_path_factory):
 def curl(*arguments) -> str:
     if not shutil.which("curl"):
         pytest.skip("curl is not installed")
-    return subprocess.run(["curl", "-sS", *arguments], capture_output=True, text=True, check=True, timeout=30).stdout
+    return subprocess.run(["curl", "-sS", *arguments], capture_output=True, text=True, check=True, timeout=30 * PATIENCE).stdout
 
 
 def test_start_up_says_what_was_loaded(server):
@@ -87,7 +87,7 @@ def test_port_in_use_is_said(server, small_graph):
     port, _, _ = server
     names = {"TOSA_GRAPH": str(small_graph[0]), "TOSA_LABELS": str(small_graph[1]), "TOSA_PORT": str(port)}
     second = subprocess.run(
-        [sys.executable, "app.py"], cwd=ROOT, env=os.environ | names, text=True, capture_output=True, timeout=60
+        [sys.executable, "app.py"], cwd=ROOT, env=os.environ | names, text=True, capture_output=True, timeout=60 * PATIENCE
     )
     assert second.returncode == 1 and "TOSA_PORT" in second.stderr and "Traceback" not in second.stderr
 
@@ -198,7 +198,7 @@ def test_a_setting_that_makes_no_sense_is_named(small_graph, name, value, capsys
 def test_missing_graph_is_said(tmp_path):
     names = {"TOSA_GRAPH": str(tmp_path / "none.pb")}
     process = subprocess.run(
-        [sys.executable, "app.py"], cwd=ROOT, env=os.environ | names, text=True, capture_output=True, timeout=60
+        [sys.executable, "app.py"], cwd=ROOT, env=os.environ | names, text=True, capture_output=True, timeout=60 * PATIENCE
     )
     assert process.returncode == 1 and "none.pb" in process.stderr and "Traceback" not in process.stderr
 

@@ -8,8 +8,6 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from ..errors import UsageError
-
 
 class Curves:
     """Event files under folder/<split>/, one a run; a context manager that closes them."""
@@ -36,8 +34,5 @@ class Curves:
         self._add(split, Event(wall_time=time.time(), step=step, summary=Summary(value=points)))
 
     def _add(self, split: str, event: Event) -> None:
-        try:
-            self.records[split].write(event.SerializeToString())
-            self.records[split].flush()
-        except OSError as error:  # of a full disk, which does not name the file
-            raise UsageError(f"Cannot write to '{self.folder / split}': {error.strerror}.") from error
+        self.records[split].write(event.SerializeToString())
+        self.records[split].flush()

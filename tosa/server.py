@@ -133,9 +133,10 @@ def stop_on_signals(server) -> None:
 
     def stop(*_):
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        for each in listening:
-            each.accepting = False
-        listening[0].pull_trigger()
+        if listening[0].accepting:  # not twice, when what wakes the loop may be closed
+            for each in listening:
+                each.accepting = False
+            listening[0].pull_trigger()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
@@ -159,10 +160,10 @@ def run(server) -> None:
 def _finish(sockets: dict) -> None:
     until = time.monotonic() + settings.STOP_SECONDS
     while time.monotonic() < until:
+        wasyncore.loop(timeout=0.1, use_poll=True, map=sockets, count=1)  # first, for what has come in meanwhile
         channels = [each for each in sockets.values() if isinstance(each, Channel)]
         for channel in channels:
             if not channel.busy():
                 channel.handle_close()
         if not any(channel.connected for channel in channels):
             return
-        wasyncore.loop(timeout=0.1, use_poll=True, map=sockets, count=1)

@@ -45,14 +45,18 @@ export class Recorder {
     this.context = new AudioContext();
     await this.context.audioWorklet.addModule(new URL("capture-worklet.js", import.meta.url));
     const capture = new AudioWorkletNode(this.context, "capture", { channelCount: 1, channelCountMode: "explicit" });
-    capture.port.onmessage = ({ data: block }) => {
-      this.blocks.push(block);
-      this.length += block.length;
-      onBlock(block, this.context.sampleRate);
-    };
+    const heard = new Promise((resolve) => {
+      capture.port.onmessage = ({ data: block }) => {
+        this.blocks.push(block);
+        this.length += block.length;
+        onBlock(block, this.context.sampleRate);
+        resolve();
+      };
+    });
     this.context.createMediaStreamSource(this.stream).connect(capture);
     capture.connect(this.context.destination); // silent, but what leads nowhere may not be run
-    await this.context.resume();
+    this.context.resume(); // a promise that Firefox never keeps where there is no loudspeaker
+    await heard;
   }
 
   /* Forget what came so far. */

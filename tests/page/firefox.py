@@ -11,6 +11,7 @@ import time
 from itertools import count
 
 from selenium import webdriver
+from selenium.webdriver.remote.file_detector import UselessFileDetector
 from selenium.webdriver.remote.remote_connection import RemoteConnection
 
 # selenium's name of a command: Marionette's.
@@ -99,7 +100,8 @@ def start(binary, profile, preferences: dict, patience: float = 60):
     command = [binary, "--headless", "--marionette", "--remote-allow-system-access", "--no-remote", "--profile", str(profile)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        return webdriver.Remote(Marionette(port, patience), options=webdriver.FirefoxOptions()), process
+        options = webdriver.FirefoxOptions()
+        return webdriver.Remote(Marionette(port, patience), file_detector=UselessFileDetector(), options=options), process
     except BaseException:
         process.kill()
         raise

@@ -17,7 +17,8 @@ navigator.mediaDevices.getUserMedia = async () => { window.track = heard.stream.
 const gain = new GainNode(context, { gain: arguments[0] });
 const source = new OscillatorNode(context, { frequency: 440 });
 source.connect(gain).connect(heard);
-source.start();"""
+source.start();
+window.kept = [context, source];  // from the garbage collector"""
 
 
 def test_a_recorded_cough_is_answered_on_the_page_and_in_the_terminal(page, server):

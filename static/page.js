@@ -13,7 +13,7 @@ let recording = null; // record.js, which comes with the first press of its butt
 async function pressRecord() {
   hideAnswer();
   try {
-    recording = await import("./record.js");
+    recording ??= await import("./record.js");
   } catch {
     tell("", "error.network");
     return;

@@ -81,7 +81,7 @@ export class Recorder {
     const samples = new Float32Array(this.length);
     let at = 0;
     for (const block of this.blocks) {
-      samples.set(block, at);
+      samples.set(block.map((sample) => Math.max(-1, Math.min(1, sample))), at); // as a file will hold them
       at += block.length;
     }
     return { samples, rate: this.context.sampleRate };

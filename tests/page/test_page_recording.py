@@ -13,7 +13,11 @@ from tosa import screening
 
 # A microphone that plays what Web Audio makes: `source` is connected to what the page will hear.
 FAKE = """const context = new AudioContext(), heard = context.createMediaStreamDestination();
-navigator.mediaDevices.getUserMedia = async () => { window.track = heard.stream.getTracks()[0]; return heard.stream; };
+navigator.mediaDevices.getUserMedia = async () => {
+  const stream = heard.stream.clone();
+  window.track = stream.getTracks()[0];
+  return stream;
+};
 const gain = new GainNode(context, { gain: arguments[0] });
 const source = new OscillatorNode(context, { frequency: 440 });
 source.connect(gain).connect(heard);

@@ -97,11 +97,13 @@ def start(binary, profile, preferences: dict, patience: float = 60):
     preferences = {"marionette.port": port, **preferences}
     lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in preferences.items()]
     (profile / "user.js").write_text("".join(lines), encoding="utf-8")
-    command = [binary, "--headless", "--marionette", "--remote-allow-system-access", "--no-remote", "--profile", str(profile)]
+    flags = ["--headless", "--marionette", "--remote-allow-system-access", "--no-remote"]
+    command = [binary, *flags, "--profile", str(profile)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         options = webdriver.FirefoxOptions()
-        return webdriver.Remote(Marionette(port, patience), file_detector=UselessFileDetector(), options=options), process
+        connection, here = Marionette(port, patience), UselessFileDetector()  # files are on this machine
+        return webdriver.Remote(connection, file_detector=here, options=options), process
     except BaseException:
         process.kill()
         raise

@@ -96,8 +96,8 @@ def test_firefox_tells_a_missing_microphone(fox):
     fox.sentence("#problem", "microphone.missing")
 
 
-def test_firefox_at_the_width_of_a_telephone(fox):
-    # Firefox's window is never as narrow as a telephone, a frame is; the policy forbids frames, so its root is narrowed.
+def test_firefox_needs_no_sideways_scrolling_when_narrow(fox):
+    # Firefox's windows are 450 pixels wide at least.
     fox.browser.set_window_rect(width=450, height=800)
     fox.drop("a " + "long" * 30 + " name.wav", "audio/wav", COUGHS)
     fox.ask()

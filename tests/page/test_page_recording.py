@@ -7,8 +7,7 @@ import wave
 import numpy as np
 import pytest
 
-from browsing import COUGHS, ENGLISH, Page
-from conftest import FOREIGN
+from browsing import COUGHS, ENGLISH, FOREIGN, Page
 from tosa import screening
 
 # A microphone that plays what Web Audio makes: `source` is connected to what the page will hear.

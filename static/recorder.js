@@ -55,7 +55,7 @@ export class Recorder {
     });
     this.context.createMediaStreamSource(this.stream).connect(capture);
     capture.connect(this.context.destination); // silent, but what leads nowhere may not be run
-    this.context.resume(); // a promise that Firefox never keeps where there is no loudspeaker
+    await this.context.resume();
     await heard;
   }
 

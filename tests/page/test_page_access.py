@@ -162,6 +162,7 @@ def test_nothing_moves_where_motion_is_not_wanted(page):
     page.reach("counting")
     assert page.run(moving) == 0
     page.reach("recording")
+    page.until(lambda: float((page.text("#clock") or "0").split()[0]) >= 0.5)
     assert page.run(moving) == 0
     page.press("#record")
     page.reach("ready")

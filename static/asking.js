@@ -4,7 +4,7 @@
 import { labelKey, showAnswer } from "./answer.js";
 import { ask, askEach } from "./send.js";
 import * as shelf from "./shelf.js";
-import { enter, tell } from "./state.js";
+import { enter, state, tell } from "./state.js";
 import * as visit from "./visit.js";
 import { say } from "./words.js";
 
@@ -32,7 +32,8 @@ export async function askOnce(parts, record) {
 
 /* The table keeps no pictures: the file is sent once more. */
 async function lookAgain(parts, record) {
-  if (document.body.dataset.state === "sending") return;
+  if (state() === "sending") return;
+  $("answer").hidden = true;
   shelf.clear();
   if (parts.audio_data) shelf.putSound(parts.audio_data);
   if (parts.image_data) shelf.putPicture(parts.image_data);
@@ -80,7 +81,7 @@ $("stop").addEventListener("click", () => {
 });
 $("csv").addEventListener("click", visit.download);
 $("forget").addEventListener("click", () => {
-  if (document.body.dataset.state === "sending") return;
+  if (state() === "sending") return;
   visit.forget();
   $("batch").hidden = true;
   $("record").focus();

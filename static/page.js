@@ -1,6 +1,5 @@
 /* The page: its controls, files from anywhere, and the switch of language. */
 
-import { cancelRecording, pressRecord } from "./record.js";
 import * as shelf from "./shelf.js";
 import { enter, state, takesFiles, tell } from "./state.js";
 import { preferredLanguage, say, sayDisclaimer, setLanguage } from "./words.js";
@@ -9,13 +8,25 @@ const MAX_FILE_BYTES = 10 * 2 ** 20; // the server's limit
 const MAX_FILES = 500; // at once
 
 const $ = (id) => document.getElementById(id);
+let recording = null; // record.js, which comes with the first press of its button
+
+async function pressRecord() {
+  hideAnswer();
+  try {
+    recording ??= await import("./record.js");
+  } catch {
+    tell("", "error.network");
+    return;
+  }
+  await recording.pressRecord();
+}
 
 /* Files: one sound, one picture or one of each are one question, more are one question each. */
 
 async function takeFiles(list) {
   const files = [...list];
   if (!files.length || !takesFiles()) return;
-  cancelRecording();
+  recording?.cancelRecording();
   hideAnswer();
   const parts = await Promise.all(files.slice(0, 2).map(shelf.partOf));
   const problem = trouble(files);
@@ -86,7 +97,6 @@ function chooseLanguage({ target }) {
 
 function listen() {
   $("record").addEventListener("click", pressRecord);
-  $("record").addEventListener("click", hideAnswer);
   $("send").addEventListener("click", send);
   document.querySelectorAll("[data-take]").forEach((button) => button.addEventListener("click", discard));
   $("file").addEventListener("change", ({ target }) => {

@@ -45,14 +45,18 @@ export class Recorder {
     this.context = new AudioContext();
     await this.context.audioWorklet.addModule(new URL("capture-worklet.js", import.meta.url));
     const capture = new AudioWorkletNode(this.context, "capture", { channelCount: 1, channelCountMode: "explicit" });
-    capture.port.onmessage = ({ data: block }) => {
-      this.blocks.push(block);
-      this.length += block.length;
-      onBlock(block, this.context.sampleRate);
-    };
+    const heard = new Promise((resolve) => {
+      capture.port.onmessage = ({ data: block }) => {
+        this.blocks.push(block);
+        this.length += block.length;
+        onBlock(block, this.context.sampleRate);
+        resolve();
+      };
+    });
     this.context.createMediaStreamSource(this.stream).connect(capture);
     capture.connect(this.context.destination); // silent, but what leads nowhere may not be run
     await this.context.resume();
+    await heard;
   }
 
   /* Forget what came so far. */
@@ -77,7 +81,7 @@ export class Recorder {
     const samples = new Float32Array(this.length);
     let at = 0;
     for (const block of this.blocks) {
-      samples.set(block, at);
+      samples.set(block.map((sample) => Math.max(-1, Math.min(1, sample))), at); // as a file will hold them
       at += block.length;
     }
     return { samples, rate: this.context.sampleRate };

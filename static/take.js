@@ -66,7 +66,8 @@ export class Take {
       const second = new Promise((resolve) => setTimeout(resolve, 1000));
       if (await Promise.race([second, stopped])) break;
     }
-    if (this.recorder.stream.getTracks().every(({ readyState }) => readyState === "ended")) {
+    const tracks = this.recorder.stream.getTracks();
+    if (!this.cancelled && tracks.every(({ readyState }) => readyState === "ended")) {
       throw new MicrophoneError("failed");
     }
   }

@@ -1,14 +1,11 @@
-/* Samples -> a WAV file: 16 bit, mono. */
+/* Samples from -1 to 1 -> a WAV file: 16 bit, mono. */
 
 const HEADER_BYTES = 44;
 
 export function encodeWav(samples, rate) {
   const view = new DataView(new ArrayBuffer(HEADER_BYTES + 2 * samples.length));
   writeHeader(view, rate);
-  samples.forEach((sample, i) => {
-    const clamped = Math.max(-1, Math.min(1, sample));
-    view.setInt16(HEADER_BYTES + 2 * i, Math.round(clamped * 32767), true);
-  });
+  samples.forEach((sample, i) => view.setInt16(HEADER_BYTES + 2 * i, Math.round(sample * 32767), true));
   return new Blob([view], { type: "audio/wav" });
 }
 

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 STRINGS = json.loads((ROOT / "static/strings.json").read_text(encoding="utf-8").replace("\u00a0", " "))
 ENGLISH = STRINGS["en"]
 PATIENCE = 30  # s, for anything the page should do at once, on a machine that does much else
+FOREIGN = "tosa.test"  # a name that is not localhost, so that http:// is an insecure context there
 RATE = 48_000  # Hz, of the sound that the pretended microphone plays
 
 COUGHS = sounds.wav(sounds.coughs(4.2, RATE), RATE, subtype="PCM_16")
@@ -123,7 +124,6 @@ class Page:
             for (const [name, type, data] of given) files.items.add(new File([bytes(data)], name, { type }));
             const event = way === "drop" ? new DragEvent(way, { dataTransfer: files, cancelable: true })
                                          : new ClipboardEvent(way, { clipboardData: files });
-            delete document.body.dataset.given;
             document.dispatchEvent(event);""",
             way, [(name, kind, base64.b64encode(data).decode()) for name, kind, data in files],
         )  # fmt: skip

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from browsing import COUGHS, Page, Server
+from browsing import COUGHS, FOREIGN, Page, Server
 
 CHROMIUM, CHROMEDRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 FLAGS = (
@@ -12,7 +12,6 @@ FLAGS = (
     "--disable-component-update --disable-sync --lang=en-US --force-prefers-reduced-motion "
     "--autoplay-policy=no-user-gesture-required"
 ).split()
-FOREIGN = "tosa.test"  # a name that is not localhost, so that http:// is an insecure context there
 
 
 @pytest.fixture(scope="session")

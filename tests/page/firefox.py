@@ -5,12 +5,16 @@ length, a colon and JSON: [0, number, command, parameters] there, [1, number, er
 """
 
 import json
+import os
+import shutil
 import socket
 import subprocess
 import time
 from itertools import count
 
 from selenium import webdriver
+from selenium.webdriver.remote.client_config import ClientConfig
+from selenium.webdriver.remote.file_detector import UselessFileDetector
 from selenium.webdriver.remote.remote_connection import RemoteConnection
 
 # selenium's name of a command: Marionette's.
@@ -39,7 +43,7 @@ class Marionette(RemoteConnection):
     """Selenium's connection to a browser, here a socket and not HTTP."""
 
     def __init__(self, port: int, patience: float):
-        super().__init__("http://127.0.0.1")
+        super().__init__(client_config=ClientConfig("http://127.0.0.1"))  # which is never used
         self.numbers = count(1)
         deadline = time.monotonic() + patience
         while True:
@@ -81,14 +85,30 @@ class Marionette(RemoteConnection):
         self.socket.close()
 
 
-def prefer(driver, name: str, value: int) -> None:
+def prefer(driver, name: str, value: int | bool) -> None:
     """Change a preference of the running Firefox."""
+    kind = "Bool" if isinstance(value, bool) else "Int"
     driver.execute("SET_CONTEXT", {"value": "chrome"})
-    driver.execute_script("Services.prefs.setIntPref(arguments[0], arguments[1]);", name, value)
+    driver.execute_script(f"Services.prefs.set{kind}Pref(arguments[0], arguments[1]);", name, value)
     driver.execute("SET_CONTEXT", {"value": "content"})
 
 
-def start(binary, profile, preferences: dict, patience: float = 60):
+def start_loudspeaker(folder):
+    """Start a loudspeaker that nobody hears, without which Firefox runs no Web Audio: PulseAudio's null sink.
+
+    Returns (the address for PULSE_SERVER, process), or None where PulseAudio is not installed.
+    """
+    if not shutil.which("pulseaudio"):
+        return None
+    address = folder / "native"
+    command = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--disable-shm=yes"]
+    command += ["--load=module-null-sink", f"--load=module-native-protocol-unix auth-anonymous=1 socket={address}"]
+    environment = {**os.environ, "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return f"unix:{address}", subprocess.Popen(command, env=environment, **quiet)
+
+
+def start(binary, profile, preferences: dict, loudspeaker: str | None = None, patience: float = 60):
     """Start Firefox headless in the folder `profile`. Returns (selenium driver, process)."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -96,10 +116,13 @@ def start(binary, profile, preferences: dict, patience: float = 60):
     preferences = {"marionette.port": port, **preferences}
     lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in preferences.items()]
     (profile / "user.js").write_text("".join(lines), encoding="utf-8")
-    command = [binary, "--headless", "--marionette", "--remote-allow-system-access", "--no-remote", "--profile", str(profile)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    flags = ["--headless", "--marionette", "--remote-allow-system-access", "--no-remote"]
+    command = [binary, *flags, "--profile", str(profile)]
+    environment = os.environ | ({"PULSE_SERVER": loudspeaker} if loudspeaker else {})
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        return webdriver.Remote(Marionette(port, patience), options=webdriver.FirefoxOptions()), process
+        connection, here = Marionette(port, patience), UselessFileDetector()  # files are on this machine
+        return webdriver.Remote(connection, file_detector=here, options=webdriver.FirefoxOptions()), process
     except BaseException:
         process.kill()
         raise

@@ -88,10 +88,10 @@ def test_a_picture_can_be_zoomed_inverted_and_its_heat_map_faded(page):
 
     slide(".opacity input", 25)
     assert float(part(".tinted").value_of_css_property("opacity")) == 0.25
-    width = part(".plain").size["width"]
     slide(".zoom input", 3)
-    assert part(".plain").size["width"] == pytest.approx(3 * width, rel=0.01) == part(".tinted").size["width"]
     stage = part(".stage")
+    width = page.run("return arguments[0].clientWidth", stage)  # less than it was where scrollbars take room
+    assert part(".plain").size["width"] == part(".tinted").size["width"] == pytest.approx(3 * width, abs=2)
     middle = "return [arguments[0].scrollLeft + arguments[0].clientWidth / 2, arguments[0].scrollWidth / 2]"
     assert np.abs(np.diff(page.run(middle, stage))) < 12  # what was in the middle stays there
     part(".invert").click()
@@ -140,7 +140,14 @@ SEVERAL = [("1.wav", "", COUGHS), ("=2.png", "", PHANTOM), ("3.txt", "", b"hello
 
 def download(page):
     """The lines of the CSV that the page would save."""
-    page.run("URL.createObjectURL = (blob) => { blob.text().then((text) => (window.saved = text)); return 'data:,'; };")
+    page.run(
+        """const real = URL.createObjectURL;
+        URL.createObjectURL = (blob) => {
+          URL.createObjectURL = real;
+          blob.text().then((text) => (window.saved = text));
+          return real.call(URL, blob);
+        };"""
+    )
     page.press("#csv")
     text = page.until(lambda: page.run("return window.saved"))
     assert text.startswith("\ufeff") or text.startswith("time")  # Blob.text() may take the byte order mark away
@@ -177,11 +184,11 @@ def test_a_busy_server_is_asked_again_when_it_says_and_by_two_at_most(page):
     page.run(
         """window.most = window.now = 0; window.begun = [];
         window.fetch = async () => {
-          begun.push(Date.now());
+          const mine = begun.push(Date.now());
           most = Math.max(most, ++now);
           await new Promise((done) => setTimeout(done, 100));
           now -= 1;
-          if (begun.length === 1) return Response.json({ error: { code: "busy", message: "" } },
+          if (mine === 1) return Response.json({ error: { code: "busy", message: "" } },
                                                        { status: 503, headers: { "Retry-After": "2" } });
           return Response.json(arguments[0]);
         };""".replace("arguments[0]", json.dumps(finding()))
@@ -193,7 +200,7 @@ def test_a_busy_server_is_asked_again_when_it_says_and_by_two_at_most(page):
     assert page.text("#batch-word") == "Finished: 5 of 5 files, refused: 0."
     begun, most = page.run("return [begun, most]")
     assert most == 2 and len(begun) == 6
-    assert begun[2] - begun[0] >= 2000  # the first two were in flight together; then both waited
+    assert begun[2] - begun[0] >= 2000  # the first two were in flight together, then both waited
 
 
 def test_a_batch_can_be_stopped(page):

@@ -7,17 +7,21 @@ import wave
 import numpy as np
 import pytest
 
-from browsing import COUGHS, ENGLISH, Page
-from conftest import FOREIGN
+from browsing import COUGHS, ENGLISH, FOREIGN, Page
 from tosa import screening
 
 # A microphone that plays what Web Audio makes: `source` is connected to what the page will hear.
 FAKE = """const context = new AudioContext(), heard = context.createMediaStreamDestination();
-navigator.mediaDevices.getUserMedia = async () => { window.track = heard.stream.getTracks()[0]; return heard.stream; };
+navigator.mediaDevices.getUserMedia = async () => {
+  const stream = heard.stream.clone();
+  window.track = stream.getTracks()[0];
+  return stream;
+};
 const gain = new GainNode(context, { gain: arguments[0] });
 const source = new OscillatorNode(context, { frequency: 440 });
 source.connect(gain).connect(heard);
-source.start();"""
+source.start();
+window.kept = [context, source];  // from the garbage collector"""
 
 
 def test_a_recorded_cough_is_answered_on_the_page_and_in_the_terminal(page, server):

@@ -19,8 +19,8 @@ def tiny(tf, monkeypatch):
 
     from tosa.training import trunk
 
-    def build(side=299):
-        pictures = keras.Input((side, side, 3))
+    def build():
+        pictures = keras.Input((299, 299, 3))
         features = keras.layers.AveragePooling2D(36)(pictures)
         features = keras.layers.Conv2D(FEATURES, 1, use_bias=False)(features)
         features = keras.layers.Activation("relu")(keras.layers.BatchNormalization(scale=False)(features))

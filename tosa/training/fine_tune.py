@@ -18,7 +18,6 @@ from tqdm import tqdm
 
 from ..errors import UsageError
 from ..graph import Graph
-from ..xray import resize
 from . import augment, trunk
 from .bottlenecks import decode, draw
 from .curves import Curves
@@ -40,8 +39,6 @@ class Recipe:
     clip_norm: float = 1.0  # of all gradients together
     dropout: float = 0.4  # of the bottleneck
     label_smoothing: float = 0.1
-    side: int = 224  # pixels of the pictures of all but the last steps: half the time (Touvron et al., NeurIPS 2019)
-    full_size_steps: int = 150  # the last ones, on pictures as they are served
     bfloat16: bool = False  # forward and backward in bfloat16 over float32 weights
     checkpoint_every: int = 200
     validate_every: int = 800
@@ -66,11 +63,10 @@ class Sampler:
         self.backgrounds = [case for case in cases if case.is_sound and case.label == "not sick"]
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Pictures uint8 (batch, side, side, 3) and their labels' columns int64 (batch,)."""
+        """Pictures uint8 (batch, 299, 299, 3) and their labels' columns int64 (batch,)."""
         rng = np.random.default_rng([self.recipe.seed, step])
         chosen = rng.choice(len(self.cases), self.recipe.batch_size, p=self.probabilities)
-        side = self.recipe.side if step < self.recipe.steps - self.recipe.full_size_steps else trunk.SIDE
-        pictures = np.stack([resize(self._changed(self.cases[index], rng), (side, side)) for index in chosen])
+        pictures = np.stack([self._changed(self.cases[index], rng) for index in chosen])
         return pictures, np.array([self.columns[self.cases[i].task, self.cases[i].label] for i in chosen])
 
     def _changed(self, case: Case, rng) -> np.ndarray:
@@ -95,7 +91,7 @@ class FineTuning:
         keras.mixed_precision.set_global_policy("mixed_bfloat16" if recipe.bfloat16 else "float32")
         self.recipe, self.columns = recipe, columns(cases)
         self.plan = _plan(cases, recipe, weights)
-        self.trunk = trunk.build(side=None)
+        self.trunk = trunk.build()
         self.head = keras.layers.Dense(len(self.columns), dtype="float32")
         self.head.build((None, trunk.FEATURES))
         if weights.suffix == ".npz":
@@ -114,7 +110,7 @@ class FineTuning:
 
     @tf.function
     def train_step(self, pictures, targets, step):
-        """One step on pictures uint8 (batch, side, side, 3) and columns int64 (batch,): cross entropy and accuracy."""
+        """One step on pictures uint8 (batch, 299, 299, 3) and columns int64 (batch,): cross entropy and accuracy."""
         with tf.GradientTape() as tape:
             bottleneck = self._bottleneck(pictures)
             kept = tf.random.stateless_uniform(tf.shape(bottleneck), (self.recipe.seed, step)) >= self.recipe.dropout

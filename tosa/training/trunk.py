@@ -17,12 +17,9 @@ SIDE = 299  # pixels of the picture it takes
 CENTRE = 127.5  # Keras' Inception-v3 takes pictures in [-1, 1]: (x - 127.5) / 127.5
 
 
-def build(side: int | None = SIDE):
-    """Inception-v3 up to its last feature map (8, 8, 2048), for pictures in [-1, 1], with random weights.
-
-    side: of the pictures in pixels, None for any; the feature map's then follows from it.
-    """
-    return keras.applications.InceptionV3(include_top=False, weights=None, input_shape=(side, side, 3))
+def build():
+    """Inception-v3 up to its last feature map (8, 8, 2048), for pictures in [-1, 1], with random weights."""
+    return keras.applications.InceptionV3(include_top=False, weights=None, input_shape=(SIDE, SIDE, 3))
 
 
 def weight_layers(trunk) -> list[tuple[str, keras.Layer]]:

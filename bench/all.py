@@ -30,12 +30,14 @@ def main() -> None:
         for row in importlib.import_module(name).rows(data):  # here, so that TensorFlow's threads come late
             print(row, flush=True)
             lines.append(str(row))
-    engines = importlib.import_module("engines").table()
     where = importlib.import_module("floor").table(data)
+    together = importlib.import_module("concurrency").table()
+    engines = importlib.import_module("engines").table()
     written = f"Written by `make bench`{' with real sounds and X-rays' if data else ''}"
     minutes = f"in {(time.perf_counter() - started) / 60:.0f} minutes; medians of ways that take turns."
     parts = ["# Results", f"{written} {minutes}", machine, "\n".join([HEADER, *lines])]
-    parts += ["## Engines", engines, "## Where the time of one answer goes", where]
+    parts += ["## Where the time of one answer goes", where, "## Several pictures at once", together]
+    parts += ["## Engines", engines]
     RESULTS.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     print(f"Wrote {RESULTS}.")
 

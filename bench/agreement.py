@@ -41,7 +41,7 @@ def rows(data: Path, every: int = EVERY) -> list[Row]:
 
 
 def compare(network: Network, data: Path, every: int) -> tuple[list[bool], list[float], int]:
-    """Of each finding whether the diagnosis is the same and how far its scores are apart; how many files were refused."""
+    """Of each finding whether the diagnosis is the same and how far its scores are apart; how many were refused."""
     session = tf.Session(graph=tf.Graph())
     with session.graph.as_default():
         tf.import_graph_def(tf.GraphDef.FromString(Settings().graph.read_bytes()), name="")

@@ -18,7 +18,7 @@ from tosa.engine import native_precision
 from tosa.settings import Settings
 
 MEASUREMENTS = ("answer", "load", "first_answer", "memory", "spectrogram", "bottleneck_rate", "head_steps")
-PACKAGES = ("openvino", "numpy", "soundfile", "soxr", "pillow", "flask", "waitress", "tensorflow-cpu", "librosa", "matplotlib")
+PACKAGES = ("openvino", "numpy", "soxr", "pillow", "flask", "waitress", "tensorflow-cpu", "librosa", "matplotlib")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
@@ -30,15 +30,15 @@ def main() -> None:
         for row in importlib.import_module(name).rows(data):  # here, so that TensorFlow's threads come late
             print(row, flush=True)
             lines.append(str(row))
-    engines = importlib.import_module("engines").table()
     where = importlib.import_module("floor").table(data)
-    minutes = (time.perf_counter() - started) / 60
-    RESULTS.write_text(
-        f"# Results\n\nWritten by `make bench`{' with real sounds and X-rays' if data else ''} in {minutes:.0f} minutes, "
-        f"medians of ways that take turns.\n\n{machine}\n\n{HEADER}\n" + "\n".join(lines) + "\n\n"
-        f"## Engines\n\n{engines}\n\n## Where the time of one answer goes\n\n{where}\n",
-        encoding="utf-8",
-    )
+    together = importlib.import_module("concurrency").table()
+    engines = importlib.import_module("engines").table()
+    written = f"Written by `make bench`{' with real sounds and X-rays' if data else ''}"
+    minutes = f"in {(time.perf_counter() - started) / 60:.0f} minutes; medians of ways that take turns."
+    parts = ["# Results", f"{written} {minutes}", machine, "\n".join([HEADER, *lines])]
+    parts += ["## Where the time of one answer goes", where, "## Several pictures at once", together]
+    parts += ["## Engines", engines]
+    RESULTS.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     print(f"Wrote {RESULTS}.")
 
 

@@ -13,8 +13,8 @@ from measure import PICTURES, Row, bare_forward, in_turns, main, picture
 
 from tosa.network import MAX_BATCH, Network
 from tosa.settings import Settings
-from tosa.training.bottlenecks import bottlenecks
-from tosa.training.dataset import Case
+from tosa.training.bottlenecks import Drawing, bottlenecks
+from tosa.training.dataset import Case, Problems
 
 COUNT, ROUNDS = 96, 3
 
@@ -23,11 +23,12 @@ def rows(data: Path | None) -> list[Row]:
     network = Network.load(Settings().graph, None)
     forward = bare_forward(batch=MAX_BATCH)
     with tempfile.TemporaryDirectory() as folder:
-        cases, caches = files(data, Path(folder)), (Path(folder, f"cache{number}") for number in itertools.count())
+        drawings = [Drawing(case) for case in cases(data, Path(folder))]
+        caches = (Path(folder, f"cache{number}") for number in itertools.count())
 
         def make():
             with contextlib.redirect_stdout(io.StringIO()):
-                bottlenecks(cases, network, "bench", next(caches))
+                bottlenecks(drawings, network, "bench", next(caches), Problems())
 
         def batches():
             for _ in range(COUNT // MAX_BATCH):
@@ -40,7 +41,7 @@ def rows(data: Path | None) -> list[Row]:
     return [Row("bottlenecks, pictures a second", f"{ours:.1f}", against, f"{share:.0%}", aim, share >= 0.9)]
 
 
-def files(data: Path | None, folder: Path) -> list[Case]:
+def cases(data: Path | None, folder: Path) -> list[Case]:
     """Pictures of 224 x 224 pixels, the size of the largest training set; or real ones."""
     if data:
         found = sorted(path for path in data.rglob("*") if path.suffix.lower() in PICTURES)[:COUNT]

@@ -60,8 +60,8 @@ def floor() -> str:
     for precision in precisions:
         rate = SIDE**3 / medians[precision]
         lines.append(
-            f"A product of {SIDE} x {SIDE} matrices in {precision} does {rate / 1e9:.0f} GMAC/s, at which a picture would "
-            f"take {products / rate * 1000:.1f} ms."
+            f"A product of {SIDE} x {SIDE} matrices in {precision} does {rate / 1e9:.0f} GMAC/s, at which a picture "
+            f"would take {products / rate * 1000:.1f} ms."
         )
     lines.append(f"The engine's bare forward pass takes {medians['network'] * 1000:.1f} ms.")
     return "\n".join(lines)

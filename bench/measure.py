@@ -132,20 +132,21 @@ def cut_graph() -> tuple[bytes, tuple[int, int]]:
 
 def bare_forward(threads: int | None = None, batch: int = 1) -> Callable[[], object]:
     """The served graph in OpenVINO alone, in the precision that is served, on one batch of constant shape."""
+    request = compiled({"INFERENCE_NUM_THREADS": threads} if threads else {}, batch).create_infer_request()
+    pictures = np.random.default_rng(0).integers(0, 256, (batch, *cut_graph()[1], 3), np.uint8)
+    return lambda: request.infer([pictures])
+
+
+def compiled(config: dict, batch: int = 1) -> openvino.CompiledModel:
+    """The served graph for one number of pictures, in the precision that is served, with all cores on each."""
     cut, size = cut_graph()
-    chosen = Settings().precision
     core = openvino.Core()
     model = read(core, cut)
     model.reshape([batch, *size, 3])
-    config = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": native_precision() if chosen == "auto" else chosen,
-        "ENABLE_CPU_PINNING": False,
-    }
-    request = core.compile_model(model, "CPU", config | ({"INFERENCE_NUM_THREADS": threads} if threads else {}))
-    request = request.create_infer_request()
-    pictures = np.random.default_rng(0).integers(0, 256, (batch, *size, 3), np.uint8)
-    return lambda: request.infer([pictures])
+    chosen = Settings().precision
+    precision = native_precision() if chosen == "auto" else chosen
+    own = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision, "ENABLE_CPU_PINNING": False}
+    return core.compile_model(model, "CPU", own | config)
 
 
 # --- servers ---

@@ -75,6 +75,10 @@ class Engine:
             with self._counting:
                 self._asked -= 1
 
+    def precision(self) -> str:
+        """What it calculates in: the one asked for, or f32 where the processor cannot."""
+        return self._alone.model.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+
     def takes_any_number(self) -> bool:
         """Whether the graph answers any number of pictures at once, as far as can be told without asking."""
         return not any(port.partial_shape[0].is_static for port in self._alone.ports)
@@ -100,7 +104,7 @@ class _Compiled:
     """A compiled model and its idle requests, each of which serves one thread at a time."""
 
     def __init__(self, model: openvino.CompiledModel, outputs: int):
-        self._model = model
+        self.model = model
         self.ports = [model.output(f"{SERVED}{number}:0") for number in range(outputs)]
         self._idle: deque[openvino.InferRequest] = deque()
 
@@ -108,7 +112,7 @@ class _Compiled:
         try:
             request = self._idle.pop()
         except IndexError:
-            request = self._model.create_infer_request()
+            request = self.model.create_infer_request()
         results = request.infer([pictures])  # copies, so that the request is free again
         self._idle.append(request)
         return [results[port] for port in self.ports]

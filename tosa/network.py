@@ -54,9 +54,10 @@ class Network:
         self.size = graph.size()
         self._constants = graph.extras()
         self.metadata = graph.metadata()
-        self.precision = native_precision() if precision == "auto" else precision
         cut = graph.cut([graph.feature_map(), BOTTLENECK, *softmaxes])
-        self._engine = Engine(cut, 2 + len(softmaxes), threads, self.precision)
+        precision = native_precision() if precision == "auto" else precision
+        self._engine = Engine(cut, 2 + len(softmaxes), threads, precision)
+        self.precision = self._engine.precision()
         self._check()
 
     @classmethod

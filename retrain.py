@@ -163,8 +163,7 @@ def _report_flags(flags) -> None:
         "evaluate", None, "train nothing: report how the served graph does on the testing cases, or on a split or all",
         nargs="?", const="testing", choices=["training", "validation", "testing", "all"],
     )  # fmt: skip
-    flag("calibrate", False, "train nothing: fit the served graph's temperatures, operating points and gate to the cases",
-         action="store_true")  # fmt: skip
+    flag("calibrate", False, "train nothing: fit temperatures, operating points and the gate", action="store_true")
     flag("graph", None, "graph to evaluate, in the place of the served one", type=Path)
     flag("labels", None, "its labels", type=Path)
 

@@ -61,7 +61,7 @@ def test_sound(client, network, capsys):
     assert finding["task"] == "cough"
     check_finding(finding, ["not sick", "sick"])
     assert (answer["diagnosis"], answer["score"]) == (finding["diagnosis"], finding["score"])
-    assert answer["model"] == {"sha256": network.sha256}
+    assert answer["model"] == {"sha256": network.sha256, "card": "static/model-card.html"}
     assert "not a medical device" in answer["disclaimer"]
     line = capsys.readouterr().out
     assert line.count("\n") == 1

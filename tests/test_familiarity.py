@@ -33,7 +33,7 @@ def chests(count, seed):
 
 @pytest.fixture(scope="module")
 def constants():
-    parts = [chests(count, seed) for seed, count in enumerate((80, 40))]
+    parts = [chests(count, seed) for seed, count in enumerate((160, 80))]
     seen = [fitting.Seen(values, np.stack([familiarity.thumbnail(p) for p in pictures])) for values, pictures in parts]
     return fitting.fit(seen[:1], seen[1:])
 
@@ -41,7 +41,7 @@ def constants():
 def test_those_like_the_ones_learnt_from_pass(constants):
     gate = Familiarity.of(Network(constants))
     values, pictures = chests(60, 2)
-    assert sum(gate.knows(value, picture) for value, picture in zip(values, pictures)) >= 54  # forty cases for validation are few
+    assert sum(gate.knows(value, picture) for value, picture in zip(values, pictures)) >= 54
 
 
 @pytest.mark.parametrize("part", ["within", "beyond", "thumbnail"])

@@ -218,7 +218,7 @@ BAD = {
     "summaries not writable": ({"summaries_dir": "/proc/none"}, "/proc/none"),
     "embedded graph missing": ({}, "none.pb"),
     "embedded graph damaged": ({}, "damaged"),
-    "fine-tuning without weights": ({"fine_tune": "all"}, "weights"),
+    "fine-tuning a graph of other makers": ({"fine_tune": "all"}, "is not one that retrain.py --fine_tune wrote"),
     "one file for two outputs": ({"output_labels": "graph.pb", "output_graph": "graph.pb"}, "same file"),
     "report is a file": ({"report_dir": "/dev/null"}, "/dev/null"),
     "no such architecture": ({"architecture": "vgg61"}, "vgg61"),

@@ -26,7 +26,8 @@ class Curves:
         return self
 
     def __exit__(self, *_):
-        self.files.close()
+        with naming(self.folder):  # closing writes what a full disk did not take
+            self.files.close()
 
     def write(self, split: str, step: int, **values: float) -> None:
         """Add a point at `step` to each named curve of `split`, such as 'train' or 'validation'."""

@@ -10,6 +10,7 @@ from ..graph import Graph
 DIRECTIONS = 128  # of the bottleneck, at most
 THUMBNAIL_DIRECTIONS = 16
 CASES = 1000  # to train on of each task, at most: adults then count beside ten times as many children
+CASES_A_DIRECTION = 8  # at least; with fewer the deviations are made up
 PASSING = 0.99
 
 
@@ -47,5 +48,5 @@ def _main_directions(values: np.ndarray, most: int) -> tuple[np.ndarray, np.ndar
     """Mean (d,), the first principal directions (k, d) and the deviations along them (k,) of values (n, d)."""
     mean = values.mean(axis=0)
     _, lengths, directions = np.linalg.svd(values - mean, full_matrices=False)
-    kept = min(most, int((lengths > lengths[0] * 1e-5).sum()))  # fewer cases have fewer directions
+    kept = min(most, max(len(values) // CASES_A_DIRECTION, 1), int((lengths > lengths[0] * 1e-5).sum()))
     return mean, directions[:kept], np.maximum(lengths[:kept] / np.sqrt(len(values)), 1e-6)

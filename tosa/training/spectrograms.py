@@ -1,19 +1,16 @@
 """Folders of sounds to folders of mel-spectrogram pictures, the form that the classic retrain.py learns from."""
 
 import os
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from PIL import Image
 
 from .. import audio
 from ..errors import RequestError, UsageError
-from .bottlenecks import DRAWING
+from .bottlenecks import DRAWING, ahead
 from .dataset import SOUNDS, Problems
 from .files import beside, progress
-
-WORTH_PROCESSES = 200  # sounds; fewer are drawn before other processes have started
 
 
 def draw_folder(sounds: Path, pictures: Path, problems: Problems | None = None) -> None:
@@ -54,17 +51,9 @@ def _is_fresh(file: Path, target: Path) -> bool:
 
 def _draw_all(pairs: list[tuple[Path, Path]]):
     """Yield what was wrong with each pair of a sound and its picture to be, None where nothing was."""
-    bar = {"desc": "mel-spectrograms", "unit": "sound", "total": len(pairs)}
-    if len(pairs) < WORTH_PROCESSES or os.cpu_count() == 1:
-        yield from progress(map(_draw, pairs), **bar)
-        return
-    # Not forked: the parent may have threads, whose locks a fork would copy as they are.
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        try:
-            yield from progress(pool.map(_draw, pairs, chunksize=16), **bar)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding, Fourier transforms and PNG run side by side in threads
+        drawn = ahead(pool, _draw, pairs)
+        yield from progress(drawn, desc="mel-spectrograms", unit="sound", total=len(pairs))
 
 
 def _draw(pair: tuple[Path, Path]) -> UsageError | None:

@@ -1,4 +1,4 @@
-"""How much an answer changes when the same chest or cough comes in another file: compressed, scaled, turned, quieter."""
+"""How much an answer changes when the same chest or cough comes compressed, scaled, turned or quieter."""
 
 import io
 from collections.abc import Callable

@@ -67,7 +67,7 @@ def load_graph(trunk, graph: Graph) -> None:
     layers = [layer for _, layer in weight_layers(trunk)]
     shapes = [[tuple(variable.shape) for variable in layer.weights] for layer in layers]
     if [[value.shape for value in of_layer] for of_layer in values] != shapes:
-        raise UsageError("The graph's trunk is not one that retrain.py --fine_tune wrote, so it cannot be gone on from.")
+        raise UsageError("The graph's trunk is not one that retrain.py --fine_tune wrote: name weights.")
     for layer, of_layer in zip(layers, values):
         layer.set_weights([value.astype(np.float32) for value in of_layer])
 
@@ -101,7 +101,6 @@ def keep_before(trunk, block: str) -> None:
         layer.trainable = False
 
 
-def freeze(trunk) -> bytes:
 def application(architecture: Architecture, weights: Path | None):
     """A trunk of keras.applications with the weights of a file, or those that Keras downloads.
 

@@ -163,18 +163,20 @@ class Server:
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen([sys.executable, script], cwd=ROOT, env=environment, **quiet)
 
-    def asker(self, question: Question) -> Callable[[], dict]:
-        """What asks the question each time it is called, over one connection, and returns the answer."""
+    def asker(self, question: Question) -> Callable[[], dict | None]:
+        """What asks the question each time it is called, over one connection. Returns the answer, None when full."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         line = b"measured-in-turns"
         name = f'Content-Disposition: form-data; name="{question.part}"; filename="x"'.encode()
         body = b"--%b\r\n%b\r\n\r\n%b\r\n--%b--\r\n" % (line, name, question.data, line)
         headers = {"Content-Type": f"multipart/form-data; boundary={line.decode()}"}
 
-        def ask() -> dict:
+        def ask() -> dict | None:
             connection.request("POST", "/", body, headers)
             response = connection.getresponse()
             text = response.read()
+            if response.status == 503:
+                return None
             if response.status != 200:
                 raise RuntimeError(f"{response.status}: {text[:300]!r}")
             return json.loads(text)

@@ -1,6 +1,5 @@
 """The engine: OpenVINO runs a cut graph, with all cores for a picture alone, with one core each for many at once."""
 
-import ctypes
 import io
 import os
 import sys
@@ -91,7 +90,7 @@ class Engine:
 
     def _compiled(self, hint: str, outputs: int) -> "_Compiled":
         model = self._core.import_model(self._transformed, "CPU", {**self._config, "PERFORMANCE_HINT": hint})
-        return _Compiled(model, outputs)
+        return _Compiled(model, outputs, self._transformed)
 
     def _for_several(self) -> "_Compiled":
         """Compiled for several pictures at once; meanwhile they get in line for the other."""
@@ -103,10 +102,11 @@ class Engine:
 class _Compiled:
     """A compiled model and its idle requests, each of which serves one thread at a time."""
 
-    def __init__(self, model: openvino.CompiledModel, outputs: int):
+    def __init__(self, model: openvino.CompiledModel, outputs: int, weights: openvino.Tensor):
         self.model = model
         self.ports = [model.output(f"{SERVED}{number}:0") for number in range(outputs)]
         self._idle: deque[openvino.InferRequest] = deque()
+        self._weights = weights  # which the model reads but does not hold, so they must not go before it
 
     def infer(self, pictures: np.ndarray) -> list[np.ndarray]:
         try:
@@ -116,12 +116,6 @@ class _Compiled:
         results = request.infer([pictures])  # copies, so that the request is free again
         self._idle.append(request)
         return [results[port] for port in self.ports]
-
-
-def release_memory() -> None:
-    """Hand back to the system what was freed, 150 MB after loading a graph; glibc would keep it."""
-    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):  # musl has none
-        trim(0)
 
 
 def read(core: openvino.Core, graph: bytes) -> openvino.Model:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tosa.engine import Engine, native_precision, release_memory
+from tosa import memory
+from tosa.engine import Engine, native_precision
 from tosa.errors import ModelError
 from tosa.graph import BOTTLENECK, Graph, GraphError
 from tosa.settings import Settings
@@ -80,7 +81,7 @@ class Network:
             pair = f"{graph} (labels: {labels})" if labels else f"{graph}"
             raise ModelError(f"The graph {pair} {error}. {REPAIR}") from error
         del data
-        release_memory()
+        memory.give_back()  # 150 MB
         return network
 
     def constant(self, name: str) -> np.ndarray | None:

@@ -49,7 +49,7 @@ def test_each_distance_refuses_by_itself(constants, part):
     gate = Familiarity.of(Network(constants))
     (value,), (picture,) = chests(1, 3)
     far = {
-        "within": (gate.mean + gate.basis[0] * gate.deviations[0] * 50, picture),
+        "within": (gate.mean + gate.basis[0] * gate.deviations[0] * 500, picture),
         "beyond": (value + np.random.default_rng(0).normal(size=32), picture),
         "thumbnail": (value, np.random.default_rng(0).integers(0, 256, (299, 299, 3), dtype=np.uint8)),
     }

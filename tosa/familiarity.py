@@ -3,7 +3,7 @@
 Three distances, of which each finds what the others miss: of the bottleneck from the training bottlenecks within their
 main directions (Mahalanobis') and beyond them (the residual), and of the picture's 32 x 32 thumbnail from what chests
 look like (the residual again). The logarithm of each is scaled to mean 0 and deviation 1 on the training X-rays, and
-their sum must stay under the limit. All of that travels in the graph as constants.
+the largest of them must stay under the limit. All of that travels in the graph as constants.
 """
 
 from dataclasses import dataclass, fields
@@ -40,7 +40,7 @@ class Familiarity:
 
     def strangeness(self, bottlenecks: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
         """How strange n pictures are, float (n,). bottlenecks: (n, d); thumbnails: (n, p), from `thumbnail`."""
-        return ((self.log_distances(bottlenecks, thumbnails) - self.centre) / self.scale).sum(axis=1)
+        return ((self.log_distances(bottlenecks, thumbnails) - self.centre) / self.scale).max(axis=1)
 
     def log_distances(self, bottlenecks: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
         """Logarithms of the three squared distances, float (n, 3)."""

@@ -1,4 +1,4 @@
-"""Fit the gate for pictures to the training X-rays, so that 99 % of each task's validation X-rays pass."""
+"""Fit the gate for pictures to the training X-rays, so that nearly all validation X-rays pass."""
 
 from dataclasses import asdict, dataclass
 
@@ -11,7 +11,7 @@ DIRECTIONS = 128  # of the bottleneck, at most
 THUMBNAIL_DIRECTIONS = 16
 CASES = 1000  # to train on of each task, at most: adults then count beside ten times as many children
 CASES_A_DIRECTION = 8  # at least; with fewer the deviations are made up
-PASSING = 0.99
+PASSING = 0.97  # of each task's X-rays at least; in that with the strangest, so of the others nearly all
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,8 @@ def fine_tune(flags, settings: Settings) -> None:
     print(f"Starting from '{weights}'.")
     tuning = tuning_stage.fine_tune(cases, recipe, weights, flags.checkpoint_dir, flags.summaries_dir)
     trunk = export.halve(trunk_stage.freeze(tuning.float32_trunk()))
-    metadata = {"recipe": asdict(recipe), "weights_sha256": _sha256(weights)}
+    files = {split: len(in_split(cases, split)) for split in dataset.SPLITS}
+    metadata = {"recipe": asdict(recipe), "weights_sha256": _sha256(weights), "files": files}
     _finish(flags, trunk, tuning.heads(), metadata, cases, problems)
 
 
@@ -129,7 +130,6 @@ def calibrate(flags, settings: Settings) -> None:
 def _finish(flags, trunk: GraphDef, trained: list[export.Head], metadata: dict, cases: list[Case], problems: Problems):
     """Calibrate heads on the validation cases, write graph and labels, and report on the testing cases."""
     metadata = _marked(metadata, flags, cases)
-    metadata["files"] = {split: len(in_split(cases, split)) for split in dataset.SPLITS}
     knowns = _known_by_task(trunk, dataset.thinned(cases, familiarity.CASES), flags, problems)
     finished = [calibrated(head, knowns[head.task]) for head in trained]
     for head in finished:

@@ -1,6 +1,7 @@
 # make run    start Tosa on http://127.0.0.1:5000      make test   the whole test suite
 # make bench  all measurements to bench/RESULTS.md     make lock   pin and hash the requirements anew
 # make torture  the long tests: load, kills, mutated files, about an hour
+# make audit CASES=cases.csv OTHERS=folder  the model's shortcuts, subgroups and stability, and MODEL_CARD.md of them
 # make audit-requirements  known holes in what is pinned
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --requir
 LOCK := uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header
 
-.PHONY: run test torture bench lock audit-requirements clean
+.PHONY: run test torture bench audit audit-requirements lock clean
 run: $(VENV)/run.stamp
 	$(BIN)/python app.py
 
@@ -21,6 +22,10 @@ bench: $(VENV)/test.stamp
 
 torture: $(VENV)/test.stamp
 	TORTURE=1 $(BIN)/python -m pytest -s tests/torture tests/test_hostile.py tests/training/test_faults.py
+
+audit: $(VENV)/run.stamp
+	$(BIN)/python -m tosa.training.audit $(CASES) $(if $(OTHERS),--others $(OTHERS))
+	$(BIN)/python -m tosa.training.model_card
 
 audit-requirements:
 	uvx pip-audit --strict --disable-pip --require-hashes -r requirements.txt

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from pictures import encoded, phantom
 from sounds import coughs, wav
 from tosa import audio, settings, xray
 from tosa.network import Network
-from tosa.training import collect, dataset
+from tosa.training import collect, dataset, model_card, other_pictures
 
 GRAPH, LABELS = settings.ROOT / "retrained_graph.pb", settings.ROOT / "retrained_labels.txt"
 DATA = Path(os.environ.get("TOSA_DATA", settings.ROOT.parent / "shared" / "data"))
@@ -88,3 +89,32 @@ def test_adults_x_rays_are_not_refused(client, unseen):
 def test_answers_say_by_which_file(client):
     answer = client.post("/", data={"audio_data": (io.BytesIO(wav(coughs())), "x")}).json
     assert answer["model"]["sha256"] == hashlib.sha256(GRAPH.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["hand", "document", "spectrogram", "upside down phantom"])
+def test_what_is_no_chest_x_ray_is_refused(client, name):
+    rng = np.random.default_rng(0)
+    drawn = {
+        "hand": other_pictures.hand(rng),
+        "document": other_pictures.document(rng),
+        "spectrogram": Image.fromarray(audio.draw(audio.window(coughs()))).convert("L"),
+        "upside down phantom": Image.fromarray(phantom()[::-1]),
+    }
+    answer = client.post("/", data={"image_data": (io.BytesIO(encoded(drawn[name])), "x")})
+    assert (answer.status_code, answer.json["error"]["code"]) == (422, "not_a_chest_xray")
+
+
+def test_findings_say_where_they_stand(client):
+    (finding,) = client.post("/", data={"audio_data": (io.BytesIO(wav(coughs())), "x")}).json["findings"]
+    point = finding["operating_point"]
+    assert point["labels"] == ["sick"] and point["score"] == finding["scores"]["sick"]
+    assert point["above"] == (point["score"] >= point["threshold"]) and 0 < point["threshold"] < 1
+    assert f"{point['sensitivity']:.0%}" in point["meaning"]
+
+
+def test_model_card_is_of_this_graph_and_of_this_audit():
+    audit = json.loads((settings.ROOT / "docs" / "audit.json").read_text(encoding="utf-8"))
+    assert audit["sha256"] == hashlib.sha256(GRAPH.read_bytes()).hexdigest()
+    card = model_card.markdown(audit)
+    assert (settings.ROOT / "MODEL_CARD.md").read_text(encoding="utf-8") == card
+    assert (settings.ROOT / "static" / "model-card.html").read_text(encoding="utf-8") == model_card.page(card)

@@ -34,12 +34,12 @@ class Server:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.output = folder / "stdout.txt"
+        self.output, self.errors = folder / "stdout.txt", folder / "stderr.txt"
         told = {"PORT": self.port, "HOST": "127.0.0.1", "GRAPH": graph, "LABELS": labels}
         environment = {**os.environ, **{f"TOSA_{name}": str(value) for name, value in told.items()}}
-        with self.output.open("wb") as output:
+        with self.output.open("wb") as output, self.errors.open("wb") as errors:
             command = [sys.executable, "app.py"]
-            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=errors)
         self._wait()
 
     def _wait(self):
@@ -49,7 +49,7 @@ class Server:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
             time.sleep(0.1)
-        pytest.fail(f"the server did not start: {self.output.read_text()}")
+        pytest.fail(f"the server did not start: {self.errors.read_text()}")
 
     def url(self, host="127.0.0.1"):
         return f"http://{host}:{self.port}/"

@@ -1,5 +1,5 @@
 /* The bar of a finding and, where the graph has one, its operating point: the threshold from which a summed score
-   counts as ill, and what was found at it on the testing cases. */
+   counts as ill, and what was found at it on the validation cases. */
 
 import { say } from "./words.js";
 

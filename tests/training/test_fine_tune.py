@@ -8,6 +8,7 @@ import retrain
 from sounds import coughs, wav
 from tosa.errors import UsageError
 from tosa.familiarity import Familiarity
+from tosa.graph import SEAL, Graph
 from tosa.network import Network
 
 FEATURES = 8
@@ -79,6 +80,22 @@ def test_learns_both_tasks_and_is_served(tmp_path, table, weights, capsys):
     assert Familiarity.of(network) is not None
     dark, light = (np.full((1, 299, 299, 3), level, np.uint8) for level in (30, 180))
     assert network.run(dark).scores[0, 0] > 0.5 > network.run(light).scores[0, 0]
+
+
+def test_calibrating_changes_neither_trunk_nor_heads(tmp_path, table, weights, monkeypatch, capsys):
+    """Calibrated anew on the cases it was trained with, the graph holds what it held; for others it needs all tasks."""
+    assert run(tmp_path, table, weights, "graph", steps=3) == 0
+    for name, file in (("GRAPH", "graph.pb"), ("LABELS", "graph.txt")):
+        monkeypatch.setenv(f"TOSA_{name}", str(tmp_path / file))
+    flags = [f"--output_graph={tmp_path}/again.pb", f"--output_labels={tmp_path}/again.txt", "--calibrate"]
+    assert retrain.main([f"--labels_csv={table}", *flags]) == 0
+    before, after = (Graph((tmp_path / name).read_bytes()) for name in ("graph.pb", "again.pb"))
+    assert before.metadata() == after.metadata() and before.extras().keys() == after.extras().keys()
+    for name in before.extras().keys() - {SEAL}:  # which is of the order of the nodes, too
+        np.testing.assert_array_equal(before.constant(name), after.constant(name))
+    table.write_text("\n".join(line for line in table.read_text().splitlines() if "cough" not in line))
+    assert retrain.main([f"--labels_csv={table}", *flags]) == 2
+    assert "cases of all the graph's tasks" in capsys.readouterr().err
 
 
 def test_goes_on_where_it_was_killed(tmp_path, table, weights, monkeypatch, capsys, tiny):

@@ -121,10 +121,10 @@ def calibrate(flags, settings: Settings) -> None:
     cases = gather(flags, problems=problems)
     graph = Graph(settings.graph.read_bytes())
     known = export.heads_of(graph)
-    heads = [known[task] for task in dataset.labels_by_task(cases) if task in known]
-    if len(heads) < len(known) or {case.task for case in cases} - known.keys():
+    trained = [known[task] for task in dataset.labels_by_task(cases) if task in known]
+    if len(trained) < len(known) or {case.task for case in cases} - known.keys():
         raise UsageError(f"--calibrate needs cases of all the graph's tasks and no others: {', '.join(known)}.")
-    _finish(flags, graph.trunk(), heads, graph.metadata(), cases, problems)
+    _finish(flags, graph.trunk(), trained, graph.metadata(), cases, problems)
 
 
 def _finish(flags, trunk: GraphDef, trained: list[export.Head], metadata: dict, cases: list[Case], problems: Problems):

@@ -37,7 +37,8 @@ class Served:
 
         A pair that cannot be served is refused with a line on stderr, and the network in service stays.
         """
-        now, self._last, before = self._stamp(), self._stamp(), self._last
+        now, before = self._stamp(), self._last
+        self._last = now
         if now is None or now == self._tried or now != before:  # graph and labels may come one after the other
             return False
         try:

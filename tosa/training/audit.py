@@ -66,7 +66,7 @@ class Audited:
     def answers(self, task: str, numbers: list[int]) -> Answers:
         """What the graph's head of the task answers to these cases."""
         head, cases = self.heads[task], self.chosen(numbers)
-        scores = export.softmax(head.logits(self.bottlenecks(cases)) / head.temperature)
+        scores = head.scores(self.bottlenecks(cases))
         targets = np.array([head.labels.index(case.label) for case in cases])
         return Answers(task, head.labels, targets, scores, [case.group for case in cases])
 

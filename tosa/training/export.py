@@ -42,6 +42,10 @@ class Head:
         """Uncalibrated logits (n, labels) of bottlenecks (n, features)."""
         return self.features(bottlenecks) @ self.weights + self.biases
 
+    def scores(self, bottlenecks: np.ndarray) -> np.ndarray:
+        """Calibrated probabilities (n, labels) of bottlenecks (n, features)."""
+        return softmax(self.logits(bottlenecks) / self.temperature)
+
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities of logits (n, labels), each row summing to 1."""

@@ -69,7 +69,7 @@ def _tested(flags, head: export.Head, known: Known) -> tuple[Answers, list[Case]
     """The head's answers to the testing cases, as many as --test_batch_size says."""
     testing, cases = known.examples(list(head.labels), "testing"), in_split(known.cases, "testing")
     count = len(cases) if flags.test_batch_size == -1 else min(flags.test_batch_size, len(cases))
-    scores = export.softmax(head.logits(testing.bottlenecks[:count]) / head.temperature)
+    scores = head.scores(testing.bottlenecks[:count])
     cases = cases[:count]
     return Answers(head.task, head.labels, testing.targets[:count], scores, [case.group for case in cases]), cases
 
@@ -153,7 +153,7 @@ def _known_by_task(trunk: GraphDef, cases: list[Case], flags, problems: Problems
 def _worth(head: export.Head, known: Known) -> dict:
     """What the graph says of a calibrated head beside its labels, by its validation cases."""
     validation = known.examples(list(head.labels), "validation")
-    scores = export.softmax(head.logits(validation.bottlenecks) / head.temperature)
+    scores = head.scores(validation.bottlenecks)
     groups = [case.group for case in in_split(known.cases, "validation")]
     return calibration.known_of(Answers(head.task, head.labels, validation.targets, scores, groups))
 

@@ -11,8 +11,8 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from .. import audio, xray
-from .bottlenecks import decode
+from .. import audio
+from .bottlenecks import decode, draw
 from .dataset import Case
 from .figures import Answers
 
@@ -34,9 +34,7 @@ def border(case: Case) -> np.ndarray:
 
 
 def _small(case: Case) -> np.ndarray:
-    decoded = decode(case)
-    pixels = audio.draw(audio.window(decoded)) if case.is_sound else decoded
-    return xray.resize(pixels, (32, 32)).mean(axis=2)
+    return draw(case, (32, 32)).mean(axis=2)
 
 
 def silence(case: Case) -> np.ndarray:

@@ -5,12 +5,12 @@ import sys
 import time
 from contextlib import contextmanager
 from io import BytesIO
-from threading import BoundedSemaphore, Thread
+from threading import BoundedSemaphore
 
 from flask import Flask, Request, current_app, g, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from tosa import audio, decoding, log, screening, server, settings
+from tosa import decoding, log, screening, server, settings
 from tosa.errors import (
     Busy,
     CrossSite,
@@ -218,7 +218,6 @@ def main() -> int:
     try:
         config = settings.Settings()
         with decoding.Pool(min(os.cpu_count() or 1, settings.MAX_DECODERS)) as decoders:
-            Thread(target=audio.warm_up, daemon=True).start()  # meanwhile, so that the first cough need not wait for it
             served = Served(config.graph, config.labels)
             decoders.wait_until_ready()
             listening = server.make(create_app(served, config, decoders), config)

@@ -217,11 +217,6 @@ def _hann() -> np.ndarray:
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(N_FFT) / N_FFT)).astype(np.float32)
 
 
-def warm_up() -> None:
-    """Make what the first picture needs."""
-    _mel_slopes(), _hann()
-
-
 def log_mel(samples: np.ndarray) -> np.ndarray:
     """Mel-spectrogram of samples (n,) in decibels against its loudest cell.
 

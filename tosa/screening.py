@@ -61,19 +61,35 @@ def _findings(network: Network, pixels: np.ndarray, is_sound: bool, with_explana
     fitting = xray.resize(pixels, network.size)
     answer = network.run(fitting[None])
     tasks = _admitted(tasks, network, answer.bottleneck[0], fitting)
-    picture = {"picture": explain.data_uri(fitting)} if with_explanation else {}
-    axis = [explain.time_axis(network.size[1], audio.WINDOW_SECONDS)] if is_sound else []
-    findings = []
-    for task in sorted(tasks, key=lambda task: task.name not in PRIMARY):
-        finding = _finding(task, answer.scores[0, task.columns], network.metadata)
-        if with_explanation and task.weights is None:
-            finding["explanation_missing"] = NO_MAP
-        elif with_explanation:
-            weights = task.weights[:, task.labels.index(finding["diagnosis"])]
-            tinted = explain.overlay(fitting, answer.feature_map[0], weights)
-            finding["explanation"] = explain.data_uri(np.concatenate([tinted, *axis]))
-        findings.append(finding | picture)
+    findings = [
+        _finding(task, answer.scores[0, task.columns], network.metadata)
+        for task in sorted(tasks, key=lambda task: task.name not in PRIMARY)
+    ]
+    if with_explanation:
+        _explain(findings, network, fitting, answer.feature_map[0], is_sound)
     return findings
+
+
+def _explain(findings: list[dict], network: Network, pixels: np.ndarray, features: np.ndarray, is_sound: bool) -> None:
+    """Add to each finding the picture that the network saw, and where the diagnosis came from, or why that is not told.
+
+    pixels: uint8 (height, width, 3); features: the feature map, float32 (height, width, channels).
+    """
+    axis = [explain.time_axis(network.size[1], audio.WINDOW_SECONDS)] if is_sound else []
+    explained, pictures = [], [pixels]
+    for finding in findings:
+        task = network.tasks[finding["task"]]
+        if task.weights is None:
+            finding["explanation_missing"] = NO_MAP
+            continue
+        tinted = explain.overlay(pixels, features, task.weights[:, task.labels.index(finding["diagnosis"])])
+        explained.append(finding)
+        pictures.append(np.concatenate([tinted, *axis]))
+    picture, *explanations = explain.data_uris(pictures)
+    for finding, explanation in zip(explained, explanations, strict=True):
+        finding["explanation"] = explanation
+    for finding in findings:
+        finding["picture"] = picture
 
 
 def _admitted(tasks: list[Task], network: Network, bottleneck: np.ndarray, pixels: np.ndarray) -> list[Task]:

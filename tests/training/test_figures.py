@@ -78,6 +78,20 @@ def test_calibration_is_by_confidence():
     assert [(b["n"], b["accuracy"]) for b in found["bins"]] == [(10, 0.7), (10, 0.5)]
 
 
+def test_calibration_error_that_chance_explains():
+    """Answers right as often as their confidence says, few and many; then as many that are right half as often."""
+    rng = np.random.default_rng(0)
+
+    def error(count, share=1.0):
+        confidence = rng.uniform(0.5, 1, count)
+        targets = (rng.random(count) >= confidence * share).astype(int)
+        return figures.calibration(Answers("t", ("a", "b"), targets, np.c_[confidence, 1 - confidence], ["x"] * count))
+
+    few, many, wrong = error(40), error(4000), error(4000, 0.5)
+    assert few["by_chance"] > 5 * many["by_chance"] and few["at_most"] > few["by_chance"]
+    assert few["ece"] < few["at_most"] and many["ece"] < many["at_most"] < 0.05 < wrong["ece"]
+
+
 @pytest.mark.parametrize(
     "labels, wanted, column",
     [

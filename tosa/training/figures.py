@@ -135,7 +135,9 @@ def one_against_rest(positive: np.ndarray, called: np.ndarray, score: np.ndarray
 def calibration(answers: Answers) -> dict:
     """Expected calibration error (Naeini et al., AAAI 2015): |accuracy - confidence| of BINS, weighted by cases.
 
-    Confidence is the highest score. A bin holds confidences from its lower edge to under its upper one.
+    Confidence is the highest score. A bin holds confidences from its lower edge to under its upper one. Few cases
+    scatter, so that even right confidences show an error: `by_chance` is what it would be on average, and `at_most`
+    in 95 of 100 times, were each answer right with exactly the probability that its confidence says.
     """
     confidence, right = answers.scores.max(axis=1), answers.predicted == answers.targets
     index = np.minimum((confidence * BINS).astype(int), BINS - 1)
@@ -147,8 +149,21 @@ def calibration(answers: Answers) -> dict:
             bins.append({"from": number / BINS, "to": (number + 1) / BINS, "n": count,
                          "confidence": float(confidence[inside].mean()), "accuracy": float(right[inside].mean()),
                          "low": low, "high": high})  # fmt: skip
-    error = sum(b["n"] * abs(b["accuracy"] - b["confidence"]) for b in bins) / max(len(right), 1)
-    return {"ece": error, "binning": f"{BINS} bins of equal width over the highest score", "bins": bins}
+    drawn = np.random.default_rng(0).random((DRAWS, len(right))) < confidence
+    chance = _calibration_errors(confidence, drawn, index) if len(right) else np.zeros(1)
+    return {
+        "ece": float(_calibration_errors(confidence, right[None], index)[0]),
+        "by_chance": float(chance.mean()),
+        "at_most": float(np.quantile(chance, 0.95)),
+        "binning": f"{BINS} bins of equal width over the highest score",
+        "bins": bins,
+    }
+
+
+def _calibration_errors(confidence: np.ndarray, right: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """The error of each row of right, bool (draws, n), with confidences (n,) in the bins that index (n,) names."""
+    in_bin = index[:, None] == np.arange(BINS)
+    return np.abs((right - confidence) @ in_bin).sum(axis=1) / max(len(confidence), 1)
 
 
 def negative_of(labels: tuple[str, ...], wanted: str | None = None) -> int | None:

@@ -35,7 +35,13 @@ def chests(count, seed):
 def constants():
     parts = [chests(count, seed) for seed, count in enumerate((160, 80))]
     seen = [fitting.Seen(values, np.stack([familiarity.thumbnail(p) for p in pictures])) for values, pictures in parts]
-    return fitting.fit(seen[:1], seen[1:])
+    return fitting.fit(seen[:1], seen[1:], turned(60, 9))
+
+
+def turned(count, seed):
+    """Bottlenecks of chests moved along a direction of their own."""
+    values, direction = chests(count, seed)[0], np.random.default_rng(8).normal(size=32).astype(np.float32)
+    return values + 3 * direction
 
 
 def test_those_like_the_ones_learnt_from_pass(constants):
@@ -54,6 +60,15 @@ def test_each_distance_refuses_by_itself(constants, part):
         "thumbnail": (value, np.random.default_rng(0).integers(0, 256, (299, 299, 3), dtype=np.uint8)),
     }
     assert gate.knows(value, picture) and not gate.knows(*far[part])
+
+
+def test_the_turned_are_told_from_the_others(constants):
+    """However far a picture may lie from those learnt from."""
+    gate = replace(Familiarity.of(Network(constants)), limit=np.float32(1e9))
+    values, pictures = chests(60, 6)
+    assert (gate.turned(values) < familiarity.MOST_TURNED).sum() >= 57
+    assert (gate.turned(turned(60, 6)) > familiarity.MOST_TURNED).sum() >= 57
+    assert gate.knows(values[0], pictures[0]) and not gate.knows(turned(1, 6)[0], pictures[0])
 
 
 def test_brightness_and_contrast_do_not_matter(constants):

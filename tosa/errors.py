@@ -131,7 +131,7 @@ class SeveralFrames(CannotJudge):
 
 class NotAChestXray(CannotJudge):
     code = "not_a_chest_xray"
-    public = "This does not look like a chest X-ray. Send a frontal chest X-ray."
+    public = "This does not look like a chest X-ray. Send a frontal one that stands upright."
 
 
 class TaskMissing(RequestError):

@@ -3,7 +3,8 @@
 Three distances, of which each finds what the others miss: of the bottleneck from the training bottlenecks within their
 main directions (Mahalanobis') and beyond them (the residual), and of the picture's 32 x 32 thumbnail from what chests
 look like (the residual again). The logarithm of each is scaled to mean 0 and deviation 1 on the training X-rays, and
-the largest of them must stay under the limit. All of that travels in the graph as constants.
+the largest of them must stay under the limit. Beside them a linear classifier of the bottleneck tells upright X-rays
+from turned ones, and by the way from much else. All of that travels in the graph as constants.
 """
 
 from dataclasses import dataclass, fields
@@ -15,6 +16,7 @@ from .xray import resize
 
 PREFIX = "tosa/familiarity/"
 THUMBNAIL = 32  # pixels a side
+MOST_TURNED = 0.8  # probability from which a picture is refused
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +31,8 @@ class Familiarity:
     centre: np.ndarray  # (3,) of the logarithms of the distances
     scale: np.ndarray  # (3,)
     limit: np.ndarray  # () strangeness from which a picture is refused
+    turned_weights: np.ndarray  # (d,) of the bottleneck in the log odds of a turned picture
+    turned_bias: np.ndarray  # ()
 
     @classmethod
     def of(cls, network: Network) -> "Familiarity | None":
@@ -42,6 +46,11 @@ class Familiarity:
         """How strange n pictures are, float (n,). bottlenecks: (n, d); thumbnails: (n, p), from `thumbnail`."""
         return ((self.log_distances(bottlenecks, thumbnails) - self.centre) / self.scale).max(axis=1)
 
+    def turned(self, bottlenecks: np.ndarray) -> np.ndarray:
+        """The probability that each of n pictures, bottlenecks (n, d), does not stand upright: float (n,)."""
+        log_odds = bottlenecks @ self.turned_weights + self.turned_bias
+        return 1 / (1 + np.exp(-np.clip(log_odds, -50, 50)))
+
     def log_distances(self, bottlenecks: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
         """Logarithms of the three squared distances, float (n, 3)."""
         within, beyond = _parted(bottlenecks - self.mean, self.basis)
@@ -51,7 +60,8 @@ class Familiarity:
 
     def knows(self, bottleneck: np.ndarray, pixels: np.ndarray) -> bool:
         """Whether a picture, uint8 (height, width, 3), with this bottleneck (d,) is like those learnt from."""
-        return bool(self.strangeness(bottleneck[None], thumbnail(pixels)[None])[0] <= self.limit)
+        strange = self.strangeness(bottleneck[None], thumbnail(pixels)[None])[0] > self.limit
+        return not strange and bool(self.turned(bottleneck[None])[0] < MOST_TURNED)
 
 
 def thumbnail(pixels: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from ..settings import Settings
 from . import dataset, export, shortcuts, stability
 from .bottlenecks import Drawing, bottlenecks
 from .dataset import Case, Problems
+from .distort import Turned
 from .familiarity import CASES
 from .figures import Answers, figures, rate
 from .files import beside, progress
@@ -155,17 +156,21 @@ def of_gate(audited: Audited, others: Path) -> dict:
         found["chest X-rays"][source] = _refused(audited.network, gate, files)
     for kind in sorted(path for path in others.iterdir() if path.is_dir()):
         found["others"][kind.name] = _refused(audited.network, gate, sorted(kind.iterdir()))
+    rng = np.random.default_rng(0)
+    every = [file for files in by_source.values() for file in files]
+    lying = _refused(audited.network, gate, every, lambda pixels: Turned().draw(pixels, False, rng))
+    found["others"]["chest X-rays on their side or head"] = lying
     return found
 
 
-def _refused(network: Network, gate: Familiarity, files: list[Path]) -> dict:
-    refused = np.array([_is_refused(network, gate, file.read_bytes()) for file in progress(files, desc="gate")])
-    return rate(refused, [str(number) for number in range(len(refused))])
+def _refused(network: Network, gate: Familiarity, files: list[Path], change=lambda pixels: pixels) -> dict:
+    refused = [_is_refused(network, gate, file.read_bytes(), change) for file in progress(files, desc="gate")]
+    return rate(np.array(refused), [str(number) for number in range(len(refused))])
 
 
-def _is_refused(network: Network, gate: Familiarity, data: bytes) -> bool:
+def _is_refused(network: Network, gate: Familiarity, data: bytes, change) -> bool:
     try:
-        pixels = xray.resize(xray.picture(data), network.size)
+        pixels = xray.resize(change(xray.picture(data)), network.size)
         return not gate.knows(network.run(pixels[None]).bottleneck[0], pixels)
     except NotAChestXray:
         return True

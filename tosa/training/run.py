@@ -2,6 +2,7 @@
 
 import hashlib
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from ..network import FIRST_TASK, Network
 from ..settings import Settings
 from . import architectures, calibration, curves, dataset, export, familiarity, publish
 from . import head as heads
-from .bottlenecks import draw
+from .bottlenecks import Drawing, bottlenecks, draw
 from .dataset import Case, Problems, in_split
+from .distort import Turned
 from .evaluation import evaluate_graph
 from .examples import Known, learn_from
 from .figures import Answers
@@ -130,24 +132,27 @@ def calibrate(flags, settings: Settings) -> None:
 def _finish(flags, trunk: GraphDef, trained: list[export.Head], metadata: dict, cases: list[Case], problems: Problems):
     """Calibrate heads on the validation cases, write graph and labels, and report on the testing cases."""
     metadata = _marked(metadata, flags, cases)
-    knowns = _known_by_task(trunk, dataset.thinned(cases, familiarity.CASES), flags, problems)
+    network, name = _serving(trunk), export.trunk_sha256(trunk)
+    kept = dataset.thinned(cases, familiarity.CASES)
+    knowns = {
+        task: learn_from([case for case in kept if case.task == task], flags, network, name, problems)
+        for task in dataset.labels_by_task(kept)
+    }
     finished = [calibrated(head, knowns[head.task]) for head in trained]
     for head in finished:
         metadata["tasks"][head.task] |= _worth(head, knowns[head.task])
-    _write(flags, trunk, finished, metadata, _gate(metadata, knowns))
+    gate = _gate(metadata, knowns, lambda new: bottlenecks(new, network, name, flags.bottleneck_dir, problems).values)
+    _write(flags, trunk, finished, metadata, gate)
     tested = [_tested(flags, head, knowns[head.task]) for head in finished]
     publish.publish(flags, tested, publish.data_of(cases, problems))
 
 
-def _known_by_task(trunk: GraphDef, cases: list[Case], flags, problems: Problems) -> dict[str, Known]:
-    """What the serving engine makes of each task's cases with this trunk."""
+def _serving(trunk: GraphDef) -> Network:
+    """The engine that serves, on this trunk."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "trunk.pb"
         file.write_bytes(trunk.SerializeToString(deterministic=True))
-        network = Network.load(file, None, precision="f32")
-    by_task = {task: [case for case in cases if case.task == task] for task in dataset.labels_by_task(cases)}
-    name = export.trunk_sha256(trunk)
-    return {task: learn_from(own, flags, network, name, problems) for task, own in by_task.items()}
+        return Network.load(file, None, precision="f32")
 
 
 def _worth(head: export.Head, known: Known) -> dict:
@@ -158,14 +163,22 @@ def _worth(head: export.Head, known: Known) -> dict:
     return calibration.known_of(Answers(head.task, head.labels, validation.targets, scores, groups))
 
 
-def _gate(metadata: dict, knowns: dict[str, Known]) -> dict[str, np.ndarray]:
-    """Constants of the gate that all tasks of pictures share; each of these says in metadata that it has it."""
-    tasks = [task for task in knowns if metadata["tasks"][task]["from"] == "picture"]
-    if not tasks:
+def _gate(metadata: dict, knowns: dict[str, Known], seen: Callable[[list[Drawing]], np.ndarray]) -> dict:
+    """Constants of the gate that all tasks of pictures share; each of these says in metadata that it has it.
+
+    seen: gives the bottlenecks (n, features) of n drawings.
+    """
+    gated = {task: known for task, known in knowns.items() if metadata["tasks"][task]["from"] == "picture"}
+    if not gated:
         return {}
-    for task in tasks:
+    turned = []
+    for task, known in gated.items():
         metadata["tasks"][task]["gate"] = True
-    return familiarity.fit(*([_seen(knowns[task], split) for task in tasks] for split in dataset.SPLITS[:2]))
+        cases = in_split(known.cases, "training")
+        chosen = cases[:: max(len(cases) // familiarity.TURNED, 1)]
+        turned += [Drawing(case, Turned()) for case in chosen]
+    training, validation = ([_seen(known, split) for known in gated.values()] for split in dataset.SPLITS[:2])
+    return familiarity.fit(training, validation, seen(turned))
 
 
 def _seen(known: Known, split: str) -> familiarity.Seen:

@@ -276,6 +276,8 @@ TABLE: dict[str, tuple[Callable[[], Sent], int, str | None]] = {
     "DICOM with junk for a JPEG": (lambda: picture(dicom(GRAY, uid.JPEGBaseline8Bit, b"junk")), 422, "damaged"),
     "DICOM with junk for a JPEG 2000": (
         lambda: picture(dicom(GRAY, uid.JPEG2000Lossless, b"\xff\x4f\xff\x51" + bytes(99))), 422, "damaged"),
+    "DICOM with a JPEG 2000 box of no length": (
+        lambda: picture(dicom(GRAY, uid.JPEG2000Lossless, b"\0\0\0\x0cjP  " + bytes(99))), 422, "damaged"),
     "DICOM of two frames": (
         lambda: picture(dicom(np.stack([GRAY, GRAY]), NumberOfFrames=2)), 422, "several_frames"),
     "DICOM of 4 GB": (lambda: picture(dicom(GRAY, Rows=65_535, Columns=65_535)), 413, "picture_too_large"),

@@ -59,8 +59,8 @@ def _findings(network: Network, pixels: np.ndarray, is_sound: bool, with_explana
     if not tasks:
         raise TaskMissing()
     fitting = xray.resize(pixels, network.size)
+    tasks = _admitted(tasks, network, fitting)
     answer = network.run(fitting[None])
-    tasks = _admitted(tasks, network, answer.bottleneck[0], fitting)
     findings = [
         _finding(task, answer.scores[0, task.columns], network.metadata)
         for task in sorted(tasks, key=lambda task: task.name not in PRIMARY)
@@ -92,14 +92,14 @@ def _explain(findings: list[dict], network: Network, pixels: np.ndarray, feature
         finding["picture"] = picture
 
 
-def _admitted(tasks: list[Task], network: Network, bottleneck: np.ndarray, pixels: np.ndarray) -> list[Task]:
+def _admitted(tasks: list[Task], network: Network, pixels: np.ndarray) -> list[Task]:
     """The tasks that may answer a picture: those with a gate only where it is like the X-rays they were learnt from.
 
     Raises NotAChestXray where none may.
     """
     free = [task for task in tasks if not _known(task, network.metadata).get("gate")]
     gate = _gate(network) if len(free) < len(tasks) else None
-    if gate is None or gate.knows(bottleneck, pixels):
+    if gate is None or gate.knows(pixels):
         return tasks
     if not free:
         raise NotAChestXray()

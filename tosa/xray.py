@@ -34,6 +34,7 @@ DICOM_SYNTAXES = {
     "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2",  # uncompressed
     "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91",  # JPEG baseline, JPEG 2000
 }  # fmt: skip  # not deflated and not RLE, which pydicom would inflate without a limit
+JP2 = b"\0\0\0\x0cjP  "  # how a JPEG 2000 file begins; a DICOM file should hold its codestream alone
 
 # Pillow warns past its limit and refuses past twice that. It also holds for a JPEG inside a DICOM file.
 Image.MAX_IMAGE_PIXELS = settings.MAX_PICTURE_PIXELS // 2
@@ -111,6 +112,8 @@ def _decode_dicom(data: bytes) -> np.ndarray:
         raise SeveralFrames()
     if bits > 16:
         raise UnsupportedFormat(f"This DICOM file has {bits} bits a sample. Tosa reads up to 16; export it as PNG.")
+    if dicom.file_meta.TransferSyntaxUID.is_encapsulated:
+        _check_boxes(dicom.PixelData)
     pixels = dicom.pixel_array
     stored = pixels.view(f"u{pixels.itemsize}")
     every = np.arange(256**pixels.itemsize, dtype=stored.dtype)  # so tables are made for these, not for each pixel
@@ -134,6 +137,19 @@ def _check_syntax(data: bytes) -> None:
     syntax = _read_file_meta_info(file).TransferSyntaxUID
     if syntax not in DICOM_SYNTAXES:
         raise CompressedDicom(f"Tosa does not read this DICOM file's {syntax.name}. Export it uncompressed or as PNG.")
+
+
+def _check_boxes(encapsulated: bytes) -> None:
+    """Raise Damaged for a JP2 file in the first frame with a box shorter than its head: pydicom would never pass it."""
+    from pydicom.encaps import generate_frames
+
+    frame = next(generate_frames(encapsulated, number_of_frames=1))
+    at = 12 if frame.startswith(JP2) else len(frame)
+    while at < len(frame) and frame[at + 4 : at + 8] != b"jp2c":  # the codestream
+        length = int.from_bytes(frame[at : at + 4])
+        if length < 8:
+            raise Damaged()
+        at += length
 
 
 def _shown(stored: np.ndarray, dicom) -> tuple[np.ndarray, tuple[float, float] | None]:

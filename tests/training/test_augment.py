@@ -4,8 +4,7 @@ import pytest
 from pictures import phantom
 from sounds import coughs
 from tosa import audio
-from tosa.training import augment, distort
-from tosa.xray import SIZE
+from tosa.training import augment
 
 PICTURE = np.repeat(phantom()[:, :, None], 3, axis=2)
 
@@ -50,15 +49,3 @@ def test_band_limiting_takes_what_lies_above():
 
     spectrum = np.abs(np.fft.rfft(augment._band_limited(noise, Telephone)))
     assert spectrum[6000:].mean() < 0.1 * spectrum[500:2000].mean()
-
-
-def test_what_is_turned_stands_upright_in_no_way():
-    pixels = np.arange(SIZE * SIZE, dtype=np.uint8).reshape(SIZE, SIZE)
-    pixels[:9, :99] = 255  # so that no two ways are alike
-    ways = {}
-    for seed in range(60):
-        turned = distort.Turned().draw(np.repeat(pixels[:, :, None], 3, axis=2), False, np.random.default_rng(seed))
-        assert turned.shape == (SIZE, SIZE, 3) and turned.dtype == np.uint8
-        ways[turned.tobytes()] = turned[:, :, 0]
-    assert len(ways) == 6  # of the eight ways to lay a picture down, all but the upright one and its mirror image
-    assert not any((way == upright).all() for way in ways.values() for upright in (pixels, pixels[:, ::-1]))

@@ -9,25 +9,24 @@ that is no chest X-ray, as tosa.training.other_pictures makes it. Everything is 
 import argparse
 import csv
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from .. import xray
-from ..errors import NotAChestXray, RequestError
+from ..errors import UsageError
 from ..familiarity import Familiarity
 from ..graph import Graph
 from ..network import Network
 from ..settings import Settings
-from . import dataset, export, shortcuts, stability
+from . import dataset, export, refusals, shortcuts, stability
 from .bottlenecks import Drawing, bottlenecks
 from .dataset import Case, Problems
-from .distort import Turned
-from .familiarity import CASES
 from .figures import Answers, figures, rate
 from .files import beside, progress
 
+CASES = 1000  # to train on of each task whose bottlenecks are looked at, at most
 STABILITY_CASES = 60  # of each task, the first by the hash of their names
 AGES = ((0, 17), (18, 39), (40, 59), (60, 120))  # years
 LEAST = 10  # cases of a subgroup for it to be shown
@@ -79,7 +78,7 @@ def audit(table: Path, others: Path | None, settings: Settings, cache: Path) -> 
     for task in dataset.labels_by_task(audited.cases):
         found["tasks"][task] = of_task(audited, task)
     if others:
-        found["gate"] = of_gate(audited, others)
+        found["gate"] = refusals.refused(Familiarity.of(audited.network), audited.cases, others)
     return found
 
 
@@ -144,40 +143,6 @@ def kinds_of(row: dict, case: Case) -> list[str]:
     return kinds
 
 
-def of_gate(audited: Audited, others: Path) -> dict:
-    """The share of real X-rays (testing split) and of each kind of other picture that are refused."""
-    gate = Familiarity.of(audited.network)
-    found = {"chest X-rays": {}, "others": {}}
-    real = [number for number, case in enumerate(audited.cases) if case.split == "testing" and not case.is_sound]
-    by_source: dict[str, list[Path]] = {}
-    for case in audited.chosen(real):
-        by_source.setdefault(case.source, []).append(case.file)
-    for source, files in by_source.items():
-        found["chest X-rays"][source] = _refused(audited.network, gate, files)
-    for kind in sorted(path for path in others.iterdir() if path.is_dir()):
-        found["others"][kind.name] = _refused(audited.network, gate, sorted(kind.iterdir()))
-    rng = np.random.default_rng(0)
-    every = [file for files in by_source.values() for file in files]
-    lying = _refused(audited.network, gate, every, lambda pixels: Turned().draw(pixels, False, rng))
-    found["others"]["chest X-rays on their side or head"] = lying
-    return found
-
-
-def _refused(network: Network, gate: Familiarity, files: list[Path], change=lambda pixels: pixels) -> dict:
-    refused = [_is_refused(network, gate, file.read_bytes(), change) for file in progress(files, desc="gate")]
-    return rate(np.array(refused), [str(number) for number in range(len(refused))])
-
-
-def _is_refused(network: Network, gate: Familiarity, data: bytes, change) -> bool:
-    try:
-        pixels = xray.resize(change(xray.picture(data)), network.size)
-        return not gate.knows(network.run(pixels[None]).bottleneck[0], pixels)
-    except NotAChestXray:
-        return True
-    except RequestError as error:
-        raise SystemExit(f"A picture cannot be read: {error}") from error
-
-
 def main() -> None:
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     flags.add_argument("table", type=Path)
@@ -185,7 +150,10 @@ def main() -> None:
     flags.add_argument("--output", type=Path, default=Path("docs/audit.json"))
     flags.add_argument("--bottleneck_dir", type=Path, default=Path("bottlenecks"))
     given = flags.parse_args()
-    found = audit(given.table, given.others, Settings(), given.bottleneck_dir)
+    try:
+        found = audit(given.table, given.others, Settings(), given.bottleneck_dir)
+    except UsageError as error:
+        sys.exit(str(error))
     with beside(given.output) as partial:
         partial.write_text(json.dumps(found, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
     print(f"Wrote '{given.output}'. python -m tosa.training.model_card makes the model card of it.")

@@ -1,7 +1,4 @@
-"""The distortions of the classic retrain.py, a rotation, and the same for sounds, each as far as its flag says.
-
-And X-rays turned, from which the gate learns how an X-ray stands.
-"""
+"""The distortions of the classic retrain.py, a rotation, and the same for sounds, each as far as its flag says."""
 
 from dataclasses import dataclass
 
@@ -71,18 +68,3 @@ class Distortion:
             part = augment._band_limited(part, rng)
         gain = 10 ** (rng.uniform(-self.random_gain, self.random_gain) / 20)
         return np.clip(part * gain, -1, 1).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class Turned:
-    """An X-ray lying on either side or upside down, mirrored or not, in the place of a distortion.
-
-    The gate must refuse these, and what tells them from upright ones tells other pictures too: counterexamples made
-    from the data give it a direction that distances alone do not have (Hendrycks et al., ICLR 2019).
-    """
-
-    def draw(self, decoded: np.ndarray, is_sound: bool, rng: np.random.Generator) -> np.ndarray:
-        """Pixels uint8 (height, width, 3), turned: uint8 (SIZE, SIZE, 3)."""
-        way = rng.integers(4)
-        turned = np.rot90(resize(decoded), way) if way else resize(decoded)[::-1]
-        return turned[:, ::-1] if way and rng.random() < 0.5 else turned

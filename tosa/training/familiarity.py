@@ -1,73 +1,117 @@
-"""Fit the gate for pictures to the training X-rays, so that nearly all validation X-rays pass."""
+"""Fit the gate for pictures to the training X-rays and to what is made of them."""
 
-from dataclasses import asdict, dataclass
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
-from ..familiarity import PREFIX, Familiarity
+from ..errors import UsageError
+from ..familiarity import PREFIX, Familiarity, thumbnail
 from ..graph import Graph
+from ..xray import resize
+from . import augment
+from .bottlenecks import ahead, decode, draw
+from .counterexamples import spoilt
+from .dataset import Case, Problems, place
+from .files import progress
 
-DIRECTIONS = 128  # of the bottleneck, at most
-THUMBNAIL_DIRECTIONS = 16
-CASES = 1000  # to train on of each task, at most: adults then count beside ten times as many children
-CASES_A_DIRECTION = 8  # at least; with fewer the deviations are made up
-TURNED = 500  # X-rays of each task, about
-PENALTY = 100.0  # on the squared weights that tell them; bottlenecks have more numbers than there are cases
-PASSING = 0.97  # of each task's X-rays at least; in that with the strangest, so of the others nearly all
+DRAWN = 3000  # X-rays of each task, upright and spoilt; a task with fewer cases shows each several times
+SPECTROGRAMS = 1000  # of sounds, at most
+DIRECTIONS = 32  # principal ones, at most
+CASES_A_DIRECTION = 8  # at least; more directions than that draw the training cases alone
+HIDDEN_UNITS = 64
+PASSES = 12  # over all that is shown
+PENALTY = 0.01  # on the squared weights
 
 
 @dataclass(frozen=True)
-class Seen:
-    """Bottlenecks float32 (n, d) and thumbnails float32 (n, p) of the pictures of one task in one split."""
+class Shown:
+    """n X-rays as the gate is shown them, float32 (n, pixels of a thumbnail), and what is none."""
 
-    bottlenecks: np.ndarray
-    thumbnails: np.ndarray
+    upright: np.ndarray  # as they are, or moved, exposed and compressed otherwise
+    spoilt: np.ndarray
+    plain: np.ndarray  # bool (n,): which of the upright ones are as they are
+    sources: np.ndarray  # str (n,), the data set of each
+    spectrograms: np.ndarray  # float32 (m, pixels)
 
-
-def fit(training: list[Seen], validation: list[Seen], turned: np.ndarray) -> dict[str, np.ndarray]:
-    """The gate's constants by their names in the graph.
-
-    training, validation: one Seen a task, CASES at most; turned: bottlenecks, float32 (n, d), of training X-rays that do
-    not stand upright.
-    """
-    bottlenecks = np.concatenate([seen.bottlenecks for seen in training])
-    thumbnails = np.concatenate([seen.thumbnails for seen in training])
-    mean, basis, deviations = _main_directions(bottlenecks, DIRECTIONS)
-    thumbnail_mean, thumbnail_basis, _ = _main_directions(thumbnails, THUMBNAIL_DIRECTIONS)
-    nothing, one = np.zeros(3, np.float32), np.ones(3, np.float32)
-    known = (mean, basis, deviations, thumbnail_mean, thumbnail_basis)
-    gate = Familiarity(*known, nothing, one, np.float32(0), *_told_apart(bottlenecks, turned))
-    logs = gate.log_distances(bottlenecks, thumbnails)
-    gate = Familiarity(**{**asdict(gate), "centre": logs.mean(axis=0), "scale": logs.std(axis=0)})
-    strange = [gate.strangeness(seen.bottlenecks, seen.thumbnails) for seen in validation if len(seen.bottlenecks)]
-    limit = max(np.quantile(each, PASSING) for each in strange or [gate.strangeness(bottlenecks, thumbnails)])
-    stored = {name: np.asarray(value, np.float32) for name, value in {**asdict(gate), "limit": limit}.items()}
-    stored |= {name: stored[name].astype(np.float16) for name in ("basis", "thumbnail_basis")}  # half the size
-    return {PREFIX + name: value for name, value in stored.items()}
+    def without(self, source: str) -> "Shown":
+        """The same as if this data set did not exist."""
+        kept = self.sources != source
+        return Shown(self.upright[kept], self.spoilt[kept], self.plain[kept], self.sources[kept], self.spectrograms)
 
 
-def _told_apart(upright: np.ndarray, turned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (d,) and bias () of the log odds of being turned, by logistic regression; both kinds weigh alike."""
-    scaler = StandardScaler().fit(np.concatenate([upright, turned]))
-    values = scaler.transform(np.concatenate([upright, turned]))
-    model = LogisticRegression(C=1 / PENALTY, class_weight="balanced", max_iter=1000)
-    with threadpool_limits(1, "blas"):  # the same bytes on any number of cores
-        model.fit(values, np.repeat([0, 1], [len(upright), len(turned)]))
-    weights = model.coef_[0] / scaler.scale_
-    return weights, model.intercept_[0] - weights @ scaler.mean_
+def show(tasks: list[list[Case]], sounds: list[Case], problems: Problems) -> Shown:
+    """Draw what the gate is shown. tasks: the training X-rays of each task; sounds: training sounds, or none."""
+    chosen = []
+    for cases in map(in_order, tasks):
+        chosen += [(cases[number % len(cases)], number, number < len(cases)) for number in range(DRAWN)]
+    shown = list(_each(_pair, chosen, problems))
+    upright, spoiled = np.stack([pair for _, pair in shown], axis=1)
+    heard = [(case,) for case in in_order(sounds)[:SPECTROGRAMS]]
+    spectrograms = [picture for _, picture in _each(lambda case: thumbnail(draw(case)), heard, problems)]
+    plain, sources = zip(*((plain, case.source) for (case, _, plain), _ in shown))
+    return Shown(upright, spoiled, np.array(plain), np.array(sources), np.reshape(spectrograms, (-1, upright.shape[1])))
 
 
-def constants(graph: Graph) -> dict[str, np.ndarray]:
-    """The gate of a graph by the names of its constants, none without one."""
+def in_order(cases: list[Case]) -> list[Case]:
+    """Cases in the order of their names' hashes, so that the first ones are of all kinds."""
+    return sorted(cases, key=lambda case: place(case.file.name))
+
+
+def _each(function: Callable, items: list[tuple], problems: Problems) -> Iterator[tuple]:
+    """(item, function(*item)) of each of the items whose files can be read."""
+
+    def tried(item):
+        try:
+            return function(*item)
+        except UsageError as error:
+            return error
+
+    with ThreadPoolExecutor() as pool:
+        results = progress(ahead(pool, tried, items), desc="gate", unit="picture", total=len(items))
+        for item, result in zip(items, results):
+            if isinstance(result, UsageError):
+                problems.add(result)
+            else:
+                yield item, result
+
+
+def _pair(case: Case, number: int, plain: bool) -> np.ndarray:
+    """Thumbnails of a case upright, changed unless plain, and spoilt: float32 (2, pixels)."""
+    rng = np.random.default_rng(number)
+    pixels = resize(decode(case))
+    changed = augment.picture(pixels, rng)
+    return np.stack([thumbnail(pixels if plain else changed), thumbnail(spoilt(changed, rng))])
+
+
+def fit(shown: Shown) -> Familiarity:
+    """The gate that lets pass what is upright and refuses what is spoilt, spectrograms and what lies far from both."""
+    plain = shown.upright[shown.plain]
+    mean = plain.mean(axis=0)
+    _, _, directions = np.linalg.svd(plain - mean, full_matrices=False)
+    others = [shown.spoilt, shown.spectrograms, -shown.spectrograms]  # quiet sounds are dark, loud ones bright
+    targets = np.repeat([0, 1], [len(shown.upright), sum(map(len, others))])
+    model = MLPClassifier(HIDDEN_UNITS, alpha=PENALTY, max_iter=PASSES, batch_size=256, random_state=0)
+    with threadpool_limits(1, "blas"), warnings.catch_warnings():  # the same bytes on any number of cores
+        warnings.simplefilter("ignore", ConvergenceWarning)  # it stops before it knows them by heart
+        model.fit(np.concatenate([shown.upright, *others]), targets)
+    (hidden, last), (hidden_biases, bias) = model.coefs_, model.intercepts_
+    directions = directions[: min(DIRECTIONS, max(len(plain) // CASES_A_DIRECTION, 1))]
+    gate = Familiarity(mean, directions, np.inf, hidden, hidden_biases, last[:, 0], bias[0])
+    return replace(gate, farthest=gate.distances(plain).max())
+
+
+def constants(gate: Familiarity) -> dict[str, np.ndarray]:
+    """A gate's constants by their names in the graph."""
+    arrays = {name: np.asarray(value, np.float32) for name, value in asdict(gate).items()}
+    return {PREFIX + name: value.astype(np.float16) if value.ndim == 2 else value for name, value in arrays.items()}
+
+
+def constants_of(graph: Graph) -> dict[str, np.ndarray]:
+    """The gate's constants of a graph, none without one."""
     return {name: value for name, value in graph.extras().items() if name.startswith(PREFIX)}
-
-
-def _main_directions(values: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean (d,), the first principal directions (k, d) and the deviations along them (k,) of values (n, d)."""
-    mean = values.mean(axis=0)
-    _, lengths, directions = np.linalg.svd(values - mean, full_matrices=False)
-    kept = min(most, max(len(values) // CASES_A_DIRECTION, 1), int((lengths > lengths[0] * 1e-5).sum()))
-    return mean, directions[:kept], np.maximum(lengths[:kept] / np.sqrt(len(values)), 1e-6)

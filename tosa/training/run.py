@@ -2,7 +2,6 @@
 
 import hashlib
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -10,15 +9,12 @@ import numpy as np
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from ..errors import UsageError
-from ..familiarity import thumbnail
 from ..graph import Graph
 from ..network import FIRST_TASK, Network
 from ..settings import Settings
 from . import architectures, calibration, curves, dataset, export, familiarity, publish
 from . import head as heads
-from .bottlenecks import Drawing, bottlenecks, draw
 from .dataset import Case, Problems, in_split
-from .distort import Turned
 from .evaluation import evaluate_graph
 from .examples import Known, learn_from
 from .figures import Answers
@@ -42,7 +38,8 @@ def retrain(flags, settings: Settings) -> None:
     metadata.get("tasks", {}).pop(task, None)  # what was said of the task it replaces
     metadata = _marked(metadata, flags, known.cases)
     metadata["tasks"][task] |= _worth(head, known) | {"training": asdict(_head_recipe(flags)) | known.distortion}
-    _write(flags, trunk, list((kept | {task: head}).values()), metadata, familiarity.constants(graph) if kept else {})
+    gate = familiarity.constants_of(graph) if kept else {}
+    _write(flags, trunk, list((kept | {task: head}).values()), metadata, gate)
     publish.saved_model(flags)
     publish.publish(flags, [_tested(flags, head, known)], known.data(problems))
     if not flags.task:
@@ -133,16 +130,15 @@ def _finish(flags, trunk: GraphDef, trained: list[export.Head], metadata: dict, 
     """Calibrate heads on the validation cases, write graph and labels, and report on the testing cases."""
     metadata = _marked(metadata, flags, cases)
     network, name = _serving(trunk), export.trunk_sha256(trunk)
-    kept = dataset.thinned(cases, familiarity.CASES)
+    held = [case for case in cases if case.split != "training"]
     knowns = {
-        task: learn_from([case for case in kept if case.task == task], flags, network, name, problems)
-        for task in dataset.labels_by_task(kept)
+        task: learn_from([case for case in held if case.task == task], flags, network, name, problems)
+        for task in dataset.labels_by_task(cases)
     }
     finished = [calibrated(head, knowns[head.task]) for head in trained]
     for head in finished:
         metadata["tasks"][head.task] |= _worth(head, knowns[head.task])
-    gate = _gate(metadata, knowns, lambda new: bottlenecks(new, network, name, flags.bottleneck_dir, problems).values)
-    _write(flags, trunk, finished, metadata, gate)
+    _write(flags, trunk, finished, metadata, _gate(metadata, in_split(cases, "training"), problems))
     tested = [_tested(flags, head, knowns[head.task]) for head in finished]
     publish.publish(flags, tested, publish.data_of(cases, problems))
 
@@ -163,27 +159,16 @@ def _worth(head: export.Head, known: Known) -> dict:
     return calibration.known_of(Answers(head.task, head.labels, validation.targets, scores, groups))
 
 
-def _gate(metadata: dict, knowns: dict[str, Known], seen: Callable[[list[Drawing]], np.ndarray]) -> dict:
-    """Constants of the gate that all tasks of pictures share; each of these says in metadata that it has it.
-
-    seen: gives the bottlenecks (n, features) of n drawings.
-    """
-    gated = {task: known for task, known in knowns.items() if metadata["tasks"][task]["from"] == "picture"}
-    if not gated:
+def _gate(metadata: dict, training: list[Case], problems: Problems) -> dict[str, np.ndarray]:
+    """Constants of the gate that all tasks of pictures share; each of these says in metadata that it has it."""
+    tasks = [task for task in dataset.labels_by_task(training) if metadata["tasks"][task]["from"] == "picture"]
+    if not tasks:
         return {}
-    turned = []
-    for task, known in gated.items():
+    for task in tasks:
         metadata["tasks"][task]["gate"] = True
-        cases = in_split(known.cases, "training")
-        chosen = cases[:: max(len(cases) // familiarity.TURNED, 1)]
-        turned += [Drawing(case, Turned()) for case in chosen]
-    training, validation = ([_seen(known, split) for known in gated.values()] for split in dataset.SPLITS[:2])
-    return familiarity.fit(training, validation, seen(turned))
-
-
-def _seen(known: Known, split: str) -> familiarity.Seen:
-    thumbnails = [thumbnail(draw(case)) for case in in_split(known.cases, split)]
-    return familiarity.Seen(known.bottlenecks(split), np.stack(thumbnails) if thumbnails else np.empty((0, 1)))
+    xrays = [[case for case in training if case.task == task] for task in tasks]
+    sounds = [case for case in training if case.task not in tasks]
+    return familiarity.constants(familiarity.fit(familiarity.show(xrays, sounds, problems)))
 
 
 def evaluate(flags, settings: Settings) -> None:

@@ -1,0 +1,109 @@
+"""The gate fitted to drawn chests of two sources, and what it says of a third and of other pictures."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pictures import encoded, phantom
+from sounds import coughs, wav
+from tosa.errors import UsageError
+from tosa.training import counterexamples, dataset, familiarity, refusals
+
+SQUARE = np.repeat(phantom(299, 299)[:, :, None], 3, axis=2)
+
+
+def chest(rng) -> Image.Image:
+    """A phantom with a bright spine, moved and exposed at random."""
+    pixels = phantom(120, 120).astype(float)
+    pixels[:, 52:68] += 60
+    pixels[95:] += 40  # below the diaphragm
+    return Image.fromarray((np.roll(pixels, rng.integers(-3, 4, 2), (0, 1)) * rng.uniform(0.5, 0.9)).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory) -> list[dataset.Case]:
+    folder, rng = tmp_path_factory.mktemp("cases"), np.random.default_rng(0)
+    made = []
+    for number in range(150):
+        file = folder / f"{number}.png"
+        file.write_bytes(encoded(chest(rng)))
+        split = dataset.SPLITS[(0, 0, 0, 0, 1, 2)[number % 6]]
+        made.append(dataset.Case(file, "lungs", "dark", str(number), split, f"hospital {number // 50}"))
+    for number in range(4):
+        (folder / f"{number}.wav").write_bytes(wav(coughs(seed=number)))
+        made.append(dataset.Case(folder / f"{number}.wav", "cough", "sick", f"s{number}", "training"))
+    return made
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fewer():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(familiarity, "DRAWN", 400)
+        patch.setattr(familiarity, "PASSES", 100)
+        yield
+
+
+def test_refuses_the_others_and_lets_an_unseen_source_pass(cases, tmp_path):
+    others, rng = tmp_path / "others", np.random.default_rng(1)
+    for kind in ("noise", "gradients", "blank"):
+        (others / kind).mkdir(parents=True)
+    for number in range(20):
+        drawn = {
+            "noise": rng.integers(0, 256, (90, 90), dtype=np.uint8),
+            "gradients": np.linspace(0, rng.integers(100, 256), 8100).reshape(90, 90).astype(np.uint8),
+            "blank": np.full((90, 90), 80, np.uint8),
+        }
+        for kind, pixels in drawn.items():
+            Image.fromarray(pixels).save(others / kind / f"{number}.png")
+    training = dataset.in_split(cases, "training")
+    xrays, sounds = ([case for case in training if case.is_sound == wanted] for wanted in (False, True))
+    shown = familiarity.show([xrays], sounds, dataset.Problems())
+    assert shown.upright.shape == shown.spoilt.shape == (400, 1024) and shown.plain.sum() == len(xrays)
+    assert len(shown.spectrograms) == 4
+    found = refusals.refused(familiarity.fit(shown), cases, others)
+    assert {kind: rate["value"] for kind, rate in found["others"].items()} == pytest.approx(
+        {"noise": 1, "gradients": 1, "blank": 1, refusals.LYING: 1}, abs=0.1
+    )
+    for seen in ("chest X-rays", "of an unseen source"):
+        assert set(found[seen]) == {"hospital 0", "hospital 1", "hospital 2"}
+        assert all(rate["value"] <= 0.3 for rate in found[seen].values()), found[seen]
+
+
+def test_the_same_cases_give_the_same_gate(cases):
+    training = [case for case in dataset.in_split(cases, "training") if not case.is_sound]
+    one, other = (familiarity.fit(familiarity.show([training], [], dataset.Problems())) for _ in range(2))
+    for name, value in familiarity.constants(one).items():
+        np.testing.assert_array_equal(value, familiarity.constants(other)[name])
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_file_that_cannot_be_read_is_named_or_skipped(cases, tmp_path, skip):
+    (tmp_path / "junk.png").write_bytes(b"junk")
+    training = [case for case in dataset.in_split(cases, "training") if not case.is_sound]
+    training.append(dataset.Case(tmp_path / "junk.png", "lungs", "dark", "j", "training", "hospital 0"))
+    problems = dataset.Problems(skip)
+    if skip:
+        assert 0 < len(familiarity.show([training], [], problems).upright) < 400
+        assert "junk.png" in problems.sentences[0]
+    else:
+        with pytest.raises(UsageError, match="junk.png"):
+            familiarity.show([training], [], problems)
+
+
+def test_what_is_turned_stands_upright_in_no_way():
+    pixels = np.arange(99 * 99, dtype=np.uint8).reshape(99, 99)
+    pixels[:9, :49] = 255  # so that no two ways are alike
+    ways = {}
+    for seed in range(60):
+        turned = counterexamples.turned(np.repeat(pixels[:, :, None], 3, axis=2), np.random.default_rng(seed))
+        assert turned.shape == (99, 99, 3) and turned.dtype == np.uint8
+        ways[turned.tobytes()] = turned[:, :, 0]
+    assert len(ways) == 6  # of the eight ways to lay a picture down, all but the upright one and its mirror image
+    assert not any((way == upright).all() for way in ways.values() for upright in (pixels, pixels[:, ::-1]))
+
+
+@pytest.mark.parametrize("way", counterexamples.WAYS, ids=lambda way: way.__name__)
+def test_what_is_spoilt_is_a_picture_still(way):
+    made = [way(SQUARE, np.random.default_rng(seed)) for seed in (1, 1)]
+    assert made[0].dtype == np.uint8 and made[0].ndim == 3 and made[0].shape[2] == 3 and min(made[0].shape[:2]) > 200
+    assert (made[0] == made[1]).all() and (np.resize(made[0], SQUARE.shape) != SQUARE).any()

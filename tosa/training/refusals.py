@@ -1,0 +1,76 @@
+"""What the gate refuses: real X-rays, those of a data set it never saw, those that lie down, and other pictures."""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from .. import xray
+from ..errors import NotAChestXray, RequestError, UsageError
+from ..familiarity import Familiarity
+from . import familiarity
+from .bottlenecks import ahead
+from .counterexamples import turned
+from .dataset import Case, Problems, in_split
+from .figures import rate
+from .files import progress
+
+UNSEEN = 400  # X-rays of a data set left out, at most, the first by the hash of their names
+LYING = "chest X-rays on their side or upside down"
+
+
+def refused(gate: Familiarity, cases: list[Case], others: Path) -> dict:
+    """Rates of refusal by kind of picture. cases: of all splits; others: a folder of folders of other pictures."""
+    xrays = [case for case in cases if not case.is_sound]
+    testing = _by_source(in_split(xrays, "testing"))
+    rng = np.random.default_rng(0)
+    kinds = {kind.name: sorted(kind.iterdir()) for kind in sorted(others.iterdir()) if kind.is_dir()}
+    upright = {source: _pictures(files) for source, files in testing.items()}
+    lying = [turned(pixels, rng) for pictures in upright.values() for pixels in pictures if pixels is not None]
+    return {
+        "chest X-rays": {source: _rate(gate, pictures) for source, pictures in upright.items()},
+        "of an unseen source": of_unseen_sources(cases),
+        "others": {kind: _rate(gate, _pictures(files)) for kind, files in kinds.items()} | {LYING: _rate(gate, lying)},
+    }
+
+
+def of_unseen_sources(cases: list[Case]) -> dict[str, dict]:
+    """The rate at which X-rays of each data set are refused by a gate that is fitted to the other data sets alone."""
+    xrays = [case for case in cases if not case.is_sound]
+    training = in_split(xrays, "training")
+    tasks = [[case for case in training if case.task == task] for task in dict.fromkeys(case.task for case in training)]
+    sounds = [case for case in in_split(cases, "training") if case.is_sound]
+    shown = familiarity.show(tasks, sounds, Problems())
+    found = {}
+    for source, files in _by_source(familiarity.in_order(xrays)).items():
+        gate = familiarity.fit(shown.without(source))
+        found[source] = _rate(gate, _pictures(files[:UNSEEN]))
+    return found
+
+
+def _by_source(cases: list[Case]) -> dict[str, list[Path]]:
+    files: dict[str, list[Path]] = {}
+    for case in cases:
+        files.setdefault(case.source, []).append(case.file)
+    return files
+
+
+def _pictures(files: list[Path]) -> list[np.ndarray | None]:
+    """Each file's picture, uint8 (SIZE, SIZE, 3); None where it is refused for its size, colour or contrast."""
+    with ThreadPoolExecutor() as pool:
+        return list(progress(ahead(pool, _picture, files), desc="gate", unit="picture", total=len(files)))
+
+
+def _picture(file: Path) -> np.ndarray | None:
+    try:
+        return xray.picture(file.read_bytes())
+    except NotAChestXray:
+        return None
+    except RequestError as error:
+        raise UsageError(f"'{file}': {error}") from error
+
+
+def _rate(gate: Familiarity, pictures: Iterable[np.ndarray | None]) -> dict:
+    called = np.array([pixels is None or not gate.knows(pixels) for pixels in pictures])
+    return rate(called, [str(number) for number in range(len(called))])

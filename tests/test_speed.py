@@ -19,6 +19,7 @@ import app
 from pictures import encoded, phantom
 from sounds import coughs, wav
 from tosa import audio, engine, explain, settings, xray
+from tosa.cut import cut
 from tosa.graph import BOTTLENECK, Graph
 from tosa.network import Network
 
@@ -38,7 +39,7 @@ def forward(network):
     """The engine's bare forward pass over one picture."""
     graph = Graph(settings.Settings().graph.read_bytes())
     core = openvino.Core()
-    model = engine.read(core, graph.cut([graph.feature_map(), BOTTLENECK, *graph.softmaxes()]))
+    model = engine.read(core, cut(graph, [graph.feature_map(), BOTTLENECK, *graph.softmaxes()]))
     config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": network.precision, "ENABLE_CPU_PINNING": False}
     request = core.compile_model(model, "CPU", config).create_infer_request()
     picture = np.zeros((1, *network.size, 3), np.uint8)

@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 import openvino  # noqa: E402
 
-from tosa.cut import cut  # noqa: E402
+from tosa.cut import Cut, cut  # noqa: E402
 from tosa.engine import native_precision, read  # noqa: E402
 from tosa.graph import BOTTLENECK, Graph  # noqa: E402
 from tosa.settings import Settings  # noqa: E402
@@ -125,7 +125,7 @@ def _files(folder: Path | None, suffixes: set[str]) -> list[Path]:
 
 
 @cache
-def cut_graph() -> tuple[list[bytes], tuple[int, int]]:
+def cut_graph() -> tuple[Cut, tuple[int, int]]:
     """The served graph as the engine gets it, and the size of its pictures."""
     graph = Graph(Settings().graph.read_bytes())
     return cut(graph, [graph.feature_map(), BOTTLENECK, *graph.softmaxes()]), graph.size()

@@ -33,7 +33,7 @@ def graph(shape=(1, 3)) -> Graph:
 
 
 def served(graph: Graph) -> dict[str, NodeDef]:
-    return {node.name: node for node in GraphDef.FromString(b"".join(cut(graph, ["out"]))).node}
+    return {node.name: node for node in GraphDef.FromString(cut(graph, ["out"]).graph).node}
 
 
 def test_what_constants_alone_make_is_one_constant():
@@ -47,10 +47,20 @@ def test_what_constants_alone_make_is_one_constant():
 
 def test_each_node_comes_after_those_it_is_computed_from():
     known = set()
-    for node in GraphDef.FromString(b"".join(cut(graph(), ["out"]))).node:
+    for node in GraphDef.FromString(cut(graph(), ["out"]).graph).node:
         if not node.name.startswith(SERVED):
             assert known >= set(node.input) - {SERVED + "pictures"}
         known.add(node.name)
+
+
+def test_a_large_constant_is_put_in_its_place_afterwards(monkeypatch):
+    monkeypatch.setattr("tosa.cut.LARGE", 20)
+    made = cut(graph(), ["out"])
+    nodes = {node.name: node for node in GraphDef.FromString(made.graph).node}
+    assert nodes["big"].op == "Placeholder" and nodes["scale"].op == "Const"
+    assert [dim.size for dim in nodes["big"].attr["shape"].shape.dim] == [2, 3]
+    np.testing.assert_array_equal(made.weights.pop("big"), BIG)
+    assert not made.weights
 
 
 def test_constants_that_do_not_fit_are_refused():

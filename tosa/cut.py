@@ -1,5 +1,6 @@
 """The part of a graph that serving runs, as OpenVINO reads it: from the resized picture on, constants calculated."""
 
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 import numpy as np
@@ -19,34 +20,53 @@ FOLDED = {
     "Rsqrt": lambda value: 1 / np.sqrt(value),
     "Reshape": np.reshape,
 }  # what is calculated here where all inputs are constants
+LARGE = 2**16  # bytes from which a constant is a weight
 
 
-def cut(graph: Graph, outputs: list[str]) -> list[bytes]:
-    """Serialises the part from the resized picture to `outputs`, names of nodes.
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """A graph without its weights, which OpenVINO's reader would copy, parse and turn around for most of its time."""
+
+    graph: bytes  # a serialised GraphDef
+    weights: dict[str, np.ndarray]  # what belongs in place of its placeholders of these names
+
+
+def cut(graph: Graph, outputs: list[str]) -> Cut:
+    """The part from the resized picture to `outputs`, names of nodes.
 
     It takes `tosa/served/pictures` (N, height, width, 3), uint8, and its outputs are `tosa/served/0` and so on.
     Operations that OpenVINO cannot read are replaced by ones that say the same.
-    Returns the pieces of a GraphDef, to be written one after the other: to join them would copy all weights once more.
     Raises GraphError where the graph does not hold together.
     """
-    ends = GraphDef(versions=graph.versions)
-    pictures = ends.node.add(name=SERVED + "pictures", op="Placeholder")
-    pictures.attr["dtype"].type = DT_UINT8
-    for length in (-1, *graph.size(), 3):
-        pictures.attr["shape"].shape.dim.add(size=length)
-    cast = ends.node.add(name=RESIZED, op="Cast", input=[pictures.name])
+    served, weights = GraphDef(versions=graph.versions), {}
+    served.node.append(_placeholder(SERVED + "pictures", DT_UINT8, (-1, *graph.size(), 3)))
+    cast = served.node.add(name=RESIZED, op="Cast", input=[SERVED + "pictures"])
     cast.attr["SrcT"].type, cast.attr["DstT"].type = DT_UINT8, DT_FLOAT
-    for number, name in enumerate(outputs):
-        ends.node.add(name=f"{SERVED}{number}", op="Identity", input=[name]).attr["T"].type = DT_FLOAT
     order = _in_order(graph, graph.upstream(outputs, {RESIZED}) - {RESIZED})
     values = _folded(graph, order)
     needed = graph.upstream(outputs, {RESIZED, *values})
-    parts = [ends]
     for name in (name for name in order if name in needed):
-        known = name in values
-        nodes = [constant_node(name, values[name])] if known else _servable(graph, graph.nodes[name])
-        parts.append(GraphDef(node=nodes))
-    return [part.SerializeToString() for part in parts]
+        node = graph.nodes[name]
+        value = graph.constant(name) if node.op == "Const" else None
+        if name in values:
+            served.node.append(constant_node(name, values[name]))
+        elif value is not None and value.dtype in (np.float16, np.float32) and value.nbytes > LARGE:
+            weights[name] = value
+            served.node.append(_placeholder(name, node.attr["dtype"].type, value.shape))
+        else:
+            served.node.extend(_servable(graph, node))
+    for number, name in enumerate(outputs):
+        served.node.add(name=f"{SERVED}{number}", op="Identity", input=[name]).attr["T"].type = DT_FLOAT
+    return Cut(served.SerializeToString(), weights)
+
+
+def _placeholder(name: str, dtype: int, shape: tuple[int, ...]) -> NodeDef:
+    """An input of the graph; a length of -1 is free."""
+    node = NodeDef(name=name, op="Placeholder")
+    node.attr["dtype"].type = dtype
+    for length in shape:
+        node.attr["shape"].shape.dim.add(size=length)
+    return node
 
 
 def _in_order(graph: Graph, names: set[str]) -> list[str]:
@@ -81,8 +101,6 @@ def _servable(graph: Graph, node: NodeDef) -> list[NodeDef]:
     """`node` as OpenVINO reads it, without the control inputs, whose nodes are left behind."""
     if node.op in UNFROZEN:
         raise GraphError(f"is not frozen: {node.op} {node.name} has no value")
-    if not node.input:
-        return [node]
     copy = NodeDef(name=node.name, op=node.op, input=inputs_of(node), attr=node.attr)
     if node.op == "BatchNormWithGlobalNormalization":
         return _fused_batch_norm(graph, copy)

@@ -13,7 +13,7 @@ from threading import Lock
 
 import numpy as np
 
-from tosa.cut import SERVED
+from tosa.cut import SERVED, Cut
 from tosa.graph import GraphError
 
 # Importing openvino would otherwise leave an identity in ~/intel and report to Google Analytics.
@@ -46,7 +46,7 @@ class Engine:
     and for several at once with a core each when they first come; from then on both share one copy of the weights.
     """
 
-    def __init__(self, graph: list[bytes], outputs: int, threads: int | None, precision: str):
+    def __init__(self, graph: Cut, outputs: int, threads: int | None, precision: str):
         """graph: from cut, with so many outputs. threads: how many cores to use, all by default.
 
         Raises GraphError if OpenVINO cannot run it.
@@ -124,22 +124,28 @@ class _Compiled:
         return openvino.Tensor(np.frombuffer(file.getbuffer(), np.uint8))
 
 
-def read(core: openvino.Core, graph: list[bytes]) -> openvino.Model:
-    """What cut returns as OpenVINO's model."""
-    with _path_of(graph) as path:
-        return core.read_model(path)
+def read(core: openvino.Core, cut: Cut) -> openvino.Model:
+    """A cut graph as OpenVINO's model, its weights back in their places."""
+    with _path_of(cut.graph) as path:
+        model = core.read_model(path)
+    for parameter in model.get_parameters():
+        value = cut.weights.get(parameter.get_friendly_name().removesuffix(":0"))
+        if value is not None:
+            parameter.output(0).replace(openvino.opset13.constant(value).output(0))
+            model.remove_parameter(parameter)
+    return model
 
 
 @contextmanager
-def _path_of(data: list[bytes]) -> Iterator[str]:
+def _path_of(data: bytes) -> Iterator[str]:
     """OpenVINO reads TensorFlow graphs from files only. On Linux the file is in memory and dies with the process."""
     if hasattr(os, "memfd_create"):
         with os.fdopen(os.memfd_create("graph.pb"), "wb") as file:
-            file.writelines(data)
+            file.write(data)
             file.flush()
             yield f"/proc/self/fd/{file.fileno()}"
     else:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "graph.pb")
-            path.write_bytes(b"".join(data))
+            path.write_bytes(data)
             yield str(path)

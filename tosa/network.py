@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tosa import memory
-from tosa.cut import cut
+from tosa.cut import Cut, cut
 from tosa.engine import Engine, native_precision
 from tosa.errors import ModelError
 from tosa.graph import BOTTLENECK, Graph, GraphError
@@ -58,7 +58,7 @@ class Network:
         self._constants = graph.extras()
         self.metadata = graph.metadata()
         self._files, self._outputs = files, 2 + len(softmaxes)
-        self._cut: list[bytes] | None = cut(graph, [graph.feature_map(), BOTTLENECK, *softmaxes])
+        self._cut: Cut | None = cut(graph, [graph.feature_map(), BOTTLENECK, *softmaxes])
 
     @classmethod
     def load(

@@ -90,12 +90,12 @@ def save_with_pillow():
 
 
 STAGES = {
-    "decode a sound": (lambda: audio.decode(SOUND), read_and_resample, 1.7),
-    "gate of sounds": (lambda: audio.check(DECODED), spectra, 0.5),
-    "loudest part": (lambda: audio.window(DECODED), spectra, 0.8),
-    "draw": (lambda: audio.draw(WINDOW), spectra, 3.5),
+    "decode a sound": (lambda: audio.decode(SOUND), read_and_resample, 1.35),
+    "gate of sounds": (lambda: audio.check(DECODED), spectra, 0.36),
+    "loudest part": (lambda: audio.window(DECODED), spectra, 0.46),
+    "draw": (lambda: audio.draw(WINDOW), spectra, 3.1),
     "decode a picture": (lambda: xray.decode(CHEST), open_with_pillow, 1.15),
-    "gate of pictures": (lambda: xray.check(PIXELS), resize_with_pillow, 1.0),
+    "gate of pictures": (lambda: xray.check(PIXELS), resize_with_pillow, 0.32),
     "resize": (lambda: xray.resize(PIXELS), resize_with_pillow, 1.2),
     "overlay": (lambda: explain.overlay(np.asarray(SMALL), FEATURES, FEATURES[0, 0]), spectra, 2.1),
     "data URI": (lambda: explain.data_uri(np.asarray(SMALL)), save_with_pillow, 1.05),

@@ -10,6 +10,8 @@ from threading import BoundedSemaphore
 
 from tosa import decoding, serving, settings
 
+STARTED = time.perf_counter()
+
 
 def begin() -> tuple[decoding.Pool, "Future[serving.Served]"]:
     """What takes long at the start and mostly happens outside this thread: processes that decode, and the network."""
@@ -224,7 +226,6 @@ def _error(status: int, code: str, message: str):
 
 def main() -> int:
     """Start, say what was loaded and where it answers, serve until stopped."""
-    started = time.perf_counter()
     try:
         decoders, loading = BEGUN or begin()
         with decoders:
@@ -233,7 +234,7 @@ def main() -> int:
             decoders.wait_until_ready()
             listening = server.make(create_app(served, config, decoders), config)
             server.stop_on_signals(listening)
-            _say(config, served.network, time.perf_counter() - started)
+            _say(config, served.network, time.perf_counter() - STARTED)
             served.watch()
             server.run(listening)
     except (SettingError, ModelError, DecoderError) as error:

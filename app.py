@@ -3,15 +3,28 @@
 import os
 import sys
 import time
+from concurrent.futures import Future
 from contextlib import contextmanager
 from io import BytesIO
 from threading import BoundedSemaphore
 
-from flask import Flask, Request, current_app, g, jsonify, render_template, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from tosa import decoding, serving, settings
 
-from tosa import decoding, log, screening, server, settings
-from tosa.errors import (
+STARTED = time.perf_counter()
+
+
+def begin() -> tuple[decoding.Pool, "Future[serving.Served]"]:
+    """What takes long at the start and mostly happens outside this thread: processes that decode, and the network."""
+    return decoding.Pool(min(os.cpu_count() or 1, settings.MAX_DECODERS)), serving.loading()
+
+
+BEGUN = begin() if __name__ == "__main__" else None  # before the rest is imported
+
+from flask import Flask, Request, current_app, g, jsonify, render_template, request  # noqa: E402
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge  # noqa: E402
+
+from tosa import log, screening, server  # noqa: E402
+from tosa.errors import (  # noqa: E402
     Busy,
     CrossSite,
     DecoderError,
@@ -23,8 +36,7 @@ from tosa.errors import (
     TooLarge,
     UnsupportedFormat,
 )
-from tosa.network import Network
-from tosa.serving import Served
+from tosa.network import Network  # noqa: E402
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -76,7 +88,7 @@ class Slots:
 
 
 def create_app(
-    network: Network | Served | None = None, config: settings.Settings | None = None, decode=decoding.decode
+    network: Network | serving.Served | None = None, config: settings.Settings | None = None, decode=decoding.decode
 ) -> Flask:
     """Make the app around a network, or one that may be replaced; without one, load what the settings name.
 
@@ -98,14 +110,14 @@ def create_app(
 
     @app.route("/", methods=["GET", "POST"])
     def tosa():
-        serving = network.network if isinstance(network, Served) else network
+        answering = network.network if isinstance(network, serving.Served) else network
         if request.method != "POST":
-            return render_template("index.html", disclaimer=screening.DISCLAIMER, tasks=list(serving.tasks))
+            return render_template("index.html", disclaimer=screening.DISCLAIMER, tasks=list(answering.tasks))
         _refuse_other_sites()
         with slots.inside():
             sound, picture = _sent()
             with slots.at_work():
-                answer = screening.screen(serving, sound, picture, request.args.get("explain") == "1", noted)
+                answer = screening.screen(answering, sound, picture, request.args.get("explain") == "1", noted)
         log.line(sys.stdout, {"diagnosis": answer["diagnosis"], "score": answer["score"]})
         return jsonify(answer)
 
@@ -214,15 +226,15 @@ def _error(status: int, code: str, message: str):
 
 def main() -> int:
     """Start, say what was loaded and where it answers, serve until stopped."""
-    started = time.perf_counter()
     try:
-        config = settings.Settings()
-        with decoding.Pool(min(os.cpu_count() or 1, settings.MAX_DECODERS)) as decoders:
-            served = Served(config.graph, config.labels)
+        decoders, loading = BEGUN or begin()
+        with decoders:
+            config = settings.Settings()
+            served = loading.result()
             decoders.wait_until_ready()
             listening = server.make(create_app(served, config, decoders), config)
             server.stop_on_signals(listening)
-            _say(config, served.network, time.perf_counter() - started)
+            _say(config, served.network, time.perf_counter() - STARTED)
             served.watch()
             server.run(listening)
     except (SettingError, ModelError, DecoderError) as error:

@@ -24,7 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tensorflow.compat.v1 as tf  # noqa: E402
 
-EVERY = 20  # what `make bench` takes
+EVERY = 40  # what `make bench` takes
 
 
 def rows(data: Path, every: int = EVERY) -> list[Row]:

@@ -2,7 +2,7 @@
 
     python bench/all.py [--data FOLDER]
 
-With a folder of sounds and X-rays these are asked about, and every 20th is compared with TensorFlow's answer.
+With a folder of sounds and X-rays these are asked about, and every 40th is compared with TensorFlow's answer.
 """
 
 import importlib

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from measure import Question, Row, bare_forward, in_turns, main, picture, running, sound
 
-CLASSIC_ROUNDS, ROUNDS = 9, 41
+CLASSIC_ROUNDS, ROUNDS = 7, 31
 
 
 def rows(data: Path | None) -> list[Row]:

@@ -16,7 +16,7 @@ from tosa.settings import Settings
 from tosa.training.bottlenecks import Drawing, bottlenecks
 from tosa.training.dataset import Case, Problems
 
-COUNT, ROUNDS = 96, 3
+COUNT, ROUNDS = 64, 3
 
 
 def rows(data: Path | None) -> list[Row]:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from measure import CORES, bare_forward, compiled, cut_graph
 
-ROUNDS, SECONDS = 5, 2.0
+ROUNDS, SECONDS = 5, 1.0
 BATCHES = (4, 8)
 
 

@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def table(
-    graph: Path = Settings().graph, labels: Path = Settings().labels, pictures: np.ndarray | None = None, rounds=20
+    graph: Path = Settings().graph, labels: Path = Settings().labels, pictures: np.ndarray | None = None, rounds=8
 ) -> str:
     """Milliseconds and differences of each engine, as Markdown."""
     pictures = random_pictures(32) if pictures is None else pictures

@@ -25,6 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 import openvino  # noqa: E402
 
+from tosa.cut import Cut, cut  # noqa: E402
 from tosa.engine import native_precision, read  # noqa: E402
 from tosa.graph import BOTTLENECK, Graph  # noqa: E402
 from tosa.settings import Settings  # noqa: E402
@@ -124,10 +125,10 @@ def _files(folder: Path | None, suffixes: set[str]) -> list[Path]:
 
 
 @cache
-def cut_graph() -> tuple[bytes, tuple[int, int]]:
+def cut_graph() -> tuple[Cut, tuple[int, int]]:
     """The served graph as the engine gets it, and the size of its pictures."""
     graph = Graph(Settings().graph.read_bytes())
-    return graph.cut([graph.feature_map(), BOTTLENECK, *graph.softmaxes()]), graph.size()
+    return cut(graph, [graph.feature_map(), BOTTLENECK, *graph.softmaxes()]), graph.size()
 
 
 def bare_forward(threads: int | None = None, batch: int = 1) -> Callable[[], object]:

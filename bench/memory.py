@@ -13,7 +13,7 @@ from measure import Question, Row, Server, main, picture, running, sound
 
 from tosa.settings import Settings
 
-ANSWERS = 50
+ANSWERS = 30
 
 
 def rows(data: Path | None) -> list[Row]:

@@ -96,7 +96,7 @@ def swapped(served) -> bool:
 
 class TestSwap:
     def test_a_new_pair_is_taken_up_and_the_old_one_let_go(self, files, classic_graph):
-        served = serving.Served(*files)
+        served = serving.Served(*files).start()
         old = weakref.ref(served.network)
         assert not swapped(served)
         for file, new in zip(files, classic_graph):
@@ -109,7 +109,7 @@ class TestSwap:
 
     @pytest.mark.parametrize("name", [*DAMAGE, *BAD_LABELS])
     def test_a_bad_pair_is_refused_once_and_the_old_one_kept(self, files, name, capsys):
-        served = serving.Served(*files)
+        served = serving.Served(*files).start()
         kept = served.network
         damaged = damage(files, name)
         assert not swapped(served) and not swapped(served)
@@ -117,7 +117,7 @@ class TestSwap:
         assert served.network is kept and said.count("\n") == 1 and damaged in said
 
     def test_half_a_pair_waits_for_the_other_half(self, files, classic_graph, capsys):
-        served = serving.Served(*files)
+        served = serving.Served(*files).start()
         put(files[1], classic_graph[1].read_bytes())
         assert not served.look()
         put(files[0], classic_graph[0].read_bytes())
@@ -125,7 +125,7 @@ class TestSwap:
         assert capsys.readouterr().err.count("\n") == 1
 
     def test_a_missing_file_is_waited_for(self, files):
-        served = serving.Served(*files)
+        served = serving.Served(*files).start()
         data = files[0].read_bytes()
         files[0].unlink()
         assert not swapped(served)
@@ -133,7 +133,7 @@ class TestSwap:
         assert swapped(served)
 
     def test_what_changes_while_it_is_read_is_read_again(self, files, monkeypatch):
-        served = serving.Served(*files)
+        served = serving.Served(*files).start()
         data, load = files[0].read_bytes(), network.Network.load
         put(files[0], data)
         served.look()

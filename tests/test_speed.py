@@ -19,6 +19,7 @@ import app
 from pictures import encoded, phantom
 from sounds import coughs, wav
 from tosa import audio, engine, explain, settings, xray
+from tosa.cut import cut
 from tosa.graph import BOTTLENECK, Graph
 from tosa.network import Network
 
@@ -38,7 +39,7 @@ def forward(network):
     """The engine's bare forward pass over one picture."""
     graph = Graph(settings.Settings().graph.read_bytes())
     core = openvino.Core()
-    model = engine.read(core, graph.cut([graph.feature_map(), BOTTLENECK, *graph.softmaxes()]))
+    model = engine.read(core, cut(graph, [graph.feature_map(), BOTTLENECK, *graph.softmaxes()]))
     config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": network.precision, "ENABLE_CPU_PINNING": False}
     request = core.compile_model(model, "CPU", config).create_infer_request()
     picture = np.zeros((1, *network.size, 3), np.uint8)
@@ -89,12 +90,12 @@ def save_with_pillow():
 
 
 STAGES = {
-    "decode a sound": (lambda: audio.decode(SOUND), read_and_resample, 1.7),
-    "gate of sounds": (lambda: audio.check(DECODED), spectra, 0.5),
-    "loudest part": (lambda: audio.window(DECODED), spectra, 0.8),
-    "draw": (lambda: audio.draw(WINDOW), spectra, 3.5),
+    "decode a sound": (lambda: audio.decode(SOUND), read_and_resample, 1.35),
+    "gate of sounds": (lambda: audio.check(DECODED), spectra, 0.36),
+    "loudest part": (lambda: audio.window(DECODED), spectra, 0.46),
+    "draw": (lambda: audio.draw(WINDOW), spectra, 3.1),
     "decode a picture": (lambda: xray.decode(CHEST), open_with_pillow, 1.15),
-    "gate of pictures": (lambda: xray.check(PIXELS), resize_with_pillow, 1.0),
+    "gate of pictures": (lambda: xray.check(PIXELS), resize_with_pillow, 0.32),
     "resize": (lambda: xray.resize(PIXELS), resize_with_pillow, 1.2),
     "overlay": (lambda: explain.overlay(np.asarray(SMALL), FEATURES, FEATURES[0, 0]), spectra, 2.1),
     "data URI": (lambda: explain.data_uri(np.asarray(SMALL)), save_with_pillow, 1.05),

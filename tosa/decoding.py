@@ -9,11 +9,14 @@ that did it, and a new one takes its place. What comes back is small and of a kn
 
 import os
 import queue
+import select
 import signal
 import struct
 import subprocess
 import sys
 import threading
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +29,8 @@ READY, GOOD, REFUSED = b"!", b"+", b"-"
 KINDS = {"sound": b"s", "picture": b"p"}
 SHAPES = {"sound": (audio.WINDOW_SAMPLES,), "picture": (xray.SIZE, xray.SIZE, 3)}
 TYPES = {"sound": np.dtype(np.float32), "picture": np.dtype(np.uint8)}
+IDLE_SECONDS = 0.5  # after which a process tidies up
+WATCH_SECONDS = 0.25  # between two looks at the processes
 MAX_ANSWER = 2**20  # bytes; both kinds take a quarter of that
 REFUSALS = {error.code: error for error in errors.refusals()}
 
@@ -48,6 +53,9 @@ class Pool:
 
     def __init__(self, size: int):
         self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()  # the last one used has its memory at hand
+        self._asked: set[_Worker] = set()
+        self._closed = threading.Event()
+        threading.Thread(target=self._watch, name="decoders", daemon=True).start()
         for _ in range(size):
             self._idle.put(_Worker())
 
@@ -58,13 +66,31 @@ class Pool:
             if not worker.alive():  # whatever ended it since, it was not this file
                 worker = _Worker()
             worker.wait_until_ready()
-            return worker.decode(kind, data)
+            with self._in_time(worker):
+                return worker.decode(kind, data)
         except _Lost as lost:
             print(f"A decoding process was lost: {lost}. Another takes its place.", file=sys.stderr, flush=True)
             worker = _Worker()
             raise errors.Damaged() from lost
         finally:
             self._idle.put(worker)
+
+    @contextmanager
+    def _in_time(self, worker: "_Worker"):
+        """Have the process ended that is not done in time."""
+        worker.due = time.monotonic() + settings.MAX_DECODING_WAIT
+        self._asked.add(worker)
+        try:
+            yield
+        finally:
+            self._asked.discard(worker)
+
+    def _watch(self) -> None:
+        """End what takes too long. One thread looks at all, since a timer for each request would cost it 1 ms."""
+        while not self._closed.wait(WATCH_SECONDS):
+            for worker in list(self._asked):
+                if time.monotonic() > worker.due:
+                    worker.process.kill()
 
     def wait_until_ready(self) -> None:
         """Return when all processes can work. Raises DecoderError if one cannot."""
@@ -75,6 +101,7 @@ class Pool:
         return self
 
     def __exit__(self, *_):
+        self._closed.set()
         while not self._idle.empty():
             self._idle.get().end()
 
@@ -93,6 +120,7 @@ class _Worker:
             stdout=subprocess.PIPE,
         )
         self._ready = False
+        self.due = float("inf")  # when it has to have answered
 
     def alive(self) -> bool:
         return self.process.poll() is None
@@ -104,15 +132,11 @@ class _Worker:
 
     def decode(self, kind: str, data: bytes) -> Decoded:
         """Raises RequestError as the process says, and _Lost."""
-        deadline = threading.Timer(settings.MAX_DECODING_WAIT, self.process.kill)
-        deadline.start()
         try:
             verdict, seconds, payload = self._ask(kind, data)
             answer = _array(kind, payload) if verdict == GOOD else _refusal(payload)
         except (OSError, ValueError, struct.error) as error:
             raise _Lost(f"status {self.end()}") from error
-        finally:
-            deadline.cancel()
         if verdict != GOOD:
             raise answer
         return Decoded(answer, seconds if kind == "sound" else None)
@@ -161,11 +185,17 @@ def main() -> None:
     _confine()
     outgoing.write(READY)
     outgoing.flush()
-    while header := incoming.read(REQUEST.size):
+    while header := _next(incoming):
         kind, length = REQUEST.unpack(header)
         outgoing.write(_answer(kind, incoming.read(length)))
         outgoing.flush()
+
+
+def _next(incoming) -> bytes:
+    """The head of the next request, nothing at the end. Who waits for it gives memory back; at work that costs time."""
+    if os.name == "posix" and not select.select([incoming], [], [], IDLE_SECONDS)[0]:
         memory.give_back()
+    return incoming.read(REQUEST.size)
 
 
 def _confine() -> None:

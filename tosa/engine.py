@@ -13,11 +13,15 @@ from threading import Lock
 
 import numpy as np
 
-from tosa.graph import SERVED, GraphError
+from tosa.cut import SERVED, Cut
+from tosa.graph import GraphError
 
 # Importing openvino would otherwise leave an identity in ~/intel and report to Google Analytics.
 sys.modules.setdefault("openvino_telemetry", None)
+sys.modules.setdefault("openvino.tools.ovc", None)  # converts models; half the time of the import
 import openvino  # noqa: E402
+
+ALONE, TOGETHER = {"PERFORMANCE_HINT": "LATENCY"}, {"PERFORMANCE_HINT": "THROUGHPUT"}
 
 
 @cache
@@ -38,12 +42,12 @@ class Engine:
     """A compiled graph that any number of threads may ask at once.
 
     Cores that share one picture wait for each other again and again, which the first answer is worth but the number
-    of answers a second is not. So it is compiled twice, over one copy of the weights: for one picture with all cores,
-    and for several at once with a core each, the latter when they first come.
+    of answers a second is not. So it is compiled for one picture with all cores, which is what the start waits for,
+    and for several at once with a core each when they first come; from then on both share one copy of the weights.
     """
 
-    def __init__(self, graph: bytes, outputs: int, threads: int | None, precision: str):
-        """graph: from Graph.cut, with so many outputs. threads: how many cores to use, all by default.
+    def __init__(self, graph: Cut, outputs: int, threads: int | None, precision: str):
+        """graph: from cut, with so many outputs. threads: how many cores to use, all by default.
 
         Raises GraphError if OpenVINO cannot run it.
         """
@@ -53,8 +57,8 @@ class Engine:
         if threads:
             self._config["INFERENCE_NUM_THREADS"] = threads
         try:
-            self._transformed = self._transform(graph)
-            self._alone = self._compiled("LATENCY", outputs)
+            model = self._core.compile_model(read(self._core, graph), "CPU", self._config | ALONE)
+            self._alone = _Compiled(model, outputs)
         except RuntimeError as error:
             reasons = [line.removeprefix("--") for line in str(error).splitlines() if line.startswith("-- ")]
             raise GraphError(":".join(["cannot be run by OpenVINO", *reasons[-1:]])) from error
@@ -82,31 +86,27 @@ class Engine:
         """Whether the graph answers any number of pictures at once, as far as can be told without asking."""
         return not any(port.partial_shape[0].is_static for port in self._alone.ports)
 
-    def _transform(self, graph: bytes) -> openvino.Tensor:
-        """The graph as OpenVINO's own file, all transformations done, so that all compiled from it share its memory."""
-        file = io.BytesIO()
-        self._core.compile_model(read(self._core, graph), "CPU", self._config).export_model(file)
-        return openvino.Tensor(np.frombuffer(file.getbuffer(), np.uint8))
-
-    def _compiled(self, hint: str, outputs: int) -> "_Compiled":
-        model = self._core.import_model(self._transformed, "CPU", {**self._config, "PERFORMANCE_HINT": hint})
-        return _Compiled(model, outputs, self._transformed)
-
     def _for_several(self) -> "_Compiled":
         """Compiled for several pictures at once; meanwhile they get in line for the other."""
         if self._together is None and self._compiling.acquire(blocking=False):
-            self._together = self._compiled("THROUGHPUT", self._outputs)
+            shared = self._alone.exported()
+            self._alone, self._together = (self._imported(shared, hint) for hint in (ALONE, TOGETHER))
         return self._together or self._alone
+
+    def _imported(self, transformed: openvino.Tensor, hint: dict) -> "_Compiled":
+        model = self._core.import_model(transformed, "CPU", self._config | hint)
+        return _Compiled(model, self._outputs, transformed)
 
 
 class _Compiled:
     """A compiled model and its idle requests, each of which serves one thread at a time."""
 
-    def __init__(self, model: openvino.CompiledModel, outputs: int, weights: openvino.Tensor):
+    def __init__(self, model: openvino.CompiledModel, outputs: int, weights: openvino.Tensor | None = None):
+        """weights: those of an imported model, which reads but does not hold them, so they must not go before it."""
         self.model = model
         self.ports = [model.output(f"{SERVED}{number}:0") for number in range(outputs)]
         self._idle: deque[openvino.InferRequest] = deque()
-        self._weights = weights  # which the model reads but does not hold, so they must not go before it
+        self._weights = weights
 
     def infer(self, pictures: np.ndarray) -> list[np.ndarray]:
         try:
@@ -117,11 +117,23 @@ class _Compiled:
         self._idle.append(request)
         return [results[port] for port in self.ports]
 
+    def exported(self) -> openvino.Tensor:
+        """The model as OpenVINO's own file, all transformations done, whose memory all imported from it share."""
+        file = io.BytesIO()
+        self.model.export_model(file)
+        return openvino.Tensor(np.frombuffer(file.getbuffer(), np.uint8))
 
-def read(core: openvino.Core, graph: bytes) -> openvino.Model:
-    """A serialised GraphDef from Graph.cut as OpenVINO's model."""
-    with _path_of(graph) as path:
-        return core.read_model(path)
+
+def read(core: openvino.Core, cut: Cut) -> openvino.Model:
+    """A cut graph as OpenVINO's model, its weights back in their places."""
+    with _path_of(cut.graph) as path:
+        model = core.read_model(path)
+    for parameter in model.get_parameters():
+        value = cut.weights.get(parameter.get_friendly_name().removesuffix(":0"))
+        if value is not None:
+            parameter.output(0).replace(openvino.opset13.constant(value).output(0))
+            model.remove_parameter(parameter)
+    return model
 
 
 @contextmanager

@@ -1,14 +1,12 @@
-"""A frozen TensorFlow graph: read without TensorFlow, and cut down to the part that serving runs."""
+"""A frozen TensorFlow graph, read without TensorFlow."""
 
 import hashlib
 import json
-from collections.abc import Iterable
-from graphlib import CycleError, TopologicalSorter
+from collections.abc import Collection, Iterable
 
 import numpy as np
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
-from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_UINT8
 from tensorboard.util.tensor_util import make_ndarray, make_tensor_proto
 
 # The names that every retrain.py since 2015 has kept, and that users' own programs feed and fetch.
@@ -20,11 +18,9 @@ RESULT = "final_result"
 METADATA = "tosa/metadata"
 SEAL = "tosa/sha256"  # the last node of a sealed graph: the digest of all bytes before it
 MAX_SIDE = 2048  # pixels; what asks for more is damaged
-SERVED = "tosa/served/"  # the cut graph's own names: its input and its outputs
 
 PASSING = {"Identity", "Cast", "PlaceholderWithDefault"}  # hand their first input on
 AFTER_MATMUL = PASSING | {"Softmax", "RealDiv", "Div", "Mul", "Add", "AddV2", "BiasAdd"}
-UNFROZEN = {"Placeholder", "Variable", "VariableV2", "VarHandleOp"}
 
 
 class GraphError(Exception):
@@ -38,13 +34,14 @@ class Graph:
         """`data` is a serialised GraphDef."""
         if not data:
             raise GraphError("is empty")
-        _check_seal(data)
+        self.sha256 = _checked(data)
         try:
             self._definition = GraphDef.FromString(data)
         except Exception as error:  # DecodeError's home depends on the protobuf implementation
             raise GraphError("is damaged, cut off or not a frozen TensorFlow graph") from error
         self.data = data
         self.nodes = {node.name: node for node in self._definition.node}
+        self.versions = self._definition.versions
 
     def node(self, name: str) -> NodeDef:
         """The node behind an input's name, which may carry an output's number (`split:1`)."""
@@ -57,7 +54,7 @@ class Graph:
         """The value of the Const node `name`, or of the one it hands on; None if there is none."""
         if name.split(":")[0] not in self.nodes:
             return None
-        node = self._source(name)
+        node = self.source(name)
         if node.op != "Const":
             return None
         try:
@@ -67,14 +64,14 @@ class Graph:
 
     def size(self) -> tuple[int, int]:
         """Height and width that pictures are resized to before the network sees them."""
-        size = self.constant(_input(self.node(RESIZED), 1))
+        size = self.constant(input_of(self.node(RESIZED), 1))
         if size is None or size.shape != (2,) or not all(0 < length <= MAX_SIDE for length in size):
             raise GraphError(f"does not say in {RESIZED} which size of picture it takes")
         return int(size[0]), int(size[1])
 
     def feature_map(self) -> str:
         """Name of the last convolutional feature map, what average pooling turns into the bottleneck."""
-        return FEATURE_MAP if FEATURE_MAP in self.nodes else _input(self.node(POOL), 0)
+        return FEATURE_MAP if FEATURE_MAP in self.nodes else input_of(self.node(POOL), 0)
 
     def result(self) -> str:
         """Name of the scores: `final_result`, or what --final_tensor_name called it."""
@@ -88,8 +85,8 @@ class Graph:
 
     def softmaxes(self) -> list[str]:
         """Names of the vectors that lie side by side in the result, one for each task."""
-        result = self._source(self.result(), {"Identity"})
-        return {"ConcatV2": _inputs(result)[:-1], "Concat": _inputs(result)[1:]}.get(result.op, [result.name])
+        result = self.source(self.result(), {"Identity"})
+        return {"ConcatV2": inputs_of(result)[:-1], "Concat": inputs_of(result)[1:]}.get(result.op, [result.name])
 
     def linear_weights(self, softmax: str) -> np.ndarray | None:
         """Weights (bottleneck, labels), float32, if all between bottleneck and `softmax` is one linear layer."""
@@ -97,20 +94,20 @@ class Graph:
         for _ in self.nodes:
             if node.op not in AFTER_MATMUL:
                 break
-            variable = [name for name in _inputs(node) if self.constant(name) is None]
+            variable = [name for name in inputs_of(node) if self.constant(name) is None]
             if len(variable) != 1:
                 return None
             node = self.node(variable[0])
-        if node.op != "MatMul" or self._source(_input(node, 0)).name != BOTTLENECK:
+        if node.op != "MatMul" or self.source(input_of(node, 0)).name != BOTTLENECK:
             return None
-        weights = self.constant(_input(node, 1))
+        weights = self.constant(input_of(node, 1))
         if weights is None or weights.ndim != 2:
             return None
         return (weights.T if node.attr["transpose_b"].b else weights).astype(np.float32)
 
     def extras(self) -> dict[str, np.ndarray]:
         """Every constant that the bottleneck does not need: heads, temperatures, statistics, metadata."""
-        trunk = self._upstream([BOTTLENECK], stop=RESIZED)
+        trunk = self.upstream([BOTTLENECK], {RESIZED})
         return {
             name: self.constant(name) for name, node in self.nodes.items() if node.op == "Const" and name not in trunk
         }
@@ -128,100 +125,41 @@ class Graph:
 
     def trunk(self) -> GraphDef:
         """The part that the bottleneck needs, from a picture's bytes on, without control inputs."""
-        needed = self._upstream([BOTTLENECK])
-        trunk = GraphDef(versions=self._definition.versions)
+        needed = self.upstream([BOTTLENECK])
+        trunk = GraphDef(versions=self.versions)
         for node in self._definition.node:
             if node.name in needed:
-                trunk.node.add(name=node.name, op=node.op, input=_inputs(node), attr=node.attr)
+                trunk.node.add(name=node.name, op=node.op, input=inputs_of(node), attr=node.attr)
         return trunk
 
-    def cut(self, outputs: list[str]) -> bytes:
-        """Serialises the part from the resized picture to `outputs`, names of nodes.
-
-        The cut graph takes `tosa/served/pictures` (N, height, width, 3), uint8, and its outputs are `tosa/served/0`
-        and so on. Operations that OpenVINO cannot read are replaced by ones that say the same.
-        """
-        cut = GraphDef(versions=self._definition.versions)
-        pictures = cut.node.add(name=SERVED + "pictures", op="Placeholder")
-        pictures.attr["dtype"].type = DT_UINT8
-        for length in (-1, *self.size(), 3):
-            pictures.attr["shape"].shape.dim.add(size=length)
-        cast = cut.node.add(name=RESIZED, op="Cast", input=[pictures.name])
-        cast.attr["SrcT"].type, cast.attr["DstT"].type = DT_UINT8, DT_FLOAT
-        for name in self._in_order(self._upstream(outputs, stop=RESIZED) - {RESIZED}):
-            cut.node.extend(self._servable(self.nodes[name]))
-        for number, name in enumerate(outputs):
-            cut.node.add(name=f"{SERVED}{number}", op="Identity", input=[name]).attr["T"].type = DT_FLOAT
-        return cut.SerializeToString()
-
-    def _upstream(self, names: Iterable[str], stop: str | None = None) -> set[str]:
-        """`names` and all that they are computed from, up to and with `stop`."""
+    def upstream(self, names: Iterable[str], stop: Collection[str] = ()) -> set[str]:
+        """`names` and all that they are computed from, up to and with those in `stop`."""
         found, waiting = set(), list(names)
         while waiting:
             node = self.node(waiting.pop())
             if node.name not in found:
                 found.add(node.name)
-                waiting += [] if node.name == stop else _inputs(node)
+                waiting += [] if node.name in stop else inputs_of(node)
         return found
 
-    def _in_order(self, names: set[str]) -> list[str]:
-        """`names`, each after those it is computed from. OpenVINO would fill the memory on a circle."""
-        inputs = {name: [self.node(other).name for other in _inputs(self.nodes[name])] for name in sorted(names)}
-        try:
-            return [name for name in TopologicalSorter(inputs).static_order() if name in names]
-        except CycleError as error:
-            raise GraphError(f"runs in a circle at {error.args[1][0]}") from None
-
-    def _source(self, name: str, passing: set[str] = PASSING) -> NodeDef:
+    def source(self, name: str, passing: set[str] = PASSING) -> NodeDef:
         """Walks up from `name` past nodes that hand their first input on."""
         for _ in self.nodes:  # a damaged graph may run in a circle
             node = self.node(name)
-            if node.op not in passing or not _inputs(node):
+            if node.op not in passing or not inputs_of(node):
                 return node
-            name = _input(node, 0)
+            name = input_of(node, 0)
         raise GraphError(f"runs in a circle at {name}")
 
-    def _servable(self, node: NodeDef) -> list[NodeDef]:
-        """`node` as OpenVINO reads it, without the control inputs, whose nodes are left behind."""
-        if node.op in UNFROZEN:
-            raise GraphError(f"is not frozen: {node.op} {node.name} has no value")
-        copy = NodeDef(name=node.name, op=node.op, input=_inputs(node), attr=node.attr)
-        if node.op == "BatchNormWithGlobalNormalization":
-            return self._fused_batch_norm(copy)
-        if node.name == BOTTLENECK and node.op == "Reshape":  # classic graphs fix it to one picture
-            shape = self.constant(_input(copy, 1))
-            if shape is not None and shape.shape == (2,) and shape[1] > 0:
-                free = constant_node(SERVED + "shape", np.array([-1, shape[1]], shape.dtype))
-                copy.input[1] = free.name
-                return [free, copy]
-        return [copy]
 
-    def _fused_batch_norm(self, old: NodeDef) -> list[NodeDef]:
-        """FusedBatchNorm for the BatchNormWithGlobalNormalization that TensorFlow dropped after 2015."""
-        picture, mean, variance, beta, gamma = (_input(old, number) for number in range(5))
-        new = NodeDef(name=old.name, op="FusedBatchNorm", input=[picture, gamma, beta, mean, variance])
-        new.attr["T"].type = old.attr["T"].type
-        new.attr["epsilon"].f = old.attr["variance_epsilon"].f
-        new.attr["is_training"].b = False
-        new.attr["data_format"].s = b"NHWC"
-        if old.attr["scale_after_normalization"].b:
-            return [new]
-        values = self.constant(gamma)
-        if values is None:
-            raise GraphError(f"has a batch normalisation {old.name} without constants")
-        ones = constant_node(old.name + "/" + SERVED + "ones", np.ones_like(values))
-        new.input[1] = ones.name
-        return [ones, new]
-
-
-def _inputs(node: NodeDef) -> list[str]:
+def inputs_of(node: NodeDef) -> list[str]:
     """The names that carry data into `node`; control inputs start with ^."""
     return [name for name in node.input if not name.startswith("^")]
 
 
-def _input(node: NodeDef, number: int) -> str:
+def input_of(node: NodeDef, number: int) -> str:
     try:
-        return _inputs(node)[number]
+        return inputs_of(node)[number]
     except IndexError:
         raise GraphError(f"is damaged: {node.op} {node.name} lacks an input") from None
 
@@ -240,19 +178,24 @@ def constant_node(name: str, value: np.ndarray) -> NodeDef:
 
 def seal(data: bytes) -> bytes:
     """A serialised GraphDef with one more node at its end, by which a reader sees that no byte was changed."""
-    return data + _seal(data)
+    return data + _seal(hashlib.sha256(data).digest())
 
 
-def _seal(data: bytes | memoryview) -> bytes:
-    node = constant_node(SEAL, np.array(hashlib.sha256(data).digest(), dtype=object))
+def _seal(digest: bytes) -> bytes:
+    node = constant_node(SEAL, np.array(digest, dtype=object))
     return GraphDef(node=[node]).SerializeToString(deterministic=True)
 
 
-def _check_seal(data: bytes) -> None:
-    """Raise GraphError for a sealed graph that was changed, be it in its seal. Graphs of other makers have none."""
-    length = len(_seal(b""))
+def _checked(data: bytes) -> str:
+    """SHA-256 of a graph, hexadecimal.
+
+    Raises GraphError for a sealed one that was changed, be it in its seal. Graphs of other makers have none.
+    """
+    length = len(_seal(bytes(32)))
     body, end = memoryview(data)[:-length], data[-length:]
-    if SEAL.encode() not in end and hashlib.sha256(body).digest() not in end:
-        return
-    if end != _seal(body):
+    hashed = hashlib.sha256(body)
+    digest = hashed.digest()
+    hashed.update(end)
+    if (SEAL.encode() in end or digest in end) and end != _seal(digest):
         raise GraphError(f"is damaged: it is not what its {SEAL} was made of")
+    return hashed.hexdigest()

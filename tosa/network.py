@@ -1,12 +1,14 @@
 """The network: pictures in; feature map, bottleneck and scores out."""
 
-import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tosa import memory
+from tosa.cut import Cut, cut
 from tosa.engine import Engine, native_precision
 from tosa.errors import ModelError
 from tosa.graph import BOTTLENECK, Graph, GraphError
@@ -45,21 +47,18 @@ class Network:
     metadata: dict  # what the graph says of itself; {} if nothing
     precision: str  # of its calculations: f32 or bf16
 
-    def __init__(self, graph: Graph, labels: dict[str, tuple[str, ...]], threads: int | None, precision: str):
-        """See `load`. Raises GraphError."""
+    def __init__(self, graph: Graph, labels: dict[str, tuple[str, ...]], files: str):
+        """See `read`. `files` is what errors call the pair. Raises GraphError."""
         softmaxes = graph.softmaxes() if labels else []
         if len(softmaxes) != len(labels):
             raise GraphError(f"has {len(softmaxes)} softmax layers, the label file {len(labels)} tasks")
         self.tasks = _tasks(labels, [graph.linear_weights(name) for name in softmaxes])
-        self.sha256 = hashlib.sha256(graph.data).hexdigest()
+        self.sha256 = graph.sha256
         self.size = graph.size()
         self._constants = graph.extras()
         self.metadata = graph.metadata()
-        cut = graph.cut([graph.feature_map(), BOTTLENECK, *softmaxes])
-        precision = native_precision() if precision == "auto" else precision
-        self._engine = Engine(cut, 2 + len(softmaxes), threads, precision)
-        self.precision = self._engine.precision()
-        self._check()
+        self._files, self._outputs = files, 2 + len(softmaxes)
+        self._cut: Cut | None = cut(graph, [graph.feature_map(), BOTTLENECK, *softmaxes])
 
     @classmethod
     def load(
@@ -72,17 +71,28 @@ class Network:
         Raises ModelError, which names the file, if one is missing or damaged or they do not fit each other;
         SettingError on a TOSA_PRECISION that is none.
         """
+        return cls.read(graph, labels).start(threads, precision)
+
+    @classmethod
+    def read(cls, graph: Path, labels: Path | None) -> "Network":
+        """The first half of `load`: what Python does. It answers after `start`, the half that Python does not."""
         names = read_labels(labels) if labels else {}
-        precision = precision or Settings().precision
         data = _read(graph, "Set TOSA_GRAPH to a frozen graph, or make one with retrain.py.")
-        try:
-            network = cls(Graph(data), names, threads, precision)
-        except GraphError as error:
-            pair = f"{graph} (labels: {labels})" if labels else f"{graph}"
-            raise ModelError(f"The graph {pair} {error}. {REPAIR}") from error
-        del data
+        files = f"{graph} (labels: {labels})" if labels else f"{graph}"
+        with _naming(files):
+            return cls(Graph(data), names, files)
+
+    def start(self, threads: int | None = None, precision: str | None = None) -> "Network":
+        """The second half of `load`."""
+        precision = precision or Settings().precision
+        precision = native_precision() if precision == "auto" else precision
+        with _naming(self._files):
+            self._engine = Engine(self._cut, self._outputs, threads, precision)
+            self.precision = self._engine.precision()
+            self._check()
+        self._cut = None
         memory.give_back()  # 150 MB
-        return network
+        return self
 
     def constant(self, name: str) -> np.ndarray | None:
         """Value of the graph's Const node `name`, None without one. Those that the bottleneck needs are not kept."""
@@ -117,6 +127,15 @@ class Network:
                 raise GraphError(f"gives {vector.shape[-1]} scores for {task.name}, the label file {len(task.labels)}")
             if abs(vector.sum() - 1) > 1e-3:
                 raise GraphError(f"gives scores for {task.name} that do not sum to 1")
+
+
+@contextmanager
+def _naming(files: str) -> Iterator[None]:
+    """Turn GraphError into ModelError, which names the files."""
+    try:
+        yield
+    except GraphError as error:
+        raise ModelError(f"The graph {files} {error}. {REPAIR}") from error
 
 
 def read_labels(path: Path) -> dict[str, tuple[str, ...]]:

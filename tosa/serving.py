@@ -3,24 +3,42 @@
 import sys
 import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from . import memory
 from .errors import ModelError
 from .network import Network
+from .settings import Settings
 
 INTERVAL = 1.0  # seconds between two looks at the files
 Stamp = tuple[tuple[int, int, int], ...]  # of each file: which one it is, when it was written, how long it is
+
+
+def loading() -> "Future[Served]":
+    """What the settings name, read; a thread goes on to start it, mostly outside Python, which others use meanwhile.
+
+    Its result raises SettingError and ModelError.
+    """
+    thread = ThreadPoolExecutor(1)
+    reading = thread.submit(lambda: Served((config := Settings()).graph, config.labels))
+    wait([reading])
+    return thread.submit(lambda: reading.result().start())
 
 
 class Served:
     """Holds the network that answers. A request takes it once, so that all of its answer is from one network."""
 
     def __init__(self, graph: Path, labels: Path):
-        """Raises ModelError."""
+        """Reads the files, but does not answer before `start`. Raises ModelError."""
         self._files = (graph, labels)
         self._tried = self._last = self._stamp()
-        self.network = Network.load(graph, labels)
+        self.network = Network.read(graph, labels)
+
+    def start(self) -> "Served":
+        """Raises ModelError."""
+        self.network.start()
+        return self
 
     def watch(self) -> None:
         """Look at the files again and again, and tidy up meanwhile, in a thread that ends with the program."""

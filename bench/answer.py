@@ -1,4 +1,4 @@
-"""One answer of a warm server: against the classic app, and against the engine's bare forward pass.
+"""One answer of a warm server: against the classic app, the engine's bare forward pass, and one with heat maps.
 
     python bench/answer.py [--data FOLDER]
 """
@@ -12,7 +12,11 @@ CLASSIC_ROUNDS, ROUNDS = 7, 31
 
 def rows(data: Path | None) -> list[Row]:
     cough, chest = sound(data), picture(data)
-    return [against_classic(cough), against_engine("a cough of 5 s", cough), against_engine("an X-ray", chest)]
+    questions = {"a cough of 5 s": cough, "an X-ray": chest}
+    rows = [against_classic(cough)]
+    for measured in (against_engine, explained):
+        rows += [measured(name, question) for name, question in questions.items()]
+    return rows
 
 
 def against_classic(cough: Question) -> Row:
@@ -32,6 +36,16 @@ def against_engine(name: str, question: Question) -> Row:
     ours, bare, ratio = medians["ours"], medians["bare"], medians["ours"] / medians["bare"]
     against = f"{bare * 1000:.1f} ms, the engine's bare forward pass"
     return Row(f"one answer, {name}", f"{ours * 1000:.1f} ms", against, f"{ratio:.2f} x", "at most 1.4 x", ratio <= 1.4)
+
+
+def explained(name: str, question: Question) -> Row:
+    with running("app.py") as app:
+        app.first_answer(question)
+        ways = {"plain": app.asker(question), "explained": app.asker(question, "/?explain=1")}
+        medians = in_turns(ways, ROUNDS, warm_up=3)
+    more = (medians["explained"] - medians["plain"]) * 1000
+    ours, against = f"{medians['explained'] * 1000:.1f} ms", f"{medians['plain'] * 1000:.1f} ms without them"
+    return Row(f"one answer, {name}, with heat maps", ours, against, f"{more:.1f} ms more", "at most 10 ms", more <= 10)
 
 
 if __name__ == "__main__":

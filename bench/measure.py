@@ -164,7 +164,7 @@ class Server:
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen([sys.executable, script], cwd=ROOT, env=environment, **quiet)
 
-    def asker(self, question: Question) -> Callable[[], dict | None]:
+    def asker(self, question: Question, path: str = "/") -> Callable[[], dict | None]:
         """What asks the question each time it is called, over one connection. Returns the answer, None when full."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         line = b"measured-in-turns"
@@ -173,7 +173,7 @@ class Server:
         headers = {"Content-Type": f"multipart/form-data; boundary={line.decode()}"}
 
         def ask() -> dict | None:
-            connection.request("POST", "/", body, headers)
+            connection.request("POST", path, body, headers)
             response = connection.getresponse()
             text = response.read()
             if response.status == 503:

@@ -17,7 +17,7 @@ TINT = (0, 229, 255)  # cyan stands out from gray lungs and from the magma of so
 STRENGTH = 0.6  # opacity of the tint where the share is largest
 AXIS_HEIGHT = 15  # pixels, under a sound's picture
 TICK_SECONDS = 0.5
-ENCODERS = ThreadPoolExecutor(thread_name_prefix="png")  # Pillow compresses without holding Python's lock
+WORKERS = ThreadPoolExecutor(thread_name_prefix="explain")  # compressing does not hold Python's lock
 
 
 def activation_map(feature_map: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -63,6 +63,16 @@ def data_uri(pixels: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def data_uris(pictures: list[np.ndarray]) -> list[str]:
-    """The data URI of each picture, made on as many cores as are free."""
-    return list(ENCODERS.map(data_uri, pictures))
+def data_uris(
+    pixels: np.ndarray, feature_map: np.ndarray, weights: list[np.ndarray], below: list[np.ndarray]
+) -> list[str]:
+    """The picture's data URI, then that of its overlay for each of weights, made on as many cores as are free.
+
+    below: pixels uint8 (any height, width, 3) to put under each overlay, such as a time axis.
+    """
+
+    def tinted(own: np.ndarray) -> str:
+        return data_uri(np.concatenate([overlay(pixels, feature_map, own), *below]))
+
+    overlays = [WORKERS.submit(tinted, own) for own in weights]  # first, since they take longer
+    return [data_uri(pixels), *(each.result() for each in overlays)]

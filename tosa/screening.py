@@ -76,16 +76,15 @@ def _explain(findings: list[dict], network: Network, pixels: np.ndarray, feature
     pixels: uint8 (height, width, 3); features: the feature map, float32 (height, width, channels).
     """
     axis = [explain.time_axis(network.size[1], audio.WINDOW_SECONDS)] if is_sound else []
-    explained, pictures = [], [pixels]
+    explained, weights = [], []
     for finding in findings:
         task = network.tasks[finding["task"]]
         if task.weights is None:
             finding["explanation_missing"] = NO_MAP
-            continue
-        tinted = explain.overlay(pixels, features, task.weights[:, task.labels.index(finding["diagnosis"])])
-        explained.append(finding)
-        pictures.append(np.concatenate([tinted, *axis]))
-    picture, *explanations = explain.data_uris(pictures)
+        else:
+            explained.append(finding)
+            weights.append(task.weights[:, task.labels.index(finding["diagnosis"])])
+    picture, *explanations = explain.data_uris(pixels, features, weights, axis)
     for finding, explanation in zip(explained, explanations, strict=True):
         finding["explanation"] = explanation
     for finding in findings:

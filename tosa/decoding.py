@@ -31,6 +31,7 @@ SHAPES = {"sound": (audio.WINDOW_SAMPLES,), "picture": (xray.SIZE, xray.SIZE, 3)
 TYPES = {"sound": np.dtype(np.float32), "picture": np.dtype(np.uint8)}
 IDLE_SECONDS = 0.5  # after which a process tidies up
 WATCH_SECONDS = 0.25  # between two looks at the processes
+PIPE_BYTES = 2**20  # what Linux lets any user have
 MAX_ANSWER = 2**20  # bytes; both kinds take a quarter of that
 REFUSALS = {error.code: error for error in errors.refusals()}
 
@@ -119,6 +120,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
+        _widen(self.process.stdin.fileno())
         self._ready = False
         self.due = float("inf")  # when it has to have answered
 
@@ -159,6 +161,16 @@ class _Worker:
         except OSError:  # what was still to be written has no reader
             pass
         return self.process.wait()
+
+
+def _widen(pipe: int) -> None:
+    """Let a pipe hold a megabyte where the system allows: a large file then goes through in ten steps, not in 150."""
+    try:
+        import fcntl
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    except (ImportError, AttributeError, OSError):  # only Linux can, and may refuse it to a user with many pipes
+        pass
 
 
 def _array(kind: str, payload: bytes) -> np.ndarray:

@@ -26,6 +26,7 @@ DIRECTIONS = 32  # principal ones, at most
 CASES_A_DIRECTION = 8  # at least; more directions than that draw the training cases alone
 HIDDEN_UNITS = 64
 PASSES = 12  # over all that is shown
+BATCH = 256
 PENALTY = 0.01  # on the squared weights
 
 
@@ -96,7 +97,8 @@ def fit(shown: Shown) -> Familiarity:
     _, _, directions = np.linalg.svd(plain - mean, full_matrices=False)
     others = [shown.spoilt, shown.spectrograms, -shown.spectrograms]  # quiet sounds are dark, loud ones bright
     targets = np.repeat([0, 1], [len(shown.upright), sum(map(len, others))])
-    model = MLPClassifier(HIDDEN_UNITS, alpha=PENALTY, max_iter=PASSES, batch_size=256, random_state=0)
+    batch = min(BATCH, len(targets))
+    model = MLPClassifier(HIDDEN_UNITS, alpha=PENALTY, max_iter=PASSES, batch_size=batch, random_state=0)
     with threadpool_limits(1, "blas"), warnings.catch_warnings():  # the same bytes on any number of cores
         warnings.simplefilter("ignore", ConvergenceWarning)  # it stops before it knows them by heart
         model.fit(np.concatenate([shown.upright, *others]), targets)

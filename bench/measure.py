@@ -138,15 +138,19 @@ def bare_forward(threads: int | None = None, batch: int = 1) -> Callable[[], obj
     return lambda: request.infer([pictures])
 
 
+def served_precision() -> str:
+    """What the app calculates in here."""
+    chosen = Settings().precision
+    return native_precision() if chosen == "auto" else chosen
+
+
 def compiled(config: dict, batch: int = 1) -> openvino.CompiledModel:
     """The served graph for one number of pictures, in the precision that is served, with all cores on each."""
     cut, size = cut_graph()
     core = openvino.Core()
     model = read(core, cut)
     model.reshape([batch, *size, 3])
-    chosen = Settings().precision
-    precision = native_precision() if chosen == "auto" else chosen
-    own = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision, "ENABLE_CPU_PINNING": False}
+    own = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": served_precision(), "ENABLE_CPU_PINNING": False}
     return core.compile_model(model, "CPU", own | config)
 
 

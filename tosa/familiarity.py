@@ -24,7 +24,7 @@ class Familiarity:
 
     mean: np.ndarray  # (p,)
     basis: np.ndarray  # (k, p) orthonormal principal directions
-    farthest: np.ndarray  # () squared distance from them that a training X-ray had
+    farthest: np.ndarray  # () the largest squared distance from them that a training X-ray had
     hidden_weights: np.ndarray  # (p, h)
     hidden_biases: np.ndarray  # (h,)
     weights: np.ndarray  # (h,) of the rectified hidden units in the log odds of being none

@@ -56,8 +56,8 @@ def test_refuses_the_others_and_lets_an_unseen_source_pass(cases, tmp_path):
         for kind, pixels in drawn.items():
             Image.fromarray(pixels).save(others / kind / f"{number}.png")
     training = dataset.in_split(cases, "training")
-    xrays, sounds = ([case for case in training if case.is_sound == wanted] for wanted in (False, True))
-    shown = familiarity.show([xrays], sounds, dataset.Problems())
+    xrays = [case for case in training if not case.is_sound]
+    shown = familiarity.show(training, ["lungs"], dataset.Problems())
     assert shown.upright.shape == shown.spoilt.shape == (400, 1024) and shown.plain.sum() == len(xrays)
     assert len(shown.spectrograms) == 4
     found = refusals.refused(familiarity.fit(shown), cases, others)
@@ -71,7 +71,7 @@ def test_refuses_the_others_and_lets_an_unseen_source_pass(cases, tmp_path):
 
 def test_the_same_cases_give_the_same_gate(cases):
     training = [case for case in dataset.in_split(cases, "training") if not case.is_sound]
-    one, other = (familiarity.fit(familiarity.show([training], [], dataset.Problems())) for _ in range(2))
+    one, other = (familiarity.fit(familiarity.show(training, ["lungs"], dataset.Problems())) for _ in range(2))
     for name, value in familiarity.constants(one).items():
         np.testing.assert_array_equal(value, familiarity.constants(other)[name])
 
@@ -83,11 +83,11 @@ def test_a_file_that_cannot_be_read_is_named_or_skipped(cases, tmp_path, skip):
     training.append(dataset.Case(tmp_path / "junk.png", "lungs", "dark", "j", "training", "hospital 0"))
     problems = dataset.Problems(skip)
     if skip:
-        assert 0 < len(familiarity.show([training], [], problems).upright) < 400
+        assert 0 < len(familiarity.show(training, ["lungs"], problems).upright) < 400
         assert "junk.png" in problems.sentences[0]
     else:
         with pytest.raises(UsageError, match="junk.png"):
-            familiarity.show([training], [], problems)
+            familiarity.show(training, ["lungs"], problems)
 
 
 def test_what_is_turned_stands_upright_in_no_way():

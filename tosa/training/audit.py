@@ -95,7 +95,7 @@ def of_task(audited: Audited, task: str) -> dict:
     for label in answers.labels:
         own = [case for case in audited.chosen(audited.of(task, label=label)) if case in audited.rows_of]
         by_label[label] = shortcuts.source_told(own, audited.bottlenecks(own))
-    first = sorted(cases, key=lambda case: dataset.place(case.file.name))[:STABILITY_CASES]
+    first = dataset.in_order(cases)[:STABILITY_CASES]
     return {
         "data": _data(audited, task),
         "figures": figures(answers),

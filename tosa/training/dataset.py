@@ -184,10 +184,15 @@ def labels_by_task(cases: list[Case]) -> dict[str, list[str]]:
 def thinned(cases: list[Case], most: int) -> list[Case]:
     """Without the training cases of a task beyond the first `most` by the hash of their names."""
     kept: dict[str, list[Case]] = {}
-    for case in sorted(in_split(cases, "training"), key=lambda case: place(case.file.name)):
+    for case in in_order(in_split(cases, "training")):
         kept.setdefault(case.task, []).append(case)
     left = {id(case) for own in kept.values() for case in own[:most]}
     return [case for case in cases if case.split != "training" or id(case) in left]
+
+
+def in_order(cases: list[Case]) -> list[Case]:
+    """Cases in the order of their names' hashes, so that the first ones are of all kinds."""
+    return sorted(cases, key=lambda case: place(case.file.name))
 
 
 def in_split(cases: list[Case], split: str) -> list[Case]:

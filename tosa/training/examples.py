@@ -25,10 +25,6 @@ class Known:
     def cases(self) -> list[Case]:
         return [drawing.case for drawing in self.made.drawings]
 
-    def bottlenecks(self, split: str) -> np.ndarray:
-        """Of the cases of a split, undistorted: float32 (n, features)."""
-        return self.made.values[[drawing.case.split == split for drawing in self.made.drawings]]
-
     def examples(self, labels: list[str], split: str) -> Examples:
         """Bottlenecks and targets of a split; of the distorted variants to train on, where there are any."""
         made = self.variants if split == "training" and self.variants else self.made

@@ -17,7 +17,7 @@ from ..xray import resize
 from . import augment
 from .bottlenecks import ahead, decode, draw
 from .counterexamples import spoilt
-from .dataset import Case, Problems, place
+from .dataset import Case, Problems, in_order
 from .files import progress
 
 DRAWN = 3000  # X-rays of each task, upright and spoilt; a task with fewer cases shows each several times
@@ -46,22 +46,18 @@ class Shown:
         return Shown(self.upright[kept], self.spoilt[kept], self.plain[kept], self.sources[kept], self.spectrograms)
 
 
-def show(tasks: list[list[Case]], sounds: list[Case], problems: Problems) -> Shown:
-    """Draw what the gate is shown. tasks: the training X-rays of each task; sounds: training sounds, or none."""
-    chosen = []
-    for cases in map(in_order, tasks):
-        chosen += [(cases[number % len(cases)], number, number < len(cases)) for number in range(DRAWN)]
+def show(cases: list[Case], tasks: list[str], problems: Problems) -> Shown:
+    """Draw what the gate is shown. cases: to train on; tasks: those of X-rays, while all others are of sounds."""
+    cases, chosen = in_order(cases), []
+    for task in tasks:
+        own = [case for case in cases if case.task == task]
+        chosen += [(own[number % len(own)], number, number < len(own)) for number in range(DRAWN)]
     shown = list(_each(_pair, chosen, problems))
     upright, spoiled = np.stack([pair for _, pair in shown], axis=1)
-    heard = [(case,) for case in in_order(sounds)[:SPECTROGRAMS]]
+    heard = [(case,) for case in cases if case.task not in tasks][:SPECTROGRAMS]
     spectrograms = [picture for _, picture in _each(lambda case: thumbnail(draw(case)), heard, problems)]
     plain, sources = zip(*((plain, case.source) for (case, _, plain), _ in shown))
     return Shown(upright, spoiled, np.array(plain), np.array(sources), np.reshape(spectrograms, (-1, upright.shape[1])))
-
-
-def in_order(cases: list[Case]) -> list[Case]:
-    """Cases in the order of their names' hashes, so that the first ones are of all kinds."""
-    return sorted(cases, key=lambda case: place(case.file.name))
 
 
 def _each(function: Callable, items: list[tuple], problems: Problems) -> Iterator[tuple]:

@@ -12,7 +12,7 @@ from ..familiarity import Familiarity
 from . import familiarity
 from .bottlenecks import ahead
 from .counterexamples import turned
-from .dataset import Case, Problems, in_split
+from .dataset import Case, Problems, in_order, in_split, labels_by_task
 from .figures import rate
 from .files import progress
 
@@ -38,12 +38,9 @@ def refused(gate: Familiarity, cases: list[Case], others: Path) -> dict:
 def of_unseen_sources(cases: list[Case]) -> dict[str, dict]:
     """The rate at which X-rays of each data set are refused by a gate that is fitted to the other data sets alone."""
     xrays = [case for case in cases if not case.is_sound]
-    training = in_split(xrays, "training")
-    tasks = [[case for case in training if case.task == task] for task in dict.fromkeys(case.task for case in training)]
-    sounds = [case for case in in_split(cases, "training") if case.is_sound]
-    shown = familiarity.show(tasks, sounds, Problems())
+    shown = familiarity.show(in_split(cases, "training"), list(labels_by_task(xrays)), Problems())
     found = {}
-    for source, files in _by_source(familiarity.in_order(xrays)).items():
+    for source, files in _by_source(in_order(xrays)).items():
         gate = familiarity.fit(shown.without(source))
         found[source] = _rate(gate, _pictures(files[:UNSEEN]))
     return found

@@ -166,9 +166,7 @@ def _gate(metadata: dict, training: list[Case], problems: Problems) -> dict[str,
         return {}
     for task in tasks:
         metadata["tasks"][task]["gate"] = True
-    xrays = [[case for case in training if case.task == task] for task in tasks]
-    sounds = [case for case in training if case.task not in tasks]
-    return familiarity.constants(familiarity.fit(familiarity.show(xrays, sounds, problems)))
+    return familiarity.constants(familiarity.fit(familiarity.show(training, tasks, problems)))
 
 
 def evaluate(flags, settings: Settings) -> None:

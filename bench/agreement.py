@@ -1,13 +1,15 @@
 """Whether the served engine says what TensorFlow says in float32, over all sounds and X-rays of a folder.
 
-    python bench/agreement.py --data FOLDER [--every 10]
+    python bench/agreement.py --data FOLDER [--every 10] [--imitate-bfloat16]
 
 TensorFlow runs the graph as its file says, fed with the picture where the decoded one arrives. A finding is one task's
-answer about one file; its difference is that of the label whose score moved most.
+answer about one file; its difference is that of the label whose score moved most. What a processor with bfloat16 would
+say can be imitated on any other: TensorFlow then rounds whatever goes into a sum, and adds in float32 as those do.
 """
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +27,18 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import tensorflow.compat.v1 as tf  # noqa: E402
 
 EVERY = 40  # what `make bench` takes
+SUMS = {"Conv2D", "MatMul", "AvgPool", "Softmax"}  # what changes numbers; Relu, MaxPool and ConcatV2 choose among them
+Engine = Callable[[np.ndarray], np.ndarray]  # a picture uint8 (1, 299, 299, 3) to its scores (K,)
 
 
-def rows(data: Path, every: int = EVERY) -> list[Row]:
+def rows(data: Path, every: int = EVERY, imitate_bfloat16: bool = False) -> list[Row]:
     network = Network.load(Settings().graph, Settings().labels)
-    agreeing, apart, refused = compare(network, data, every)
+    ours, precision = (lambda picture: network.run(picture).scores[0]), network.precision
+    if imitate_bfloat16:
+        ours, precision = tensorflow_engine(in_bfloat16), "imitated bf16"
+    agreeing, apart, refused = compare(network, ours, data, every)
     share, median, worst = np.mean(agreeing), np.median(apart), np.quantile(apart, 0.999)
-    what = f"same diagnosis, {len(apart)} findings, {refused} files refused, in {network.precision}"
+    what = f"same diagnosis, {len(apart)} findings, {refused} files refused, in {precision}"
     against, aim = "float32 TensorFlow", "at least 99.5 %"
     shown = f"scores: median {median:.1e}, 99.9th percentile {worst:.4f}, most {max(apart):.4f}"
     return [
@@ -40,11 +47,37 @@ def rows(data: Path, every: int = EVERY) -> list[Row]:
     ]
 
 
-def compare(network: Network, data: Path, every: int) -> tuple[list[bool], list[float], int]:
-    """Of each finding whether the diagnosis is the same and how far its scores are apart; how many were refused."""
+def tensorflow_engine(change: Callable[[tf.GraphDef], tf.GraphDef] = lambda graph: graph) -> Engine:
+    """The served graph, or a change of it, in TensorFlow."""
     session = tf.Session(graph=tf.Graph())
     with session.graph.as_default():
-        tf.import_graph_def(tf.GraphDef.FromString(Settings().graph.read_bytes()), name="")
+        tf.import_graph_def(change(tf.GraphDef.FromString(Settings().graph.read_bytes())), name="")
+    return lambda picture: session.run(f"{RESULT}:0", {f"{RESIZED}:0": picture.astype(np.float32)})[0]
+
+
+def in_bfloat16(graph: tf.GraphDef) -> tf.GraphDef:
+    """The graph with every input of its sums, pictures and weights, rounded to bfloat16."""
+    rounded, done = tf.GraphDef(versions=graph.versions), set()
+    for node in graph.node:
+        copy = rounded.node.add()
+        copy.CopyFrom(node)
+        for number, name in enumerate(node.input if node.op in SUMS else []):
+            copy.input[number] = f"{name}/rounded"
+            if name not in done:
+                _cast(rounded, f"{name}/bfloat16", name, tf.float32, tf.bfloat16)
+                _cast(rounded, f"{name}/rounded", f"{name}/bfloat16", tf.bfloat16, tf.float32)
+                done.add(name)
+    return rounded
+
+
+def _cast(graph: tf.GraphDef, name: str, source: str, given: tf.DType, wanted: tf.DType) -> None:
+    node = graph.node.add(name=name, op="Cast", input=[source])
+    node.attr["SrcT"].type, node.attr["DstT"].type = given.as_datatype_enum, wanted.as_datatype_enum
+
+
+def compare(network: Network, ours: Engine, data: Path, every: int) -> tuple[list[bool], list[float], int]:
+    """Of each finding whether the diagnosis is the same and how far its scores are apart; how many were refused."""
+    reference = tensorflow_engine()
     agreeing, apart, refused = [], [], 0
     files = sorted(path for path in data.rglob("*") if path.suffix.lower() in SOUNDS | PICTURES)[::every]
     for file in tqdm(files, desc="agreement", unit="file", disable=None):
@@ -55,12 +88,11 @@ def compare(network: Network, data: Path, every: int) -> tuple[list[bool], list[
             refused += 1
             continue
         pixels = xray.resize(drawn, network.size)[None]
-        ours = network.run(pixels).scores[0]
-        theirs = session.run(f"{RESULT}:0", {f"{RESIZED}:0": pixels.astype(np.float32)})[0]
+        scores, expected = ours(pixels), reference(pixels)
         for task in network.tasks.values():
             if screening._is_of_sound(task, network.metadata) == is_sound:
-                agreeing.append(bool(ours[task.columns].argmax() == theirs[task.columns].argmax()))
-                apart.append(float(np.abs(ours[task.columns] - theirs[task.columns]).max()))
+                agreeing.append(bool(scores[task.columns].argmax() == expected[task.columns].argmax()))
+                apart.append(float(np.abs(scores[task.columns] - expected[task.columns]).max()))
     return agreeing, apart, refused
 
 
@@ -68,5 +100,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of sounds and X-rays, in depth")
     parser.add_argument("--every", type=int, default=1, help="take every n-th file only")
+    parser.add_argument("--imitate-bfloat16", action="store_true", help="compare what a bfloat16 processor would say")
     given = parser.parse_args()
-    print(*rows(given.data, given.every), sep="\n")
+    print(*rows(given.data, given.every, given.imitate_bfloat16), sep="\n")

@@ -1,5 +1,8 @@
 """Fine-tuning on a tiny trunk in the place of Inception-v3."""
 
+import hashlib
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -202,6 +205,17 @@ def test_goes_on_from_a_graph(table, inception):
         tuning.train_step(np.repeat(pixels, 2, axis=0), np.array([dark, light]), step)
     changed = sum((old != new.numpy()).any() for old, new in zip(before, tuning.trunk.variables))
     assert changed == 18  # mixed10 has nine convolutions, each with the offset of its normalisation
+
+
+def test_a_graph_tells_of_all_its_trainings(tmp_path, table, weights, tiny):
+    assert run(tmp_path, table, weights, "first", steps=3) == 0
+    (tmp_path / "model").mkdir()
+    shutil.copy(tmp_path / "first.pb", tmp_path / "model")
+    assert run(tmp_path, table, tmp_path / "model", "second", steps=4) == 0
+    known = Graph((tmp_path / "second.pb").read_bytes()).metadata()
+    assert known["recipe"]["steps"] == 4 and [each["recipe"]["steps"] for each in known["before"]] == [3]
+    assert known["weights_sha256"] == hashlib.sha256((tmp_path / "first.pb").read_bytes()).hexdigest()
+    assert known["before"][0]["weights_sha256"] == hashlib.sha256((weights / "weights.npz").read_bytes()).hexdigest()
 
 
 def test_a_block_that_is_none_is_named(tmp_path, table, inception, capsys):

@@ -110,8 +110,15 @@ def fine_tune(flags, settings: Settings) -> None:
     tuning = tuning_stage.fine_tune(cases, recipe, weights, flags.checkpoint_dir, flags.summaries_dir)
     trunk = export.halve(trunk_stage.freeze(tuning.float32_trunk()))
     files = {split: len(in_split(cases, split)) for split in dataset.SPLITS}
-    metadata = {"recipe": asdict(recipe), "weights_sha256": _sha256(weights), "files": files}
-    _finish(flags, trunk, tuning.heads(), metadata, cases, problems)
+    known = {"recipe": asdict(recipe), "weights_sha256": _sha256(weights), "files": files, "before": _before(weights)}
+    _finish(flags, trunk, tuning.heads(), known, cases, problems)
+
+
+def _before(weights: Path) -> list[dict]:
+    """The trainings that a graph to start from has behind it, the oldest first; none for other weights."""
+    known = Graph(weights.read_bytes()).metadata() if weights.suffix == ".pb" else {}
+    own = {key: known[key] for key in ("recipe", "weights_sha256", "files") if key in known}
+    return [*known.get("before", []), own] if own else []
 
 
 def calibrate(flags, settings: Settings) -> None:

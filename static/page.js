@@ -1,7 +1,7 @@
 /* The page: its controls, files from anywhere, and the switch of language. */
 
 import * as shelf from "./shelf.js";
-import { enter, state, takesFiles, tell } from "./state.js";
+import { enter, offer, state, takesFiles, tell } from "./state.js";
 import { preferredLanguage, say, sayDisclaimer, setLanguage } from "./words.js";
 
 const MAX_FILE_BYTES = 10 * 2 ** 20; // the server's limit
@@ -37,9 +37,7 @@ async function takeFiles(list) {
   }
   if (files.length > 2 || parts[0] === parts[1]) shelf.putBatch(files);
   else files.forEach((file, i) => (parts[i] === "image_data" ? shelf.putPicture : shelf.putSound)(file));
-  enter("ready");
-  tell("status.chosen");
-  $("send").focus();
+  offer("status.chosen");
 }
 
 function trouble(files) {

@@ -3,7 +3,7 @@
 import { judge, peakOf } from "./loudness.js";
 import * as scope from "./scope.js";
 import * as shelf from "./shelf.js";
-import { enter, state, tell } from "./state.js";
+import { enter, offer, state, tell } from "./state.js";
 import { MAX_SECONDS, Take } from "./take.js";
 import { encodeWav } from "./wav.js";
 import { say } from "./words.js";
@@ -102,7 +102,5 @@ function finish(recording, problem = "") {
   }
   const { samples, rate } = recording;
   shelf.putSound(new File([encodeWav(samples, rate)], "cough.wav", { type: "audio/wav" }), recording);
-  enter("ready");
-  tell(warning ?? "status.recorded");
-  $("send").focus();
+  offer(warning ?? "status.recorded");
 }

@@ -27,6 +27,14 @@ export function enter(next) {
   $("ready").hidden = shelf.isEmpty();
 }
 
+/* Something new is ready: the next key press sends it, and it is in view. */
+export function offer(status) {
+  enter("ready");
+  tell(status);
+  $("send").focus();
+  $("samples").scrollIntoView({ block: "nearest" });
+}
+
 export function tell(status, problem, values) {
   say($("status"), status, values);
   say($("problem"), problem, values);

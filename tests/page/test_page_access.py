@@ -1,5 +1,6 @@
 """Whoever comes: without a mouse, without seeing, on a telephone, in the dark, with motion switched off."""
 
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from test_page_recording import FAKE
 
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 TELEPHONE = {"width": 375, "height": 740, "deviceScaleFactor": 1, "mobile": True}
+DESK = {"width": 1280, "height": 720, "deviceScaleFactor": 1, "mobile": False}
 
 
 @pytest.fixture(scope="session")
@@ -24,9 +26,17 @@ def axe():
 
 @pytest.fixture
 def telephone(page):
-    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", TELEPHONE)
-    yield page
-    page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    with window(page, TELEPHONE):
+        yield page
+
+
+@contextmanager
+def window(page, size):
+    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        yield
+    finally:
+        page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def scheme(page, name):
@@ -152,6 +162,45 @@ def test_a_telephone_needs_no_sideways_scrolling_and_has_room_for_a_finger(telep
 def test_the_record_button_is_seen_at_once_on_a_telephone(telephone, server):
     page = Page(telephone.browser, server.url())
     assert page.run("return document.getElementById('record').getBoundingClientRect().bottom") < TELEPHONE["height"]
+
+
+@pytest.mark.parametrize("size", [DESK, TELEPHONE | {"width": 390, "height": 844}], ids=["desk", "telephone"])
+def test_the_button_that_sends_is_seen_at_once_whatever_is_ready(page, size):
+    def check():
+        for language in STRINGS:
+            page.press(f"#languages [lang={language}]")
+            page.run("scrollTo(0, 0)")
+            top, bottom, over = page.run(
+                """const send = document.getElementById("send");
+                const { left, right, top, bottom } = send.getBoundingClientRect();
+                return [top, bottom, document.elementFromPoint((left + right) / 2, (top + bottom) / 2) === send];"""
+            )
+            assert 0 < top < bottom <= size["height"] and over, language
+        page.press("#languages [lang=en]")
+
+    with window(page, size):
+        page.run(FAKE, 0.5)
+        page.record(0.5)
+        page.reach("ready")
+        check()
+        page.drop("chest.png", "image/png", PHANTOM)
+        page.until(lambda: page.run("return document.querySelector('#preview .plain').naturalWidth"))
+        check()
+        page.press("[data-take=sound]")
+        check()
+
+
+def test_what_is_ready_is_whole_above_the_button_on_a_telephone(telephone):
+    page = telephone
+    page.drop("chest.png", "image/png", PHANTOM)
+    page.until(lambda: page.run("return document.querySelector('#preview .plain').naturalWidth"))
+    edges = """return ["#preview", "#send"].flatMap((name) => {
+      const { top, bottom } = document.querySelector(name).getBoundingClientRect();
+      return [top, bottom];
+    });"""
+    page.until(lambda: 0 < page.run(edges)[0])
+    top, bottom, button_top, button_bottom = page.run(edges)
+    assert 0 < top < bottom < button_top < button_bottom <= TELEPHONE["height"]
 
 
 def test_nothing_moves_where_motion_is_not_wanted(page):

@@ -1,4 +1,4 @@
-"""Compares engines over one graph: TensorFlow as the reference, OpenVINO in f32 and, where it is native, in bf16.
+"""Compares engines over one graph: TensorFlow as the reference, OpenVINO in f32, in bf16 where it is native, in int8.
 
     python bench/engines.py [--graph G --labels L] [--pictures FOLDER] [--rounds 20]
 
@@ -44,7 +44,8 @@ def table(
     """Milliseconds and differences of each engine, as Markdown."""
     pictures = random_pictures(32) if pictures is None else pictures
     engines = {"TensorFlow": tensorflow_engine(graph)}
-    for precision in sorted({"f32", native_precision()}, reverse=True):
+    eight_bits = {"int8"} if Graph(graph.read_bytes()).peaks() else set()
+    for precision in sorted({"f32", native_precision()} | eight_bits):
         engines[f"OpenVINO {precision}"] = openvino_engine(graph, labels, precision)
     return report(engines, time_in_turns(engines, pictures, rounds), pictures)
 

@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 import openvino  # noqa: E402
 
 from tosa.cut import Cut, cut  # noqa: E402
-from tosa.engine import native_precision, read  # noqa: E402
+from tosa.engine import HINTS, native_precision, read  # noqa: E402
 from tosa.graph import BOTTLENECK, Graph  # noqa: E402
 from tosa.settings import Settings  # noqa: E402
 
@@ -148,9 +148,11 @@ def compiled(config: dict, batch: int = 1) -> openvino.CompiledModel:
     """The served graph for one number of pictures, in the precision that is served, with all cores on each."""
     cut, size = cut_graph()
     core = openvino.Core()
-    model = read(core, cut)
+    precision = served_precision()
+    model = read(core, cut, Graph(Settings().graph.read_bytes()).peaks() if precision == "int8" else {})
     model.reshape([batch, *size, 3])
-    own = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": served_precision(), "ENABLE_CPU_PINNING": False}
+    hint = HINTS.get(precision, precision)
+    own = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint, "ENABLE_CPU_PINNING": False}
     return core.compile_model(model, "CPU", own | config)
 
 

@@ -5,11 +5,12 @@ import os
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from threading import Lock
+from types import MappingProxyType
 
 import numpy as np
 
@@ -21,6 +22,10 @@ sys.modules.setdefault("openvino_telemetry", None)
 sys.modules.setdefault("openvino.tools.ovc", None)  # converts models; half the time of the import
 import openvino  # noqa: E402
 
+from tosa import eight_bits  # noqa: E402
+
+HINTS = {"int8": "f32"}  # what is calculated in besides rounded numbers
+NONE = MappingProxyType({})
 ALONE, TOGETHER = {"PERFORMANCE_HINT": "LATENCY"}, {"PERFORMANCE_HINT": "THROUGHPUT"}
 
 
@@ -46,19 +51,19 @@ class Engine:
     and for several at once with a core each when they first come; from then on both share one copy of the weights.
     """
 
-    def __init__(self, graph: Cut, outputs: int, threads: int | None, precision: str):
+    def __init__(self, graph: Cut, outputs: int, threads: int | None, precision: str, peaks: Mapping = NONE):
         """graph: from cut, with so many outputs. threads: how many cores to use, all by default.
 
-        Raises GraphError if OpenVINO cannot run it.
+        precision: f32, bf16 or int8, which needs the graph's peaks. Raises GraphError if OpenVINO cannot run it.
         """
-        self._core = core()
+        self._core, self._eight_bits = core(), precision == "int8"
         # Threads pinned to cores wait for whatever else runs there: the slowest answers took twice as long.
-        self._config = {"INFERENCE_PRECISION_HINT": precision, "ENABLE_CPU_PINNING": False}
+        self._config = {"INFERENCE_PRECISION_HINT": HINTS.get(precision, precision), "ENABLE_CPU_PINNING": False}
         if threads:
             self._config["INFERENCE_NUM_THREADS"] = threads
         try:
-            model = self._core.compile_model(read(self._core, graph), "CPU", self._config | ALONE)
-            self._alone = _Compiled(model, outputs)
+            model = read(self._core, graph, peaks if self._eight_bits else NONE)
+            self._alone = _Compiled(self._core.compile_model(model, "CPU", self._config | ALONE), outputs)
         except RuntimeError as error:
             reasons = [line.removeprefix("--") for line in str(error).splitlines() if line.startswith("-- ")]
             raise GraphError(":".join(["cannot be run by OpenVINO", *reasons[-1:]])) from error
@@ -80,6 +85,8 @@ class Engine:
 
     def precision(self) -> str:
         """What it calculates in: the one asked for, or f32 where the processor cannot."""
+        if self._eight_bits:
+            return "int8"
         return self._alone.model.get_property("INFERENCE_PRECISION_HINT").get_type_name()
 
     def takes_any_number(self) -> bool:
@@ -124,8 +131,12 @@ class _Compiled:
         return openvino.Tensor(np.frombuffer(file.getbuffer(), np.uint8))
 
 
-def read(core: openvino.Core, cut: Cut) -> openvino.Model:
-    """A cut graph as OpenVINO's model, its weights back in their places."""
+def read(core: openvino.Core, cut: Cut, peaks: Mapping[str, float] = NONE) -> openvino.Model:
+    """A cut graph as OpenVINO's model, its weights back in their places.
+
+    Where the peaks of its activations are given, it multiplies in eight bits.
+    """
+    cut = eight_bits.round_activations(cut, peaks) if peaks else cut
     with _path_of(cut.graph) as path:
         model = core.read_model(path)
     for parameter in model.get_parameters():
@@ -133,6 +144,8 @@ def read(core: openvino.Core, cut: Cut) -> openvino.Model:
         if value is not None:
             parameter.output(0).replace(openvino.opset13.constant(value).output(0))
             model.remove_parameter(parameter)
+    if peaks:
+        eight_bits.round_weights(model)
     return model
 
 

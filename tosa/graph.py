@@ -16,6 +16,7 @@ POOL = "pool_3"
 BOTTLENECK = "pool_3/_reshape"
 RESULT = "final_result"
 METADATA = "tosa/metadata"
+PEAKS = "tosa/peaks"
 SEAL = "tosa/sha256"  # the last node of a sealed graph: the digest of all bytes before it
 MAX_SIDE = 2048  # pixels; what asks for more is damaged
 
@@ -114,14 +115,24 @@ class Graph:
 
     def metadata(self) -> dict:
         """What the graph says of itself as JSON in its constant `tosa/metadata`; {} in graphs of other makers."""
-        constant = self.constant(METADATA)
+        return self._json(METADATA)
+
+    def peaks(self) -> dict[str, float]:
+        """How large each activation that eight bits round may become, by its name; {} in graphs that do not tell."""
         try:
-            metadata = {} if constant is None else json.loads(constant.item())
+            return {name: float(peak) for name, peak in self._json(PEAKS).items()}
         except (ValueError, TypeError) as error:
-            raise GraphError(f"holds damaged JSON in {METADATA}") from error
-        if not isinstance(metadata, dict):
-            raise GraphError(f"holds no JSON object in {METADATA}")
-        return metadata
+            raise GraphError(f"holds no numbers in {PEAKS}") from error
+
+    def _json(self, name: str) -> dict:
+        constant = self.constant(name)
+        try:
+            value = {} if constant is None else json.loads(constant.item())
+        except (ValueError, TypeError) as error:
+            raise GraphError(f"holds damaged JSON in {name}") from error
+        if not isinstance(value, dict):
+            raise GraphError(f"holds no JSON object in {name}")
+        return value
 
     def trunk(self) -> GraphDef:
         """The part that the bottleneck needs, from a picture's bytes on, without control inputs."""

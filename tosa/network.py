@@ -45,7 +45,7 @@ class Network:
     sha256: str  # of the graph file's bytes, hexadecimal
     size: tuple[int, int]  # height and width of the pictures it takes
     metadata: dict  # what the graph says of itself; {} if nothing
-    precision: str  # of its calculations: f32 or bf16
+    precision: str  # of its calculations: f32, bf16 or int8
 
     def __init__(self, graph: Graph, labels: dict[str, tuple[str, ...]], files: str):
         """See `read`. `files` is what errors call the pair. Raises GraphError."""
@@ -58,6 +58,7 @@ class Network:
         self._constants = graph.extras()
         self.metadata = graph.metadata()
         self._files, self._outputs = files, 2 + len(softmaxes)
+        self._peaks = graph.peaks()
         self._cut: Cut | None = cut(graph, [graph.feature_map(), BOTTLENECK, *softmaxes])
 
     @classmethod
@@ -67,7 +68,7 @@ class Network:
         """Reads a frozen graph and its label file, and lets it answer one picture to see that it can.
 
         Without `labels` the graph is run up to the bottleneck only and needs no head. `threads` is how many cores
-        it may take, all by default; `precision` is f32, bf16 or auto, by default what TOSA_PRECISION says.
+        it may take, all by default; `precision` is f32, bf16, int8 or auto, by default what TOSA_PRECISION says.
         Raises ModelError, which names the file, if one is missing or damaged or they do not fit each other;
         SettingError on a TOSA_PRECISION that is none.
         """
@@ -87,7 +88,9 @@ class Network:
         precision = precision or Settings().precision
         precision = native_precision() if precision == "auto" else precision
         with _naming(self._files):
-            self._engine = Engine(self._cut, self._outputs, threads, precision)
+            if precision == "int8" and not self._peaks:
+                raise GraphError("does not tell how large its activations become, which TOSA_PRECISION=int8 needs")
+            self._engine = Engine(self._cut, self._outputs, threads, precision, self._peaks)
             self.precision = self._engine.precision()
             self._check()
         self._cut = None

@@ -52,4 +52,5 @@ class Settings:
     port: int = field(default_factory=lambda: _number("TOSA_PORT", 5000, 1, 65_535))
     log: bool = field(default_factory=lambda: bool(_number("TOSA_LOG", 1, 0, 1)))  # one line a request on stderr
     slots: int = field(default_factory=lambda: _number("TOSA_SLOTS", (os.cpu_count() or 1) * 2, 1, 1000))  # in flight
-    precision: str = field(default_factory=lambda: _choice("TOSA_PRECISION", "auto", "f32", "bf16"))  # auto: the faster
+    # auto: bf16 where the processor calculates in it by itself, else f32
+    precision: str = field(default_factory=lambda: _choice("TOSA_PRECISION", "auto", "f32", "bf16", "int8"))

@@ -64,8 +64,9 @@ class Problems:
     def add(self, error: UsageError) -> None:
         if not self.skip:
             raise error
-        self.sentences.append(str(error))
-        print(f"Skipped: {error}")
+        if str(error) not in self.sentences:  # several stages may come upon it
+            self.sentences.append(str(error))
+            print(f"Skipped: {error}")
 
 
 def from_folders(

@@ -12,7 +12,7 @@ from ..errors import UsageError
 from ..graph import Graph
 from ..network import FIRST_TASK, Network
 from ..settings import Settings
-from . import architectures, calibration, curves, dataset, export, familiarity, publish
+from . import architectures, calibration, curves, dataset, export, familiarity, peaks, publish
 from . import head as heads
 from .dataset import Case, Problems, in_split
 from .evaluation import evaluate_graph
@@ -38,8 +38,8 @@ def retrain(flags, settings: Settings) -> None:
     metadata.get("tasks", {}).pop(task, None)  # what was said of the task it replaces
     metadata = _marked(metadata, flags, known.cases)
     metadata["tasks"][task] |= _worth(head, known) | {"training": asdict(_head_recipe(flags)) | known.distortion}
-    gate = familiarity.constants_of(graph) if kept else {}
-    _write(flags, trunk, list((kept | {task: head}).values()), metadata, gate)
+    constants = (familiarity.constants_of(graph) if kept else {}) | peaks.constants_of(graph)
+    _write(flags, trunk, list((kept | {task: head}).values()), metadata, constants)
     publish.saved_model(flags)
     publish.publish(flags, [_tested(flags, head, known)], known.data(problems))
     if not flags.task:
@@ -145,9 +145,15 @@ def _finish(flags, trunk: GraphDef, trained: list[export.Head], metadata: dict, 
     finished = [calibrated(head, knowns[head.task]) for head in trained]
     for head in finished:
         metadata["tasks"][head.task] |= _worth(head, knowns[head.task])
-    _write(flags, trunk, finished, metadata, _gate(metadata, in_split(cases, "training"), problems))
+    training = in_split(cases, "training")
+    constants = _gate(metadata, training, problems) | _peaks(trunk, training, problems)
+    _write(flags, trunk, finished, metadata, constants)
     tested = [_tested(flags, head, knowns[head.task]) for head in finished]
     publish.publish(flags, tested, publish.data_of(cases, problems))
+
+
+def _peaks(trunk: GraphDef, training: list[Case], problems: Problems) -> dict[str, np.ndarray]:
+    return peaks.constants(Graph(trunk.SerializeToString()), training, problems)
 
 
 def _serving(trunk: GraphDef) -> Network:

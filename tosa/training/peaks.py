@@ -1,0 +1,76 @@
+"""How large each activation becomes on training pictures, by which eight bits are shared out (tosa/eight_bits.py)."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from ..cut import cut
+from ..engine import Engine
+from ..errors import UsageError
+from ..graph import PEAKS, RESIZED, Graph, inputs_of
+from .bottlenecks import ahead, draw
+from .dataset import Case, Problems, in_order
+from .files import progress
+
+SHOWN = 200  # pictures; the largest values of 60 give scores as near to float32's
+EXACT = 4  # first convolutions that stay in float32: their rounding errors pass through all others
+ACTIVATIONS = {"Relu", "AvgPool"}  # other operations that convolutions take hand these on
+
+
+def constants(trunk: Graph, training: list[Case], problems: Problems) -> dict[str, np.ndarray]:
+    """The constant that tells the peaks, by its name in the graph; none for a trunk without such activations."""
+    names = activations(trunk)
+    if not names or not training:
+        return {}
+    shown = in_order(training)[:SHOWN]
+    engine = Engine(cut(trunk, names), len(names), None, "f32")
+    peaks = np.zeros(len(names))
+    with ThreadPoolExecutor() as pool:
+        for picture in progress(ahead(pool, _drawn, shown), desc="peaks", unit="picture", total=len(shown)):
+            if isinstance(picture, UsageError):
+                problems.add(picture)
+            else:
+                peaks = np.maximum(peaks, [each.max() for each in engine.infer(picture[None])])
+    known = shared(trunk, dict(zip(names, peaks.tolist(), strict=True)))
+    return {PEAKS: np.array(json.dumps(known, sort_keys=True).encode(), dtype=object)}
+
+
+def constants_of(graph: Graph) -> dict[str, np.ndarray]:
+    """The constant of a graph that has it, to be kept as long as its trunk is."""
+    found = graph.constant(PEAKS)
+    return {} if found is None else {PEAKS: found}
+
+
+def _drawn(case: Case) -> np.ndarray | UsageError:
+    try:
+        return draw(case)
+    except UsageError as error:
+        return error
+
+
+def activations(graph: Graph) -> list[str]:
+    """Names of the activations that the convolutions after the first EXACT take, alone or joined with others."""
+    taken = set()
+    for name in graph.upstream([graph.feature_map()], {RESIZED}):
+        before = [other for other in graph.upstream([name], {RESIZED}) if graph.nodes[other].op == "Conv2D"]
+        if graph.nodes[name].op == "Conv2D" and len(before) > EXACT:
+            taken.update(leaves(graph, inputs_of(graph.nodes[name])[0]))
+    return [name for name in graph.nodes if name in taken]
+
+
+def leaves(graph: Graph, name: str) -> list[str]:
+    """The activations whose numbers the value `name` holds."""
+    node = graph.source(name, {"Identity", "MaxPool"})
+    if node.op == "ConcatV2":
+        return [leaf for each in inputs_of(node)[:-1] for leaf in leaves(graph, each)]
+    return [node.name] if node.op in ACTIVATIONS else []
+
+
+def shared(graph: Graph, peaks: dict[str, float]) -> dict[str, float]:
+    """Peaks where activations that are joined have the largest of them, so that a join need not round again."""
+    known = dict(peaks)
+    for node in graph.nodes.values():
+        own = [name for name in leaves(graph, node.name) if name in known] if node.op == "ConcatV2" else []
+        known |= dict.fromkeys(own, max((known[name] for name in own), default=0.0))
+    return known

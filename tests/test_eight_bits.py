@@ -102,6 +102,11 @@ def test_a_graph_that_does_not_tell_is_refused(deep):
         Network.load(*deep, precision="int8")
 
 
+def test_a_new_last_layer_keeps_what_is_known_of_its_trunk(deep, rounded):
+    known, unknown = (peaks.constants_of(Graph(file.read_bytes())) for file in (rounded[0], deep[0]))
+    assert list(known) == ["tosa/peaks"] and unknown == {}
+
+
 @pytest.mark.parametrize("text", [b"{", b"[1]", b'{"relu_4": "high"}'])
 def test_damaged_peaks_are_named(deep, tmp_path, text):
     definition = GraphDef.FromString(deep[0].read_bytes())

@@ -14,8 +14,9 @@ import app
 from pictures import encoded, phantom
 from sounds import coughs, wav
 from tosa import audio, settings, xray
+from tosa.graph import Graph
 from tosa.network import Network
-from tosa.training import collect, dataset, model_card, other_pictures
+from tosa.training import collect, dataset, model_card, other_pictures, peaks
 
 GRAPH, LABELS = settings.ROOT / "retrained_graph.pb", settings.ROOT / "retrained_labels.txt"
 DATA = Path(os.environ.get("TOSA_DATA", settings.ROOT.parent / "shared" / "data"))
@@ -54,6 +55,16 @@ def test_tensorflow_and_the_app_answer_alike(network, tf):
             answer = network.run(pixels[None])
             np.testing.assert_allclose(answer.scores, scores, atol=1e-3)
             np.testing.assert_allclose(answer.bottleneck, bottleneck, atol=1e-2)
+
+
+def test_eight_bits_answer_nearly_alike():
+    """Every activation that the embedded graph rounds is known; a drawn X-ray and coughs get nearly the same scores."""
+    graph = Graph(GRAPH.read_bytes())
+    assert graph.peaks().keys() == set(peaks.activations(graph))
+    pictures = [audio.draw(audio.window(coughs(seed=seed))) for seed in range(5)]
+    pictures = np.stack([*pictures, xray.resize(xray.decode(encoded(Image.fromarray(phantom()))))])
+    exact, near = (Network.load(GRAPH, LABELS, precision=each).run(pictures).scores for each in ("f32", "int8"))
+    assert 1e-6 < np.abs(exact - near).max() < 0.1
 
 
 @pytest.fixture(scope="module")

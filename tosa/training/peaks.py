@@ -9,11 +9,12 @@ from ..cut import cut
 from ..engine import Engine
 from ..errors import UsageError
 from ..graph import PEAKS, RESIZED, Graph, inputs_of
+from ..xray import resize
 from .bottlenecks import ahead, draw
 from .dataset import Case, Problems, in_order
 from .files import progress
 
-SHOWN = 200  # pictures; the largest values of 60 give scores as near to float32's
+SHOWN = 200  # pictures
 EXACT = 4  # first convolutions that stay in float32: their rounding errors pass through all others
 ACTIVATIONS = {"Relu", "AvgPool"}  # other operations that convolutions take hand these on
 
@@ -31,7 +32,7 @@ def constants(trunk: Graph, training: list[Case], problems: Problems) -> dict[st
             if isinstance(picture, UsageError):
                 problems.add(picture)
             else:
-                peaks = np.maximum(peaks, [each.max() for each in engine.infer(picture[None])])
+                peaks = np.maximum(peaks, [each.max() for each in engine.infer(resize(picture, trunk.size())[None])])
     known = shared(trunk, dict(zip(names, peaks.tolist(), strict=True)))
     return {PEAKS: np.array(json.dumps(known, sort_keys=True).encode(), dtype=object)}
 
@@ -52,9 +53,9 @@ def _drawn(case: Case) -> np.ndarray | UsageError:
 def activations(graph: Graph) -> list[str]:
     """Names of the activations that the convolutions after the first EXACT take, alone or joined with others."""
     taken = set()
-    for name in graph.upstream([graph.feature_map()], {RESIZED}):
-        before = [other for other in graph.upstream([name], {RESIZED}) if graph.nodes[other].op == "Conv2D"]
-        if graph.nodes[name].op == "Conv2D" and len(before) > EXACT:
+    convolutions = {name for name, node in graph.nodes.items() if node.op == "Conv2D"}
+    for name in graph.upstream([graph.feature_map()], {RESIZED}) & convolutions:
+        if len(graph.upstream([name], {RESIZED}) & convolutions) > EXACT:
             taken.update(leaves(graph, inputs_of(graph.nodes[name])[0]))
     return [name for name in graph.nodes if name in taken]
 

@@ -112,8 +112,11 @@ class Page:
     def record(self, seconds):
         self.press("#record")
         self.reach("recording")
-        self.until(lambda: float((self.text("#clock") or "0").split()[0]) >= seconds)
+        self.until_recorded(seconds)
         self.press("#record")
+
+    def until_recorded(self, seconds):
+        self.until(lambda: float((self.text("#clock") or "0").split()[0]) >= seconds)
 
     def give(self, way, *files):
         """Hand over files (name, type, bytes) by 'drop' or 'paste'."""

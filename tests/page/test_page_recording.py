@@ -82,7 +82,7 @@ def test_the_level_and_the_spectrogram_move_while_recording_and_the_cursor_while
     page.run(FAKE, 0.5)
     page.press("#record")
     page.reach("recording")
-    page.until(lambda: float((page.text("#clock") or "0").split()[0]) >= 1)
+    page.until_recorded(1)
     assert page.find("#level").get_attribute("data-zone") == "2"  # good, a peak of 0.5
     assert page.run("return Number(document.body.style.getPropertyValue('--level'))") > 0.5
     page.press("#record")
@@ -123,7 +123,7 @@ def test_what_the_server_would_refuse_is_said_before_it_is_sent(page, gain, key)
     page.press("#record")
     page.reach("recording")
     page.sentence("#status", "status.loud.now" if gain else "status.quiet")
-    page.until(lambda: float((page.text("#clock") or "0").split()[0]) >= 0.5)
+    page.until_recorded(0.5)
     page.press("#record")
     page.sentence("#problem", key)
     assert page.state == "idle" and not page.shown("#ready")
@@ -150,7 +150,7 @@ def test_a_pulled_plug_keeps_what_was_recorded(page):
     page.run(FAKE, 0.5)
     page.press("#record")
     page.reach("recording")
-    page.until(lambda: float((page.text("#clock") or "0").split()[0]) >= 0.5)
+    page.until_recorded(0.5)
     page.run("track.dispatchEvent(new Event('ended'));")
     page.reach("ready")
 

@@ -9,16 +9,15 @@ say can be imitated on any other: TensorFlow then rounds whatever goes into a su
 
 import argparse
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from engines import Engine, tensorflow_engine
 from measure import PICTURES, SOUNDS, Row
 from tqdm import tqdm
 
 from tosa import audio, screening, xray
 from tosa.errors import RequestError
-from tosa.graph import RESIZED, RESULT
 from tosa.network import Network
 from tosa.settings import Settings
 
@@ -28,14 +27,13 @@ import tensorflow.compat.v1 as tf  # noqa: E402
 
 EVERY = 40  # what `make bench` takes
 SUMS = {"Conv2D", "MatMul", "AvgPool", "Softmax"}  # what changes numbers; Relu, MaxPool and ConcatV2 choose among them
-Engine = Callable[[np.ndarray], np.ndarray]  # a picture uint8 (1, 299, 299, 3) to its scores (K,)
 
 
 def rows(data: Path, every: int = EVERY, imitate_bfloat16: bool = False) -> list[Row]:
     network = Network.load(Settings().graph, Settings().labels)
-    ours, precision = (lambda picture: network.run(picture).scores[0]), network.precision
+    ours, precision = (lambda picture: network.run(picture).scores), network.precision
     if imitate_bfloat16:
-        ours, precision = tensorflow_engine(in_bfloat16), "imitated bf16"
+        ours, precision = tensorflow_engine(Settings().graph, in_bfloat16), "imitated bf16"
     agreeing, apart, refused = compare(network, ours, data, every)
     share, median, worst = np.mean(agreeing), np.median(apart), np.quantile(apart, 0.999)
     what = f"same diagnosis, {len(apart)} findings, {refused} files refused, in {precision}"
@@ -45,14 +43,6 @@ def rows(data: Path, every: int = EVERY, imitate_bfloat16: bool = False) -> list
         Row(what, f"{np.sum(agreeing)}", against, f"{share:.2%}", aim, share >= 0.995),
         Row("its scores' difference", shown, against, "", "at most 0.02 and 0.1", median <= 0.02 and worst <= 0.1),
     ]
-
-
-def tensorflow_engine(change: Callable[[tf.GraphDef], tf.GraphDef] = lambda graph: graph) -> Engine:
-    """The served graph, or a change of it, in TensorFlow."""
-    session = tf.Session(graph=tf.Graph())
-    with session.graph.as_default():
-        tf.import_graph_def(change(tf.GraphDef.FromString(Settings().graph.read_bytes())), name="")
-    return lambda picture: session.run(f"{RESULT}:0", {f"{RESIZED}:0": picture.astype(np.float32)})[0]
 
 
 def in_bfloat16(graph: tf.GraphDef) -> tf.GraphDef:
@@ -77,7 +67,7 @@ def _cast(graph: tf.GraphDef, name: str, source: str, given: tf.DType, wanted: t
 
 def compare(network: Network, ours: Engine, data: Path, every: int) -> tuple[list[bool], list[float], int]:
     """Of each finding whether the diagnosis is the same and how far its scores are apart; how many were refused."""
-    reference = tensorflow_engine()
+    reference = tensorflow_engine(Settings().graph)
     agreeing, apart, refused = [], [], 0
     files = sorted(path for path in data.rglob("*") if path.suffix.lower() in SOUNDS | PICTURES)[::every]
     for file in tqdm(files, desc="agreement", unit="file", disable=None):
@@ -88,7 +78,7 @@ def compare(network: Network, ours: Engine, data: Path, every: int) -> tuple[lis
             refused += 1
             continue
         pixels = xray.resize(drawn, network.size)[None]
-        scores, expected = ours(pixels), reference(pixels)
+        scores, expected = ours(pixels)[0], reference(pixels)[0]
         for task in network.tasks.values():
             if screening._is_of_sound(task, network.metadata) == is_sound:
                 agreeing.append(bool(scores[task.columns].argmax() == expected[task.columns].argmax()))

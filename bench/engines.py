@@ -59,9 +59,9 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def tensorflow_engine(path: Path) -> Engine:
-    """The graph as its file says, but for the free number of pictures where they arrive resized."""
-    definition = tf.compat.v1.GraphDef.FromString(path.read_bytes())
+def tensorflow_engine(path: Path, change: Callable = lambda graph: graph) -> Engine:
+    """The graph as its file says, or a change of it, but for the free number of pictures where they arrive resized."""
+    definition = change(tf.compat.v1.GraphDef.FromString(path.read_bytes()))
     with tf.Graph().as_default() as graph:
         pictures = tf.compat.v1.placeholder(tf.uint8, (None, SIDE, SIDE, 3))
         resized = {f"{RESIZED}:0": tf.cast(pictures, tf.float32)}

@@ -119,9 +119,14 @@ def picture(folder: Path | None, side: int = 1024, seed: int = 0) -> Question:
 
 
 @cache
+def served_graph() -> Graph:
+    return Graph(Settings().graph.read_bytes())
+
+
+@cache
 def mean_thumbnail() -> np.ndarray:
     """What X-rays have in common, by the served graph's gate, which would refuse a drawing: uint8 (32, 32)."""
-    mean = Graph(Settings().graph.read_bytes()).constant(f"{PREFIX}mean").reshape(THUMBNAIL, THUMBNAIL)
+    mean = served_graph().constant(f"{PREFIX}mean").reshape(THUMBNAIL, THUMBNAIL)
     return (128 + 60 * mean).clip(0, 255).astype(np.uint8)
 
 
@@ -135,7 +140,7 @@ def _files(folder: Path | None, suffixes: set[str]) -> list[Path]:
 @cache
 def cut_graph() -> tuple[Cut, tuple[int, int]]:
     """The served graph as the engine gets it, and the size of its pictures."""
-    graph = Graph(Settings().graph.read_bytes())
+    graph = served_graph()
     return cut(graph, [graph.feature_map(), BOTTLENECK, *graph.softmaxes()]), graph.size()
 
 
@@ -157,7 +162,7 @@ def compiled(config: dict, batch: int = 1) -> openvino.CompiledModel:
     cut, size = cut_graph()
     core = openvino.Core()
     precision = served_precision()
-    model = read(core, cut, Graph(Settings().graph.read_bytes()).peaks() if precision == "int8" else {})
+    model = read(core, cut, served_graph().peaks() if precision == "int8" else {})
     model.reshape([batch, *size, 3])
     hint = HINTS.get(precision, precision)
     own = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint, "ENABLE_CPU_PINNING": False}

@@ -53,7 +53,7 @@ def rounded(deep, pictures, tmp_path_factory):
     """The same with its peaks, measured on half of the pictures."""
     graph = Graph(deep[0].read_bytes())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(peaks, "draw", lambda case: pictures[case])
+        patch.setattr(peaks, "draw", lambda case, size: pictures[case])
         patch.setattr(peaks, "in_order", list)
         found = peaks.constants(graph, list(range(6)), Problems())
     definition = GraphDef.FromString(graph.data)

@@ -173,6 +173,24 @@ def ahead(pool: ThreadPoolExecutor, function: Callable, items: Iterable, count: 
         yield futures.popleft().result()
 
 
+def readable(function: Callable, items: list[tuple], problems: Problems, desc: str) -> Iterator[tuple]:
+    """(item, function(*item)) of each of the items whose files can be read."""
+
+    def tried(item):
+        try:
+            return function(*item)
+        except UsageError as error:
+            return error
+
+    with ThreadPoolExecutor() as pool:
+        results = progress(ahead(pool, tried, items), desc=desc, unit="picture", total=len(items))
+        for item, result in zip(items, results):
+            if isinstance(result, UsageError):
+                problems.add(result)
+            else:
+                yield item, result
+
+
 def fingerprint(picture: np.ndarray) -> np.ndarray:
     """256 bits, uint64 (4,), that copies of a picture share whatever its size, exposure and compression.
 

@@ -1,8 +1,6 @@
 """Fit the gate for pictures to the training X-rays and to what is made of them."""
 
 import warnings
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -10,15 +8,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
-from ..errors import UsageError
 from ..familiarity import PREFIX, Familiarity, thumbnail
 from ..graph import Graph
 from ..xray import resize
 from . import augment
-from .bottlenecks import ahead, decode, draw
+from .bottlenecks import decode, draw, readable
 from .counterexamples import spoilt
 from .dataset import Case, Problems, in_order
-from .files import progress
 
 DRAWN = 3000  # X-rays of each task, upright and spoilt; a task with fewer cases shows each several times
 SPECTROGRAMS = 1000  # of sounds, at most
@@ -52,30 +48,12 @@ def show(cases: list[Case], tasks: list[str], problems: Problems) -> Shown:
     for task in tasks:
         own = [case for case in cases if case.task == task]
         chosen += [(own[number % len(own)], number, number < len(own)) for number in range(DRAWN)]
-    shown = list(_each(_pair, chosen, problems))
+    shown = list(readable(_pair, chosen, problems, "gate"))
     upright, spoiled = np.stack([pair for _, pair in shown], axis=1)
     heard = [(case,) for case in cases if case.task not in tasks][:SPECTROGRAMS]
-    spectrograms = [picture for _, picture in _each(lambda case: thumbnail(draw(case)), heard, problems)]
+    spectrograms = [picture for _, picture in readable(lambda case: thumbnail(draw(case)), heard, problems, "gate")]
     plain, sources = zip(*((plain, case.source) for (case, _, plain), _ in shown))
     return Shown(upright, spoiled, np.array(plain), np.array(sources), np.reshape(spectrograms, (-1, upright.shape[1])))
-
-
-def _each(function: Callable, items: list[tuple], problems: Problems) -> Iterator[tuple]:
-    """(item, function(*item)) of each of the items whose files can be read."""
-
-    def tried(item):
-        try:
-            return function(*item)
-        except UsageError as error:
-            return error
-
-    with ThreadPoolExecutor() as pool:
-        results = progress(ahead(pool, tried, items), desc="gate", unit="picture", total=len(items))
-        for item, result in zip(items, results):
-            if isinstance(result, UsageError):
-                problems.add(result)
-            else:
-                yield item, result
 
 
 def _pair(case: Case, number: int, plain: bool) -> np.ndarray:

@@ -1,18 +1,14 @@
 """How large each activation becomes on training pictures, by which eight bits are shared out (tosa/eight_bits.py)."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from ..cut import cut
 from ..engine import Engine
-from ..errors import UsageError
 from ..graph import PEAKS, RESIZED, Graph, inputs_of
-from ..xray import resize
-from .bottlenecks import ahead, draw
+from .bottlenecks import draw, readable
 from .dataset import Case, Problems, in_order
-from .files import progress
 
 SHOWN = 200  # pictures
 EXACT = 4  # first convolutions that stay in float32: their rounding errors pass through all others
@@ -27,12 +23,8 @@ def constants(trunk: Graph, training: list[Case], problems: Problems) -> dict[st
     shown = in_order(training)[:SHOWN]
     engine = Engine(cut(trunk, names), len(names), None, "f32")
     peaks = np.zeros(len(names))
-    with ThreadPoolExecutor() as pool:
-        for picture in progress(ahead(pool, _drawn, shown), desc="peaks", unit="picture", total=len(shown)):
-            if isinstance(picture, UsageError):
-                problems.add(picture)
-            else:
-                peaks = np.maximum(peaks, [each.max() for each in engine.infer(resize(picture, trunk.size())[None])])
+    for _, picture in readable(draw, [(case, trunk.size()) for case in shown], problems, "peaks"):
+        peaks = np.maximum(peaks, [each.max() for each in engine.infer(picture[None])])
     known = shared(trunk, dict(zip(names, peaks.tolist(), strict=True)))
     return {PEAKS: np.array(json.dumps(known, sort_keys=True).encode(), dtype=object)}
 
@@ -41,13 +33,6 @@ def constants_of(graph: Graph) -> dict[str, np.ndarray]:
     """The constant of a graph that has it, to be kept as long as its trunk is."""
     found = graph.constant(PEAKS)
     return {} if found is None else {PEAKS: found}
-
-
-def _drawn(case: Case) -> np.ndarray | UsageError:
-    try:
-        return draw(case)
-    except UsageError as error:
-        return error
 
 
 def activations(graph: Graph) -> list[str]:

@@ -146,14 +146,10 @@ def _finish(flags, trunk: GraphDef, trained: list[export.Head], metadata: dict, 
     for head in finished:
         metadata["tasks"][head.task] |= _worth(head, knowns[head.task])
     training = in_split(cases, "training")
-    constants = _gate(metadata, training, problems) | _peaks(trunk, training, problems)
-    _write(flags, trunk, finished, metadata, constants)
+    known = peaks.constants(Graph(trunk.SerializeToString()), training, problems)
+    _write(flags, trunk, finished, metadata, _gate(metadata, training, problems) | known)
     tested = [_tested(flags, head, knowns[head.task]) for head in finished]
     publish.publish(flags, tested, publish.data_of(cases, problems))
-
-
-def _peaks(trunk: GraphDef, training: list[Case], problems: Problems) -> dict[str, np.ndarray]:
-    return peaks.constants(Graph(trunk.SerializeToString()), training, problems)
 
 
 def _serving(trunk: GraphDef) -> Network:

@@ -5,8 +5,8 @@ feature_map @ weights, and that product shows each place's share (Zhou et al., C
 """
 
 import base64
-from concurrent.futures import ThreadPoolExecutor
-from fractions import Fraction
+import struct
+import zlib
 from functools import cache
 
 import numpy as np
@@ -16,7 +16,7 @@ TINT = (0, 229, 255)  # cyan stands out from gray lungs and from the magma of so
 STRENGTH = 0.6  # opacity of the tint where the share is largest
 AXIS_HEIGHT = 15  # pixels, under a sound's picture
 TICK_SECONDS = 0.5
-WORKERS = ThreadPoolExecutor(thread_name_prefix="explain")  # compressing does not hold Python's lock
+GRAY, RGB, UP = 0, 2, 2  # a PNG's kinds of pixels, and its filter that takes each byte from the one above
 
 
 def activation_map(feature_map: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -60,27 +60,20 @@ def data_uri(pixels: np.ndarray) -> str:
 
 
 def _png(pixels: np.ndarray) -> bytes:
-    """Pixels uint8 (height, width) or (height, width, 3) as a PNG, by FFmpeg, which takes half of Pillow's time."""
-    import av  # here, since it takes long to import and a start does without
+    """Pixels uint8 (height, width) or (height, width, 3) as a PNG (ISO/IEC 15948), each row as what it differs in.
 
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), "gray" if pixels.ndim == 2 else "rgb24")
-    encoder = av.CodecContext.create("png", "w")
-    encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, frame.format.name
-    encoder.time_base, encoder.thread_count = Fraction(1), 1
-    encoder.options = {"pred": "up", "compression_level": "1"}
-    return b"".join(bytes(packet) for picture in (frame, None) for packet in encoder.encode(picture))
-
-
-def data_uris(
-    pixels: np.ndarray, feature_map: np.ndarray, weights: list[np.ndarray], below: list[np.ndarray]
-) -> list[str]:
-    """The picture's data URI, then that of its overlay for each of weights, made on as many cores as are free.
-
-    below: pixels uint8 (any height, width, 3) to put under each overlay, such as a time axis.
+    Compressed by ISA-L, in a quarter of the time that zlib takes for as small a file, and an eighth of Pillow's.
     """
+    from isal import isal_zlib  # here, since a start does without
 
-    def tinted(own: np.ndarray) -> str:
-        return data_uri(np.concatenate([overlay(pixels, feature_map, own), *below]))
-
-    overlays = [WORKERS.submit(tinted, own) for own in weights]  # first, since they take longer
-    return [data_uri(pixels), *(each.result() for each in overlays)]
+    height, width = pixels.shape[:2]
+    rows = pixels.reshape(height, -1)
+    filtered = np.full((height, 1 + rows.shape[1]), UP, np.uint8)
+    filtered[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    header = struct.pack(">2I5B", width, height, 8, RGB if pixels.ndim == 3 else GRAY, 0, 0, 0)
+    parts = {b"IHDR": header, b"IDAT": isal_zlib.compress(filtered, 1), b"IEND": b""}
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(part)) + name + part + struct.pack(">I", zlib.crc32(name + part))
+        for name, part in parts.items()
+    )

@@ -75,20 +75,16 @@ def _explain(findings: list[dict], network: Network, pixels: np.ndarray, feature
 
     pixels: uint8 (height, width, 3); features: the feature map, float32 (height, width, channels).
     """
-    axis = [explain.time_axis(network.size[1], audio.WINDOW_SECONDS)] if is_sound else []
-    explained, weights = [], []
+    below = [explain.time_axis(network.size[1], audio.WINDOW_SECONDS)] if is_sound else []
+    picture = explain.data_uri(pixels)
     for finding in findings:
         task = network.tasks[finding["task"]]
+        finding["picture"] = picture
         if task.weights is None:
             finding["explanation_missing"] = NO_MAP
         else:
-            explained.append(finding)
-            weights.append(task.weights[:, task.labels.index(finding["diagnosis"])])
-    picture, *explanations = explain.data_uris(pixels, features, weights, axis)
-    for finding, explanation in zip(explained, explanations, strict=True):
-        finding["explanation"] = explanation
-    for finding in findings:
-        finding["picture"] = picture
+            tinted = explain.overlay(pixels, features, task.weights[:, task.labels.index(finding["diagnosis"])])
+            finding["explanation"] = explain.data_uri(np.concatenate([tinted, *below]))
 
 
 def _admitted(tasks: list[Task], network: Network, pixels: np.ndarray) -> list[Task]:

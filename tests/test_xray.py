@@ -118,6 +118,24 @@ class TestDicom:
         pixels = xray.decode(dicom(GRAY, VOILUTSequence=[table]))[:, :, 0]
         np.testing.assert_allclose(pixels, GRAY / 2, atol=1)
 
+    @pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
+    @pytest.mark.parametrize(
+        "filling, elements",
+        [
+            (65535, dict(PixelPaddingValue=65535)),
+            (63000, dict(PixelPaddingValue=65535, PixelPaddingRangeLimit=60000)),
+            (65535, dict(PixelPaddingValue=65535, WindowCenter=1024, WindowWidth=2048)),
+        ],
+    )
+    def test_what_fills_up_the_frame_is_black_and_not_in_the_scale(self, kind, filling, elements):
+        stored = GRAY.astype(np.uint16) * 8
+        framed = np.pad(stored, 5, constant_values=filling)
+        values = {name: value for name, value in elements.items() if name.startswith("Window")}
+        pixels = xray.decode(dicom(framed, PhotometricInterpretation=kind, **elements))
+        alone = xray.decode(dicom(stored, PhotometricInterpretation=kind, **values))
+        np.testing.assert_array_equal(pixels[5:-5, 5:-5], alone)
+        assert pixels[:5].max() == pixels[:, -5:].max() == 0
+
     @pytest.mark.parametrize(
         "elements",
         [
@@ -129,6 +147,7 @@ class TestDicom:
             dict(VOILUTFunction="SIGMOID", WindowCenter=9, WindowWidth=0),
             dict(VOILUTFunction="ODD"),
             dict(VOILUTSequence=[]),
+            dict(PixelPaddingValue=None),
         ],
     )
     def test_empty_elements_are_as_if_missing(self, elements):
@@ -185,6 +204,10 @@ def colourful():
     return np.kron(rng.integers(0, 256, (8, 8, 3)), np.ones((32, 32, 1))).astype(np.uint8)
 
 
+def tinted(*tint: float):
+    return (rgb(GRAY) * np.array(tint)).astype(np.uint8)
+
+
 BAD = {
     "cut png": (lambda: encoded(Image.fromarray(GRAY))[:300], errors.Damaged),
     "cut jpeg": (lambda: encoded(Image.fromarray(GRAY), "JPEG")[:2000], errors.Damaged),
@@ -199,6 +222,7 @@ BAD = {
     "1 x 10,000": (lambda: encoded(Image.new("L", (1, 10_000))), errors.NotAChestXray),
     "blank": (lambda: encoded(Image.new("L", (300, 300), 128)), errors.NotAChestXray),
     "colourful": (lambda: encoded(Image.fromarray(colourful())), errors.NotAChestXray),
+    "blue alone": (lambda: encoded(Image.fromarray(tinted(0, 0, 1))), errors.NotAChestXray),
 }
 
 
@@ -207,6 +231,13 @@ def test_refuses(name):
     make, error = BAD[name]
     with pytest.raises(error):
         xray.picture(make())
+
+
+@pytest.mark.parametrize("tint", [(0.7, 0.9, 1), (1, 0.85, 0.6)])
+def test_film_is_gray_whatever_the_light(tint):
+    pixels, gray = (xray.picture(encoded(Image.fromarray(each))) for each in (tinted(*tint), GRAY))
+    assert (pixels == pixels[:, :, :1]).all()
+    assert np.corrcoef(pixels.ravel(), gray.ravel())[0, 1] > 0.999
 
 
 def test_up_to_the_limit_is_read_and_gray_is_held_once():

@@ -24,7 +24,8 @@ from .errors import (
 SIZE = 299  # pixels, side of the network's picture
 MIN_SIDE = 64  # pixels; smaller pictures hold no lung detail
 MAX_ASPECT = 4.0  # longer than this to one is no chest
-MAX_COLOUR = 24.0  # mean difference of a pixel's channels, of 255; X-rays are gray, up to tint and burnt-in marks
+MAX_COLOUR = 24.0  # mean difference of a pixel's channels, of 255, tint aside; X-rays are gray up to burnt-in marks
+MAX_TINT = 2.0  # to one between the means of a channel and of all; the blue base of film, a photograph of a lightbox
 GATE_GAP = 2.0  # how roughly the quality gate looks; contrasts then differ by less than half a percent
 MIN_CONTRAST = 8.0  # standard deviation of gray, of 255; below is a blank picture
 
@@ -124,9 +125,10 @@ def _decode_dicom(data: bytes) -> np.ndarray:
     if colour:
         return pixels if pixels.itemsize == 1 else _scaled(stored, every)
     values, limits = _shown(every.view(pixels.dtype), dicom)
+    padding = _padding(every.view(pixels.dtype), dicom)
     if dicom.PhotometricInterpretation == "MONOCHROME1":  # low is white
         values, limits = -values, limits and (-limits[1], -limits[0])
-    return _scaled(stored, values, limits)
+    return _scaled(stored, values, limits, padding)
 
 
 def _check_syntax(data: bytes) -> None:
@@ -174,6 +176,16 @@ def _shown(stored: np.ndarray, dicom) -> tuple[np.ndarray, tuple[float, float] |
     return apply_windowing(values, dicom), tuple(apply_windowing(np.array([-np.inf, np.inf]), dicom))
 
 
+def _padding(stored: np.ndarray, dicom) -> np.ndarray:
+    """Which stored values (n,) fill up the frame beside the picture: bool (n,) (DICOM PS3.3, C.7.5.1.1.2)."""
+    first = _number(dicom, "PixelPaddingValue")
+    if first is None:
+        return np.zeros(len(stored), bool)
+    last = _number(dicom, "PixelPaddingRangeLimit")
+    ends = sorted([first, first if last is None else last])
+    return (stored >= ends[0]) & (stored <= ends[1])
+
+
 def _number(dicom, name: str) -> float | None:
     """The first value of an element, None where it is missing or empty."""
     value = dicom.get(name)
@@ -186,22 +198,29 @@ def _check_size(width: int, height: int, bytes_a_pixel: int) -> None:
         raise PictureTooLarge()
 
 
-def _scaled(stored: np.ndarray, values: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
+def _scaled(
+    stored: np.ndarray, values: np.ndarray, limits: tuple[float, float] | None = None, padding: np.ndarray | None = None
+) -> np.ndarray:
     """Draw stored pixels, uint8 or uint16 (height, ...), by the value that each stands for.
 
     values: (256 or 65536,) or (..., 3), one for each that can be stored. limits: what becomes black and what white;
-    without them the darkest and brightest that the picture has. Returns uint8 (height, ...).
+    without them the darkest and brightest that the picture has. padding: bool (256 or 65536,), what is black whatever
+    it stands for, and no part of the picture. Returns uint8 (height, ...).
     """
     if limits is None:
         seen = np.zeros(len(values), bool)
         for row in stored:
             seen[row] = True
+        if padding is not None and (seen & ~padding).any():
+            seen &= ~padding
         limits = values[seen].min(), values[seen].max()
     black, white = (float(limit) for limit in limits)
     shares = (values - black) / ((white - black) or 1)
     if not np.isfinite(shares).all():
         raise NotFinite()
     levels = (shares.clip(0, 1) * 255).round().astype(np.uint8)
+    if padding is not None:
+        levels[padding] = 0
     return np.stack([levels[row] for row in stored])  # by row, since NumPy makes 8 bytes of every index
 
 
@@ -213,7 +232,9 @@ def check(pixels: np.ndarray) -> None:
             f"The picture is {width} x {height} pixels. A chest X-ray has at least {MIN_SIDE} a side, nearly square."
         )
     channels = np.ascontiguousarray(resize(pixels, (64, 64), GATE_GAP).T, np.float32)
-    colour, gray = channels.max(axis=0) - channels.min(axis=0), channels.mean(axis=0)
+    gray = channels.mean(axis=0)
+    tint = channels.mean(axis=(1, 2), keepdims=True) / max(gray.mean(), 1)
+    colour = np.ptp(channels / tint.clip(1 / MAX_TINT, MAX_TINT), axis=0)
     if colour.mean() > MAX_COLOUR or gray.std() < MIN_CONTRAST:
         raise NotAChestXray()
 
@@ -231,7 +252,8 @@ def resize(pixels: np.ndarray, size: tuple[int, int] = (SIZE, SIZE), gap: float 
 
 
 def picture(data: bytes) -> np.ndarray:
-    """A picture file's bytes as the network's picture: uint8 (SIZE, SIZE, 3). Raises what decode and check raise."""
+    """A picture file's bytes as the network's gray picture: uint8 (SIZE, SIZE, 3). Raises what decode and check raise."""
     pixels = decode(data)
     check(pixels)
-    return resize(pixels)
+    gray = Image.fromarray(resize(pixels)).convert("L")
+    return np.repeat(np.asarray(gray)[:, :, None], 3, axis=2)

@@ -240,6 +240,8 @@ TABLE: dict[str, tuple[Callable[[], Sent], int, str | None]] = {
     "TIFF": (lambda: picture(encoded(Image.fromarray(GRAY), "TIFF")), 415, "unsupported_format"),
     "GIF": (lambda: picture(encoded(Image.fromarray(GRAY), "GIF")), 415, "unsupported_format"),
     "WebP": (lambda: picture(encoded(Image.fromarray(GRAY), "WEBP")), 415, "unsupported_format"),
+    "AVIF": (lambda: picture(encoded(Image.fromarray(GRAY), "AVIF")), 415, "unsupported_format"),
+    "an iPhone's photo": (lambda: sound(b"\0\0\0\x24ftypheic" + bytes(99)), 415, "unsupported_format"),
     "BMP": (lambda: picture(encoded(Image.fromarray(GRAY), "BMP")), 415, "unsupported_format"),
     "a picture as a sound": (lambda: sound(encoded(Image.fromarray(GRAY))), 415, "unsupported_format"),
     "a sound as a picture": (lambda: picture(wav(COUGHS)), 415, "unsupported_format"),

@@ -37,6 +37,7 @@ BLOCK = 65_536  # frames decoded at a time
 BLOCK_FRAMES = 16  # spectra calculated at a time: they stay in the core's cache
 BAND_GROUP = 16  # mel bands summed up at a time
 PADDING = 1.0  # seconds by which a header may exceed the limit, since some count what a codec adds
+PICTURE_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis"}  # no MP4
 SHRINKING = ("FLAC", "OGG")  # a kilobyte can hold hours, so what their headers say is believed; MP3's tell it wrongly
 
 
@@ -63,7 +64,7 @@ def _ffmpeg_format(data: bytes) -> str | None:
     """FFmpeg's name for a file that libsndfile cannot read, None for the others."""
     if data[:4] == b"\x1aE\xdf\xa3":
         return "matroska"
-    if data[4:8] == b"ftyp":
+    if data[4:8] == b"ftyp" and data[8:12] not in PICTURE_BRANDS:
         return "mov"
     if len(data) > 1 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0:  # ADTS: 12 bits of ones, then layer 0
         return "aac"

@@ -63,6 +63,40 @@ def test_a_fault_leaves_the_next_picture_its_cores(small_graph):
     asked.infer(PICTURE)
 
 
+def test_nobody_waits_for_what_another_compiles(small_graph, monkeypatch):
+    asked, compiling, go_on = Network.load(*small_graph)._engine, threading.Event(), threading.Event()
+    imported = asked._imported
+
+    def slowly(*given):
+        compiling.set()
+        assert go_on.wait(20)
+        return imported(*given)
+
+    monkeypatch.setattr(asked, "_imported", slowly)
+    asked._asked = 1  # as if one were being answered
+    first = threading.Thread(target=asked.infer, args=(PICTURE,))
+    first.start()
+    assert compiling.wait(20)
+    asked.infer(PICTURE)
+    assert asked._together is None
+    go_on.set()
+    first.join()
+    assert asked._together and asked._asked == 1
+
+
+def test_what_could_not_be_compiled_is_tried_again(small_graph, monkeypatch):
+    asked = Network.load(*small_graph)._engine
+    imported = asked._imported
+    monkeypatch.setattr(asked, "_imported", lambda *_: (_ for _ in ()).throw(RuntimeError("no memory")))
+    asked._asked = 1
+    with pytest.raises(RuntimeError, match="no memory"):
+        asked.infer(PICTURE)
+    assert asked._asked == 1
+    monkeypatch.setattr(asked, "_imported", imported)
+    asked.infer(PICTURE)
+    assert asked._together
+
+
 @pytest.mark.parametrize("capabilities, precision", [(["FP32", "INT8"], "f32"), (["FP32", "BF16"], "bf16")])
 def test_bfloat16_only_where_the_processor_has_it(capabilities, precision, monkeypatch):
     monkeypatch.setattr(openvino.Core, "get_property", lambda *_: capabilities)

@@ -76,9 +76,9 @@ class Engine:
         """The outputs for pictures (N, height, width, 3), uint8, each a new array. Raises RuntimeError."""
         with self._counting:
             self._asked += 1
-            compiled = self._alone if self._asked == 1 else self._for_several()
+            alone = self._asked == 1
         try:
-            return compiled.infer(pictures)
+            return (self._alone if alone else self._for_several()).infer(pictures)
         finally:
             with self._counting:
                 self._asked -= 1
@@ -94,10 +94,17 @@ class Engine:
         return not any(port.partial_shape[0].is_static for port in self._alone.ports)
 
     def _for_several(self) -> "_Compiled":
-        """Compiled for several pictures at once; meanwhile they get in line for the other."""
+        """Compiled for several pictures at once, by the first that asks; the others ask the one for a picture alone.
+
+        Raises RuntimeError where it cannot be compiled; the next one to ask tries again.
+        """
         if self._together is None and self._compiling.acquire(blocking=False):
-            shared = self._alone.exported()
-            self._alone, self._together = (self._imported(shared, hint) for hint in (ALONE, TOGETHER))
+            try:
+                if self._together is None:
+                    shared = self._alone.exported()
+                    self._alone, self._together = (self._imported(shared, hint) for hint in (ALONE, TOGETHER))
+            finally:
+                self._compiling.release()
         return self._together or self._alone
 
     def _imported(self, transformed: openvino.Tensor, hint: dict) -> "_Compiled":

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -99,33 +100,61 @@ def unpack(package: str, folder: Path) -> list[Path]:
     return sorted({path.parent for path in (folder / package).rglob("*") if path.suffix.lower() in SOUNDS})
 
 
-def main(target: Path) -> None:
-    rows = []
+def voice(package: str, folder: Path) -> str:
+    """The group that is never split: who speaks or plays in a folder of a package, as far as their names tell."""
+    if package.startswith("asterisk"):  # an announcer's digits and letters lie in folders of their own
+        return package
+    if package == "klettres-data":  # and a language's letters and syllables
+        folder = folder.parent
+    return f"{package}/{folder.name}"
 
-    def take(file: Path, folder: str, voice: str, package: str) -> None:
-        """Keep a clip of a sound as target/folder/NAME.flac, with its row. voice: the group that is never split."""
-        samples = clip(file)
-        if samples is None:
-            return
-        name = f"{folder}/{file.stem}.flac".replace(" ", "_")
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(target / name, samples, SAMPLE_RATE)
-        cough = "cough" in file.name.lower()
-        kind = "cough" if cough else "other"
-        rows.append([name, kind, int(cough), voice, package, round(len(samples) / SAMPLE_RATE, 2)])
 
-    for package, most in tqdm(PACKAGES.items(), desc="Debian's sounds", unit="package", disable=None):
+def sounds(most: dict[str, int]) -> Iterator[tuple[Path, str, str, str]]:
+    """Yield a file, its name in the set, its package and its voice, of each sound to cut a clip from.
+
+    most: as PACKAGES. The file is gone with the next package.
+    """
+    for package, of_each in tqdm(most.items(), desc="Debian's sounds", unit="package", disable=None):
         with tempfile.TemporaryDirectory() as scratch:
             for folder in unpack(package, Path(scratch)):
-                group = f"{package}/{folder.name}"
-                # An announcer's digits and letters lie in folders of their own: one package, one voice.
-                voice = package if package.startswith("asterisk") else group
-                for file in chosen(folder, most):
-                    take(file, group, voice, package)
+                for file in chosen(folder, of_each):
+                    name = str(file.relative_to(scratch)).replace("/usr/share/", "/")
+                    yield file, name, package, voice(package, folder)
     if shutil.which("espeak-ng"):
         with tempfile.TemporaryDirectory() as scratch:
             for file in spoken(Path(scratch)):
-                take(file, "espeak-ng", f"espeak-ng/{file.name[:2]}", "espeak-ng")
+                yield file, f"espeak-ng/{file.name}", "espeak-ng", f"espeak-ng/{file.name[:2]}"
+
+
+def keep(target: Path, found: Iterable[tuple[Path, str, str, str]]) -> list[list]:
+    """Write a clip of each of `sounds` that can be heard under target; the table's rows.
+
+    A clip that several voices have in common is left out: it would be learnt from one and tested on as another.
+    """
+    clips: dict[bytes, list[list]] = {}
+    for file, name, package, group in found:
+        samples = clip(file)
+        if samples is None:
+            continue
+        cough = "cough" in file.name.lower()
+        name = name.replace(" ", "_") + ".flac"
+        row = [name, "cough" if cough else "other", int(cough), group, package, round(len(samples) / SAMPLE_RATE, 2)]
+        same = clips.setdefault(hashlib.sha1(samples.tobytes()).digest(), [])
+        same.append(row)
+        if len(same) == 1:
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(target / name, samples, SAMPLE_RATE)
+    rows = []
+    for first, *others in clips.values():
+        if any(other[3] != first[3] for other in others):
+            (target / first[0]).unlink()
+        else:
+            rows.append(first)
+    return rows
+
+
+def main(target: Path) -> None:
+    rows = keep(target, sounds(PACKAGES))
     with beside(target / "metadata.csv") as partial, open(partial, "w", encoding="utf-8", newline="") as out:
         csv.writer(out).writerows([COLUMNS, *rows])
     print(f"{len(rows)} clips in '{target}'.")

@@ -252,7 +252,7 @@ def resize(pixels: np.ndarray, size: tuple[int, int] = (SIZE, SIZE), gap: float 
 
 
 def picture(data: bytes) -> np.ndarray:
-    """A picture file's bytes as the network's gray picture: uint8 (SIZE, SIZE, 3). Raises what decode and check raise."""
+    """A picture file's bytes as the network's gray picture: uint8 (SIZE, SIZE, 3). Raises what decode, check raise."""
     pixels = decode(data)
     check(pixels)
     gray = Image.fromarray(resize(pixels)).convert("L")

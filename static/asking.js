@@ -4,7 +4,7 @@
 import { labelKey, showAnswer } from "./answer.js";
 import { ask, askEach } from "./send.js";
 import * as shelf from "./shelf.js";
-import { enter, state, tell } from "./state.js";
+import { atRest, enter, state, tell } from "./state.js";
 import * as visit from "./visit.js";
 import { say } from "./words.js";
 
@@ -30,9 +30,9 @@ export async function askOnce(parts, record) {
   tell("status.answered", "", { task, diagnosis: labelKey(first.diagnosis), score: { share: first.score } });
 }
 
-/* The table keeps no pictures: the file is sent once more. */
+/* The table keeps no pictures: the file is sent once more. Not while a recording is under way, which it would end. */
 async function lookAgain(parts, record) {
-  if (state() === "sending") return;
+  if (!atRest()) return;
   $("answer").hidden = true;
   shelf.clear();
   if (parts.audio_data) shelf.putSound(parts.audio_data);

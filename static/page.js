@@ -1,7 +1,7 @@
 /* The page: its controls, files from anywhere, and the switch of language. */
 
 import * as shelf from "./shelf.js";
-import { enter, offer, state, takesFiles, tell } from "./state.js";
+import { atRest, enter, offer, state, takesFiles, tell } from "./state.js";
 import { preferredLanguage, say, sayDisclaimer, setLanguage } from "./words.js";
 
 const MAX_FILE_BYTES = 10 * 2 ** 20; // the server's limit
@@ -25,10 +25,10 @@ async function pressRecord() {
 
 async function takeFiles(list) {
   const files = [...list];
-  if (!files.length || !takesFiles()) return;
+  const parts = await Promise.all(files.slice(0, 2).map(shelf.partOf));
+  if (!files.length || !takesFiles()) return; // asked after the wait, in which a recording may have begun
   recording?.cancelRecording();
   hideAnswer();
-  const parts = await Promise.all(files.slice(0, 2).map(shelf.partOf));
   const problem = trouble(files);
   if (problem) {
     enter("rest");
@@ -49,9 +49,9 @@ function discard({ currentTarget }) {
   if (state() === "sending") return;
   shelf.take(currentTarget.dataset.take);
   hideAnswer();
-  enter("rest");
-  tell(state() === "idle" ? "status.idle" : "status.chosen");
-  $(state() === "idle" ? "record" : "send").focus();
+  enter(atRest() ? "rest" : state()); // a recording under way goes on
+  if (atRest()) tell(shelf.isEmpty() ? "status.idle" : "status.chosen");
+  $(shelf.isEmpty() ? "record" : "send").focus();
 }
 
 function hideAnswer() {

@@ -24,7 +24,7 @@ export async function askOnce(parts, record) {
   }
   showAnswer(result.answer, parts);
   const [first] = result.answer.findings;
-  const drawn = result.answer.findings.find(({ task, picture }) => task !== "cough" && picture);
+  const drawn = result.answer.findings.find(({ from, picture }) => from === "picture" && picture);
   if (parts.image_data && drawn) shelf.drawPicture(drawn.picture);
   const task = { key: `task.${first.task}`, otherwise: first.task };
   tell("status.answered", "", { task, diagnosis: labelKey(first.diagnosis), score: { share: first.score } });

@@ -179,7 +179,7 @@ def test_a_picture_is_discarded_and_the_recording_goes_on(page, state):
 
 def test_an_earlier_answer_is_not_asked_again_while_recording(page):
     page.run(FAKE, 0.5)
-    page.answer_with(json_reply(finding("pneumonia")))
+    page.answer_with(json_reply(finding("pneumonia", "picture")))
     page.drop("a.png", "image/png", PHANTOM)
     page.ask()
     assert page.find(".look").get_attribute("aria-disabled") == "false"

@@ -26,10 +26,10 @@ async function pressRecord() {
 async function takeFiles(list) {
   const files = [...list];
   const parts = await Promise.all(files.slice(0, 2).map(shelf.partOf));
+  const problem = await trouble(files);
   if (!files.length || !takesFiles()) return; // asked after the wait, in which a recording may have begun
   recording?.cancelRecording();
   hideAnswer();
-  const problem = trouble(files);
   if (problem) {
     enter("rest");
     tell("", problem);
@@ -40,9 +40,12 @@ async function takeFiles(list) {
   offer("status.chosen");
 }
 
-function trouble(files) {
+/* Of more than two files each gets its own refusal from the server. */
+async function trouble(files) {
   if (files.length > MAX_FILES) return "file.too_many";
-  return files.length < 3 && files.some(({ size }) => size > MAX_FILE_BYTES) ? "error.too_large" : "";
+  if (files.length > 2) return "";
+  if ((await Promise.all(files.map(shelf.isHeif))).includes(true)) return "error.unsupported_format";
+  return files.some(({ size }) => size > MAX_FILE_BYTES) ? "error.too_large" : "";
 }
 
 function discard({ currentTarget }) {

@@ -61,14 +61,12 @@ function row(label, share, chosen) {
   return element;
 }
 
-function explain(element, { task, explanation, picture }) {
+function explain(element, { from: kind, explanation, picture }) {
   const figure = element.querySelector("figure");
   figure.hidden = !picture;
   if (!picture) return;
-  const sound = task === "cough";
-  const kind = sound ? "sound" : "picture";
   const plain = explanation ? `explanation.${kind}` : `explanation.${kind}.plain`;
-  const shown = viewer(picture, { tinted: explanation, alt: `explanation.${kind}.alt`, sound });
+  const shown = viewer(picture, { tinted: explanation, alt: `explanation.${kind}.alt`, sound: kind === "sound" });
   element.querySelector(".viewer-place").replaceWith(shown);
   say(figure.querySelector("figcaption"), plain);
 }

@@ -4,7 +4,7 @@
 import { labelKey, showAnswer } from "./answer.js";
 import { ask, askEach } from "./send.js";
 import * as shelf from "./shelf.js";
-import { enter, state, tell } from "./state.js";
+import { atRest, enter, state, tell } from "./state.js";
 import * as visit from "./visit.js";
 import { say } from "./words.js";
 
@@ -24,15 +24,15 @@ export async function askOnce(parts, record) {
   }
   showAnswer(result.answer, parts);
   const [first] = result.answer.findings;
-  const drawn = result.answer.findings.find(({ task, picture }) => task !== "cough" && picture);
+  const drawn = result.answer.findings.find(({ from, picture }) => from === "picture" && picture);
   if (parts.image_data && drawn) shelf.drawPicture(drawn.picture);
   const task = { key: `task.${first.task}`, otherwise: first.task };
   tell("status.answered", "", { task, diagnosis: labelKey(first.diagnosis), score: { share: first.score } });
 }
 
-/* The table keeps no pictures: the file is sent once more. */
+/* The table keeps no pictures: the file is sent once more. Not while a recording is under way, which it would end. */
 async function lookAgain(parts, record) {
-  if (state() === "sending") return;
+  if (!atRest()) return;
   $("answer").hidden = true;
   shelf.clear();
   if (parts.audio_data) shelf.putSound(parts.audio_data);

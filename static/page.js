@@ -1,7 +1,7 @@
 /* The page: its controls, files from anywhere, and the switch of language. */
 
 import * as shelf from "./shelf.js";
-import { enter, offer, state, takesFiles, tell } from "./state.js";
+import { atRest, enter, offer, state, takesFiles, tell } from "./state.js";
 import { preferredLanguage, say, sayDisclaimer, setLanguage } from "./words.js";
 
 const MAX_FILE_BYTES = 10 * 2 ** 20; // the server's limit
@@ -25,11 +25,11 @@ async function pressRecord() {
 
 async function takeFiles(list) {
   const files = [...list];
-  if (!files.length || !takesFiles()) return;
+  const parts = await Promise.all(files.slice(0, 2).map(shelf.partOf));
+  const problem = await trouble(files);
+  if (!files.length || !takesFiles()) return; // asked after the wait, in which a recording may have begun
   recording?.cancelRecording();
   hideAnswer();
-  const parts = await Promise.all(files.slice(0, 2).map(shelf.partOf));
-  const problem = trouble(files);
   if (problem) {
     enter("rest");
     tell("", problem);
@@ -40,18 +40,21 @@ async function takeFiles(list) {
   offer("status.chosen");
 }
 
-function trouble(files) {
+/* Of more than two files each gets its own refusal from the server. */
+async function trouble(files) {
   if (files.length > MAX_FILES) return "file.too_many";
-  return files.length < 3 && files.some(({ size }) => size > MAX_FILE_BYTES) ? "error.too_large" : "";
+  if (files.length > 2) return "";
+  if ((await Promise.all(files.map(shelf.isHeif))).includes(true)) return "error.unsupported_format";
+  return files.some(({ size }) => size > MAX_FILE_BYTES) ? "error.too_large" : "";
 }
 
 function discard({ currentTarget }) {
   if (state() === "sending") return;
   shelf.take(currentTarget.dataset.take);
   hideAnswer();
-  enter("rest");
-  tell(state() === "idle" ? "status.idle" : "status.chosen");
-  $(state() === "idle" ? "record" : "send").focus();
+  enter(atRest() ? "rest" : state()); // a recording under way goes on
+  if (atRest()) tell(shelf.isEmpty() ? "status.idle" : "status.chosen");
+  $(shelf.isEmpty() ? "record" : "send").focus();
 }
 
 function hideAnswer() {

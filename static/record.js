@@ -3,7 +3,7 @@
 import { judge, peakOf } from "./loudness.js";
 import * as scope from "./scope.js";
 import * as shelf from "./shelf.js";
-import { enter, offer, state, tell } from "./state.js";
+import { atRest, enter, offer, tell } from "./state.js";
 import { MAX_SECONDS, Take } from "./take.js";
 import { encodeWav } from "./wav.js";
 import { say } from "./words.js";
@@ -24,7 +24,7 @@ let latest = null; // what was heard since the last frame was drawn: {block, rat
 
 export async function pressRecord() {
   if (take) take.press();
-  else if (state() === "idle" || state() === "ready") await record();
+  else if (atRest()) await record();
 }
 
 export function cancelRecording() {

@@ -9,6 +9,7 @@ const NAMES_SHOWN = 5;
 const PNG = [0x89, 0x50, 0x4e, 0x47];
 const JPEG = [0xff, 0xd8, 0xff];
 const DICM = [0x44, 0x49, 0x43, 0x4d];
+const HEIF = /^ftyp(hei[cmsx]|hev[cx]|mif1|msf1|avi[fs])$/; // with the brands of AVIF: what telephones make of a photo
 
 const $ = (id) => document.getElementById(id);
 const held = {}; // by shelf: sound, picture, batch
@@ -28,6 +29,11 @@ export async function partOf(file) {
   const bytes = new Uint8Array(await file.slice(0, 132).arrayBuffer());
   const has = (mark, at = 0) => mark.every((byte, i) => bytes[at + i] === byte);
   return has(PNG) || has(JPEG) || has(DICM, 128) ? "image_data" : "audio_data";
+}
+
+/* Whether a file is a HEIC, HEIF or AVIF picture, which begins as an MP4 sound does and is not read. */
+export async function isHeif(file) {
+  return HEIF.test(await file.slice(4, 12).text());
 }
 
 export function putSound(file, recording) {

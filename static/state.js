@@ -13,6 +13,7 @@ const BUTTON_WORDS = {
 const $ = (id) => document.getElementById(id);
 
 export const state = () => document.body.dataset.state;
+export const atRest = () => state() === "idle" || state() === "ready";
 export const takesFiles = () => state() !== "recording" && state() !== "sending";
 
 /* With "rest": ready where there is something to send, else idle. */
@@ -22,7 +23,8 @@ export function enter(next) {
   say($("record-word"), now === "ready" && shelf.hasRecording() ? "button.again" : `button.${BUTTON_WORDS[now]}`);
   // aria-disabled and not disabled, which would take the keyboard's focus away.
   for (const id of ["record", "send"]) $(id).ariaDisabled = now === "sending";
-  document.querySelectorAll("[data-take], .look").forEach((button) => (button.ariaDisabled = now === "sending"));
+  document.querySelectorAll("[data-take]").forEach((button) => (button.ariaDisabled = now === "sending"));
+  document.querySelectorAll(".look").forEach((button) => (button.ariaDisabled = !atRest()));
   $("file").disabled = !takesFiles();
   $("ready").hidden = shelf.isEmpty();
 }

@@ -78,6 +78,7 @@ def test_picture(client):
 def test_both_parts_have_both_findings_the_sound_first(client):
     answer = post(client, image_data=PICTURE, audio_data=SOUND).json
     assert [finding["task"] for finding in answer["findings"]] == ["cough", "pneumonia", "covid"]
+    assert [finding["from"] for finding in answer["findings"]] == ["sound", "picture", "picture"]
     assert answer["diagnosis"] == answer["findings"][0]["diagnosis"]
 
 

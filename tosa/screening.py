@@ -122,6 +122,7 @@ def _finding(task: Task, scores: np.ndarray, metadata: dict) -> dict:
     best = int(np.argmax(scores))
     finding = {
         "task": task.name,
+        "from": "sound" if _is_of_sound(task, metadata) else "picture",
         "diagnosis": task.labels[best],
         "score": rounded[best],
         "scores": dict(zip(task.labels, rounded)),

@@ -174,7 +174,7 @@ def refusal(code, status=422, **headers):
     return json_reply({"error": {"code": code, "message": "Yours."}}, status, **headers)
 
 
-def finding(task="cough", **more):
+def finding(task="cough", kind="sound", **more):
     """An answer with one finding."""
-    one = {"task": task, "diagnosis": "sick", "score": 0.93, "scores": {"not sick": 0.07, "sick": 0.93}} | more
-    return {"findings": [one], "model": {"sha256": "ab" * 32}, "disclaimer": ENGLISH["disclaimer"]}
+    one = {"task": task, "from": kind, "diagnosis": "sick", "score": 0.93, "scores": {"not sick": 0.07, "sick": 0.93}}
+    return {"findings": [one | more], "model": {"sha256": "ab" * 32}, "disclaimer": ENGLISH["disclaimer"]}

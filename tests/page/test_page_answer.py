@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+import pictures
 from browsing import COUGHS, ENGLISH, STRINGS, Page, finding, json_reply, refusal
 
 POINT = {"labels": ["sick"], "score": 0.93, "threshold": 0.41, "above": True, "sensitivity": 0.97, "specificity": 0.98}
@@ -34,7 +35,7 @@ def test_a_point_of_several_labels_below_the_threshold_and_against_the_diagnosis
     point = POINT | {"labels": ["bacterial pneumonia", "viral pneumonia"], "score": 0.6, "threshold": 0.7}
     scores = {"bacterial pneumonia": 0.55, "normal": 0.4, "viral pneumonia": 0.05}
     answer = finding(
-        "pneumonia", diagnosis="bacterial pneumonia", score=0.55, scores=scores,
+        "pneumonia", "picture", diagnosis="bacterial pneumonia", score=0.55, scores=scores,
         operating_point=point | {"above": False},
     )  # fmt: skip
     show(page, answer, "es")
@@ -63,8 +64,21 @@ def test_a_demonstration_says_so_and_unknown_words_are_shown_as_they_are(page):
     assert page.find("#answer-disclaimer").get_attribute("lang") == "en"
 
 
+def test_findings_are_shown_by_what_they_are_from_whatever_their_task(page):
+    drawn = page.run("return document.createElement('canvas').toDataURL()")
+    answer = finding("croup", "sound", picture=drawn)
+    answer["findings"] += finding("cough", "picture", picture=drawn + "#xray")["findings"]
+    page.drop("chest", "", pictures.dicom(pictures.phantom(300, 280)))
+    page.until(lambda: page.shown("#drawn-later"))
+    show(page, answer)
+    plain = [ENGLISH[f"explanation.{kind}.plain"] for kind in ("sound", "picture")]
+    assert [caption.text for caption in page.all("#findings figcaption")] == plain
+    assert [axis.is_displayed() for axis in page.all("#findings .axis")] == [True, False]
+    assert page.run("return document.querySelector('#preview .plain').src") == drawn + "#xray"
+
+
 def test_a_known_note_is_translated(page):
-    show(page, finding("covid", demonstration=True, note=ENGLISH["note.covid"]), "es")
+    show(page, finding("covid", "picture", demonstration=True, note=ENGLISH["note.covid"]), "es")
     assert page.text(".note") == STRINGS["es"]["note.covid"]
     assert not page.find(".note").get_attribute("lang")
 

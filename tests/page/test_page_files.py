@@ -135,6 +135,22 @@ def test_a_file_over_the_limit_is_not_even_sent(page):
     assert page.state == "idle"
 
 
+HEIF = ["heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1", "avif", "avis"]
+
+
+@pytest.mark.parametrize("way, brand", [("choose", "heic"), ("paste", "mif1"), *(("drop", brand) for brand in HEIF)])
+def test_a_telephones_photo_is_not_sent_but_told_to_be_exported(page, way, brand, tmp_path):
+    photo = b"\0\0\0\x18ftyp" + brand.encode() + bytes(200)
+    if way == "choose":
+        path = tmp_path / "photo.heic"
+        path.write_bytes(photo)
+        page.find("#file").send_keys(str(path))
+    else:
+        page.give(way, ("photo.heic", "image/heic", photo), ("coughs.wav", "audio/wav", COUGHS))
+    page.sentence("#problem", "error.unsupported_format")
+    assert page.state == "idle" and "JPEG" in page.text("#problem")
+
+
 SEVERAL = [("1.wav", "", COUGHS), ("=2.png", "", PHANTOM), ("3.txt", "", b"hello"), ("4.flac", "", FORMATS["a.flac"])]
 
 

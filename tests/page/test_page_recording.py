@@ -7,7 +7,7 @@ import wave
 import numpy as np
 import pytest
 
-from browsing import COUGHS, ENGLISH, FOREIGN, Page
+from browsing import COUGHS, ENGLISH, FOREIGN, PHANTOM, Page, finding, json_reply
 from tosa import screening
 
 # A microphone that plays what Web Audio makes: `source` is connected to what the page will hear.
@@ -153,6 +153,55 @@ def test_a_pulled_plug_keeps_what_was_recorded(page):
     page.until_recorded(0.5)
     page.run("track.dispatchEvent(new Event('ended'));")
     page.reach("ready")
+
+
+def stop_and_check(page):
+    """The recording under way is still one, and is kept once stopped."""
+    page.sentence("#record-word", "button.stop")
+    page.sentence("#status", "status.recording")
+    page.until_recorded(0.5)
+    page.press("#record")
+    page.reach("ready")
+    assert page.shown("#ready-sound") and page.run("return track.readyState") == "ended"
+
+
+@pytest.mark.parametrize("state", ["counting", "recording"])
+def test_a_picture_is_discarded_and_the_recording_goes_on(page, state):
+    page.run(FAKE, 0.5)
+    page.drop("a.png", "image/png", PHANTOM)
+    page.press("#record")
+    page.reach(state)
+    page.press("[data-take=picture]")
+    assert page.state == state and not page.shown("#ready")
+    page.reach("recording")
+    stop_and_check(page)
+
+
+def test_an_earlier_answer_is_not_asked_again_while_recording(page):
+    page.run(FAKE, 0.5)
+    page.answer_with(json_reply(finding("pneumonia", "picture")))
+    page.drop("a.png", "image/png", PHANTOM)
+    page.ask()
+    assert page.find(".look").get_attribute("aria-disabled") == "false"
+    page.press("#record")
+    for state in ("counting", "recording"):
+        page.reach(state)
+        assert page.find(".look").get_attribute("aria-disabled") == "true"
+        page.press(".look")
+        assert page.state == state and page.run("return asked.length") == 1
+    stop_and_check(page)
+    assert page.find(".look").get_attribute("aria-disabled") == "false" and page.shown("#ready-picture")
+
+
+def test_a_file_that_is_slow_to_read_does_not_end_a_recording_begun_meanwhile(page):
+    page.run(FAKE, 0.5)
+    page.run("Blob.prototype.arrayBuffer = () => new Promise((read) => (window.read = read));")
+    page.give("drop", ("a.png", "image/png", PHANTOM))
+    page.press("#record")
+    page.reach("recording")
+    page.run("read(new ArrayBuffer(9));")
+    assert page.state == "recording" and not page.shown("#ready")
+    stop_and_check(page)
 
 
 def test_a_denied_microphone_is_told_and_files_go_on_working(bare_page, server):

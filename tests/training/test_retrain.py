@@ -124,7 +124,9 @@ def test_a_sound_task_of_any_name_is_asked_of_sounds(embedded, sounds, tmp_path)
     assert retrain.main(flags(tmp_path, sounds, task="asthma", how_many_training_steps=5)) == 0
     client = app.create_app(Network.load(tmp_path / "graph.pb", tmp_path / "labels.txt")).test_client()
     answer = client.post("/", data={"audio_data": (io.BytesIO(wav(coughs())), "x")}).json
-    assert [finding["task"] for finding in answer["findings"]] == ["cough", "asthma"]
+    assert [(finding["task"], finding["from"]) for finding in answer["findings"]] == [
+        ("cough", "sound"), ("asthma", "sound"),
+    ]  # fmt: skip
     answer = client.post("/", data={"image_data": (io.BytesIO(encoded(Image.fromarray(phantom()))), "x")})
     assert answer.json["error"]["code"] == "task_missing"
 

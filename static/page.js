@@ -2,7 +2,7 @@
 
 import * as shelf from "./shelf.js";
 import { atRest, enter, offer, state, takesFiles, tell } from "./state.js";
-import { preferredLanguage, say, sayDisclaimer, setLanguage } from "./words.js";
+import { preferredLanguage, sayDisclaimer, setLanguage } from "./words.js";
 
 const MAX_FILE_BYTES = 10 * 2 ** 20; // the server's limit
 const MAX_FILES = 500; // at once

@@ -19,8 +19,9 @@ import retrain
 from pictures import encoded, phantom
 from sounds import RATE, coughs, wav
 from tosa import audio, xray
+from tosa.graph import Graph
 from tosa.network import Network
-from tosa.training import bottlenecks
+from tosa.training import bottlenecks, export
 from tosa.training.cache import record_type
 from tosa.training.dataset import Case
 
@@ -116,6 +117,25 @@ def test_a_classic_head_is_not_dropped_silently(classic_graph, sounds, tmp_path,
     assert retrain.main(flags(tmp_path, sounds, task="lungs")) == 2
     assert "classic graph" in capsys.readouterr().err
     assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=5)) == 0
+
+
+def graph_of(small_graph, task: str, known: dict, file: Path) -> list[str]:
+    """Flags that name a graph with the small one's trunk and one task, of which the graph says what is known."""
+    head = export.Head(task, ("not sick", "sick"), np.zeros((CHANNELS, 2), np.float32), np.zeros(2, np.float32))
+    trunk = Graph(small_graph[0].read_bytes()).trunk()
+    file.write_bytes(export.assemble(trunk, [head], {"tasks": {task: known}}))
+    file.with_suffix(".txt").write_text(export.label_lines([head], False))
+    return [f"--graph={file}", f"--labels={file.with_suffix('.txt')}"]
+
+
+def test_the_gate_stays_with_the_task_that_had_it(small_graph, pictures, tmp_path, monkeypatch, capsys):
+    graph_of(small_graph, "lungs", {"from": "picture", "gate": True}, tmp_path / "old.pb")
+    monkeypatch.setenv("TOSA_GRAPH", str(tmp_path / "old.pb"))
+    for task, gate in (("lungs", True), ("dogs", None)):
+        assert retrain.main(flags_of_pictures(tmp_path, pictures, task=task, how_many_training_steps=5)) == 0
+        tasks = Graph((tmp_path / "graph.pb").read_bytes()).metadata()["tasks"]
+        assert tasks["lungs"]["gate"] and tasks[task].get("gate") == gate
+        assert ("not checked to be chest X-rays" in capsys.readouterr().out) == (not gate)
 
 
 def test_a_sound_task_of_any_name_is_asked_of_sounds(embedded, sounds, tmp_path):

@@ -35,8 +35,9 @@ def retrain(flags, settings: Settings) -> None:
         known = learn_from(cases, flags, network, export.trunk_sha256(trunk), problems)
     check(flags, known.cases)
     head = calibrated(_trained(flags, task, known, trunk, list(kept.values())), known)
-    metadata.get("tasks", {}).pop(task, None)  # what was said of the task it replaces
+    replaced = metadata.get("tasks", {}).pop(task, {})  # what was said of it holds no longer
     metadata = _marked(metadata, flags, known.cases)
+    _keep_gate(metadata["tasks"][task], replaced)
     metadata["tasks"][task] |= _worth(head, known) | {"training": asdict(_head_recipe(flags)) | known.distortion}
     constants = (familiarity.constants_of(graph) if kept else {}) | peaks.constants_of(graph)
     _write(flags, trunk, list((kept | {task: head}).values()), metadata, constants)
@@ -44,6 +45,17 @@ def retrain(flags, settings: Settings) -> None:
     publish.publish(flags, [_tested(flags, head, known)], known.data(problems))
     if not flags.task:
         print("The graph has this one task. --task NAME adds to the graph it starts from, and keeps its others.")
+
+
+def _keep_gate(known: dict, replaced: dict) -> None:
+    """A task of pictures has the gate where the one that it replaces had it.
+
+    A new one may be of anything, and a gate that knows chest X-rays would refuse all of it.
+    """
+    if known["from"] == "picture" and replaced.get("gate"):
+        known["gate"] = True
+    elif known["from"] == "picture":
+        print("Pictures of this task are not checked to be chest X-rays: it is answered whatever they show.")
 
 
 def _trained(flags, task: str, known: Known, trunk: GraphDef, kept: list[export.Head]) -> export.Head:

@@ -187,6 +187,14 @@ def test_curves_are_readable_by_tensorboard(embedded, sounds, tmp_path):
     assert len(list((tmp_path / "summaries" / "train").iterdir())) == 1, "two trainings' curves are one tangle"
 
 
+def test_a_test_batch_is_of_all_labels(embedded, pictures, tmp_path, capsys):
+    given = flags_of_pictures(tmp_path, pictures, testing_percentage=50, test_batch_size=6)
+    assert retrain.main([*given, f"--report_dir={tmp_path}/report"]) == 0
+    assert "Final test accuracy = 100.0% (N=6)" in capsys.readouterr().out
+    (task,) = json.loads((tmp_path / "report" / "report.json").read_text())["tasks"].values()
+    assert all(sum(row) for row in task["confusion_matrix"])
+
+
 def test_misclassified_are_listed(embedded, sounds, tmp_path, capsys):
     assert retrain.main([*flags(tmp_path, sounds, how_many_training_steps=1, learning_rate=0.0),
                          "--print_misclassified_test_images"]) == 0  # fmt: skip

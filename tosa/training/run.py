@@ -79,10 +79,13 @@ def calibrated(head: export.Head, known: Known) -> export.Head:
 def _tested(flags, head: export.Head, known: Known) -> tuple[Answers, list[Case]]:
     """The head's answers to the testing cases, as many as --test_batch_size says."""
     testing, cases = known.examples(list(head.labels), "testing"), in_split(known.cases, "testing")
-    count = len(cases) if flags.test_batch_size == -1 else min(flags.test_batch_size, len(cases))
-    scores = head.scores(testing.bottlenecks[:count])
-    cases = cases[:count]
-    return Answers(head.task, head.labels, testing.targets[:count], scores, [case.group for case in cases]), cases
+    if flags.test_batch_size != -1:
+        row_of = {case: row for row, case in enumerate(cases)}
+        cases = dataset.in_order(cases)[: flags.test_batch_size]
+        rows = [row_of[case] for case in cases]
+        testing = heads.Examples(testing.bottlenecks[rows], testing.targets[rows])
+    scores = head.scores(testing.bottlenecks)
+    return Answers(head.task, head.labels, testing.targets, scores, [case.group for case in cases]), cases
 
 
 def _one_task(cases: list[Case]) -> str:

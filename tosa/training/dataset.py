@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import UsageError
 
 SPLITS = ("training", "validation", "testing")
+COLUMNS = ("file", "label", "task", "group", "split", "source")  # of a table; only the first two are needed
 PICTURES = {".jpg", ".jpeg", ".png", ".dcm"}
 SOUNDS = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".webm", ".mp4", ".m4a"}
 
@@ -126,24 +127,24 @@ def _group_of(file: Path, group_regex: str | None) -> str:
 def from_csv(table: Path, task: str, percentages: Percentages, group_regex: str | None = None) -> list[Case]:
     """The cases of a CSV table with the columns file and label, and optionally task, group, split and source.
 
-    Files are looked up from the table's folder. Without a group it is what group_regex finds in the file's name, or
-    each file is its own; without a split the group's name decides. Raises UsageError on missing columns, files or
-    splits that are none.
+    Files are looked up from the table's folder. Without a group it is that of the file's name, as in from_folders;
+    without a split the group's name decides. Raises UsageError on missing columns, files or splits that are none.
     """
-    rows = _rows(table)
     cases = []
-    for row in rows:
-        name, label = (unicodedata.normalize("NFC", row.get(key) or "").strip() for key in ("file", "label"))
+    for row in _rows(table):
+        name, label, own_task, group, split, source = (
+            unicodedata.normalize("NFC", row.get(column) or "").strip() for column in COLUMNS
+        )
         file = table.parent / (row["file"] or "")
-        group = row.get("group") or (_group_of(file, group_regex) if group_regex else Path(name).stem)
-        split = row.get("split") or percentages.split_of(group)
-        if split not in SPLITS:
-            raise UsageError(f"'{table}': split '{split}' of {name} is none of {', '.join(SPLITS)}.")
         if not label:
             raise UsageError(f"'{table}' has no label for '{name}'.")
         if not name or not file.is_file():
             raise UsageError(f"'{table}' names '{name}', which is not there.")
-        cases.append(Case(file, row.get("task") or task, label, group, split, row.get("source") or ""))
+        group = group or _group_of(Path(name), group_regex)
+        split = split or percentages.split_of(group)
+        if split not in SPLITS:
+            raise UsageError(f"'{table}': split '{split}' of {name} is none of {', '.join(SPLITS)}.")
+        cases.append(Case(file, own_task or task, label, group, split, source))
     return cases
 
 

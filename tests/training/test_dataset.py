@@ -64,14 +64,18 @@ def test_split_depends_on_the_group_alone(tmp_path):
 
 
 def test_csv(tmp_path):
-    make(tmp_path, "x.png", "y.wav", "z.png")
+    make(tmp_path, "x.png", "y.wav", "z.png", "v.wav")
     table = tmp_path / "cases.csv"
     table.write_text(
         "file,task,label,group,split\nx.png,lungs,Neumonía,p1,testing\ny.wav,cough,sick,,\nz.png,lungs,normal,p1,training\n"
-        "y.wav,cough,not sick,,\n", encoding="utf-8",
+        "v.wav,cough,not sick,,\nx.png,age,old,,\n", encoding="utf-8",
     )  # fmt: skip
     cases = dataset.from_csv(table, "other", Percentages())
-    assert dataset.labels_by_task(cases) == {"lungs": ["Neumonía", "normal"], "cough": ["not sick", "sick"]}
+    assert dataset.labels_by_task(cases) == {
+        "lungs": ["Neumonía", "normal"],
+        "cough": ["not sick", "sick"],
+        "age": ["old"],
+    }
     assert cases[0].split == "testing" and cases[1].group == "y" and cases[1].is_sound and not cases[0].is_sound
 
 
@@ -88,6 +92,7 @@ BAD_TABLES = {
     "empty": ("", "header"),
     "unknown split": ("file,label,split\nx.png,a,train\n", "split 'train'"),
     "no file": ("file,label\n,a\n", "not there"),
+    "a file twice": ("file,label,task\nx.png,a,\n\n./x.png,b,t\n", "'./x.png' twice in task t: in lines 2 and 4"),
 }
 
 

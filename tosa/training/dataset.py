@@ -128,10 +128,11 @@ def from_csv(table: Path, task: str, percentages: Percentages, group_regex: str 
     """The cases of a CSV table with the columns file and label, and optionally task, group, split and source.
 
     Files are looked up from the table's folder. Without a group it is that of the file's name, as in from_folders;
-    without a split the group's name decides. Raises UsageError on missing columns, files or splits that are none.
+    without a split the group's name decides. Raises UsageError on missing columns, files or splits that are none, and
+    on a file that is twice in a task.
     """
-    cases = []
-    for row in _rows(table):
+    cases, lines = [], {}
+    for line, row in _rows(table):
         name, label, own_task, group, split, source = (
             unicodedata.normalize("NFC", row.get(column) or "").strip() for column in COLUMNS
         )
@@ -140,6 +141,8 @@ def from_csv(table: Path, task: str, percentages: Percentages, group_regex: str 
             raise UsageError(f"'{table}' has no label for '{name}'.")
         if not name or not file.is_file():
             raise UsageError(f"'{table}' names '{name}', which is not there.")
+        if (first := lines.setdefault((own_task or task, file), line)) != line:
+            raise UsageError(f"'{table}' has '{name}' twice in task {own_task or task}: in lines {first} and {line}.")
         group = group or _group_of(Path(name), group_regex)
         split = split or percentages.split_of(group)
         if split not in SPLITS:
@@ -148,7 +151,8 @@ def from_csv(table: Path, task: str, percentages: Percentages, group_regex: str 
     return cases
 
 
-def _rows(table: Path) -> list[dict[str, str]]:
+def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
+    """Each row with the number of its line."""
     try:
         lines = table.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
@@ -156,8 +160,9 @@ def _rows(table: Path) -> list[dict[str, str]]:
     except UnicodeDecodeError as error:
         raise UsageError(f"--labels_csv '{table}' is not UTF-8 text. Save it as such.") from error
     semicolons = bool(lines) and ";" in lines[0] and "," not in lines[0]  # as spreadsheets write it in half of Europe
-    rows = list(csv.DictReader(lines, delimiter=";" if semicolons else ","))
-    if not rows or not {"file", "label"} <= rows[0].keys():
+    reader = csv.DictReader(lines, delimiter=";" if semicolons else ",")
+    rows = [(reader.line_num, row) for row in reader]
+    if not rows or not {"file", "label"} <= rows[0][1].keys():
         raise UsageError(f"--labels_csv '{table}' needs a header with at least the columns file and label.")
     return rows
 

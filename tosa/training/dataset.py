@@ -106,7 +106,12 @@ def _labels_of(names: list[str]) -> list[str]:
 
 
 def _is_case(file: Path) -> bool:
-    return file.suffix.lower() in PICTURES | SOUNDS and not any(part.startswith(".") for part in file.parts)
+    return file.suffix.lower() in PICTURES | SOUNDS and not is_hidden(file)
+
+
+def is_hidden(file: Path) -> bool:
+    """Whether the file or a folder on its path is, such as .ipynb_checkpoints or what macOS adds, ._a.wav."""
+    return any(part.startswith(".") for part in file.parts)
 
 
 def _group_of(file: Path, group_regex: str | None) -> str:

@@ -187,6 +187,16 @@ def test_curves_are_readable_by_tensorboard(embedded, sounds, tmp_path):
     assert len(list((tmp_path / "summaries" / "train").iterdir())) == 1, "two trainings' curves are one tangle"
 
 
+def test_calibrating_drops_what_held_of_the_old_temperature(small_graph, sounds, tmp_path):
+    """Of the graph that is named, where validation has too few cases for an operating point."""
+    known = {"from": "sound", "calibration": {"n": 99}, "operating_point": {"threshold": 0.5}}
+    given = graph_of(small_graph, "cough", known, tmp_path / "old.pb")
+    given += [f"--output_graph={tmp_path}/graph.pb", f"--output_labels={tmp_path}/labels.txt"]
+    assert retrain.main([*given, "--calibrate", f"--image_dir={sounds}", f"--bottleneck_dir={tmp_path}/b"]) == 0
+    task = Graph((tmp_path / "graph.pb").read_bytes()).metadata()["tasks"]["cough"]
+    assert "operating_point" not in task and task["calibration"]["n"] < 20
+
+
 def test_a_test_batch_is_of_all_labels(embedded, pictures, tmp_path, capsys):
     given = flags_of_pictures(tmp_path, pictures, testing_percentage=50, test_batch_size=6)
     assert retrain.main([*given, f"--report_dir={tmp_path}/report"]) == 0
@@ -246,6 +256,11 @@ BAD = {
     "summaries not writable": ({"summaries_dir": "/proc/none"}, "/proc/none"),
     "embedded graph missing": ({}, "none.pb"),
     "embedded graph damaged": ({}, "damaged"),
+    "embedded graph missing, to calibrate": ({"calibrate": True}, "none.pb"),
+    "embedded graph to calibrate damaged": ({"calibrate": True}, "none.pb"),
+    "embedded graph to fine-tune damaged": ({"fine_tune": "all"}, "none.pb"),
+    "calibrating a graph of other makers": ({"calibrate": True}, "classic graph"),
+    "a graph without its labels": ({"calibrate": True, "graph": "none.pb"}, "--labels"),
     "fine-tuning a graph of other makers": ({"fine_tune": "all"}, "is not one that retrain.py --fine_tune wrote"),
     "one file for two outputs": ({"output_labels": "graph.pb", "output_graph": "graph.pb"}, "same file"),
     "report is a file": ({"report_dir": "/dev/null"}, "/dev/null"),
@@ -270,7 +285,7 @@ def test_bad_flags_end_in_one_clear_line(embedded, pictures, tmp_path, capsys, m
         for file in ("a.pb", "b.npz"):
             (tmp_path / "inception" / file).touch()
     given = flags_of_pictures(tmp_path, pictures, how_many_training_steps=1)
-    given += [f"--{flag}={value}" for flag, value in more.items()]
+    given += [f"--{flag}" if value is True else f"--{flag}={value}" for flag, value in more.items()]
     assert retrain.main(given) == 2
     err = capsys.readouterr().err
     assert said in err and err.count("\n") == 1

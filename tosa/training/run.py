@@ -122,6 +122,8 @@ def fine_tune(flags, settings: Settings) -> None:
     recipe = tuning_stage.Recipe(**{name: value for name, value in given.items() if value is not None})
     weights = flags.weights or next(iter(architectures.networks(flags.model_dir)), settings.graph)
     print(f"Starting from '{weights}'.")
+    if weights.suffix == ".pb":
+        Network.read(weights, None)  # which names what is wrong
     tuning = tuning_stage.fine_tune(cases, recipe, weights, flags.checkpoint_dir, flags.summaries_dir)
     trunk = export.halve(trunk_stage.freeze(tuning.float32_trunk()))
     files = {split: len(in_split(cases, split)) for split in dataset.SPLITS}
@@ -137,14 +139,20 @@ def _before(weights: Path) -> list[dict]:
 
 
 def calibrate(flags, settings: Settings) -> None:
-    """Fit temperatures, operating points and the gate of the served graph anew, on the cases of all its tasks."""
+    """Fit temperatures, operating points and the gate of a graph anew, on the cases of all its tasks.
+
+    It is the served one, or that of --graph and --labels.
+    """
+    file, labels = _asked(flags, settings)
+    Network.read(file, labels)  # first, since reading names what is wrong
+    graph = Graph(file.read_bytes())
+    known = export.heads_of(graph)
     problems = Problems(flags.skip_unreadable)
     cases = gather(flags, problems=problems)
-    graph = Graph(settings.graph.read_bytes())
-    known = export.heads_of(graph)
     trained = [known[task] for task in dataset.labels_by_task(cases) if task in known]
     if len(trained) < len(known) or {case.task for case in cases} - known.keys():
-        raise UsageError(f"--calibrate needs cases of all the graph's tasks and no others: {', '.join(known)}.")
+        names = ", ".join(known) or "it has none"
+        raise UsageError(f"--calibrate needs cases of all the graph's tasks and no others: {names}.")
     _finish(flags, graph.trunk(), trained, graph.metadata(), cases, problems)
 
 
@@ -159,10 +167,13 @@ def _finish(flags, trunk: GraphDef, trained: list[export.Head], metadata: dict, 
     }
     finished = [calibrated(head, knowns[head.task]) for head in trained]
     for head in finished:
-        metadata["tasks"][head.task] |= _worth(head, knowns[head.task])
+        known = metadata["tasks"][head.task]
+        for before in ("calibration", "operating_point"):  # of another temperature
+            known.pop(before, None)
+        known |= _worth(head, knowns[head.task])
     training = in_split(cases, "training")
-    known = peaks.constants(Graph(trunk.SerializeToString()), training, problems)
-    _write(flags, trunk, finished, metadata, _gate(metadata, training, problems) | known)
+    constants = peaks.constants(Graph(trunk.SerializeToString()), training, problems)
+    _write(flags, trunk, finished, metadata, _gate(metadata, training, problems) | constants)
     tested = [_tested(flags, head, knowns[head.task]) for head in finished]
     publish.publish(flags, tested, publish.data_of(cases, problems))
 
@@ -195,12 +206,17 @@ def _gate(metadata: dict, training: list[Case], problems: Problems) -> dict[str,
 
 def evaluate(flags, settings: Settings) -> None:
     """Report how the served graph, or that of --graph and --labels, does on labelled cases of its tasks."""
-    if bool(flags.graph) != bool(flags.labels):
-        raise UsageError("--graph and --labels belong together: name both, or neither for the served graph.")
-    network = Network.load(flags.graph or settings.graph, flags.labels or settings.labels)
+    network = Network.load(*_asked(flags, settings))
     only = next(iter(network.tasks)) if len(network.tasks) == 1 else None
     problems = Problems(flags.skip_unreadable)
     evaluate_graph(network, gather(flags, only, problems), flags, problems)
+
+
+def _asked(flags, settings: Settings) -> tuple[Path, Path]:
+    """The files of --graph and --labels, or the served ones. Raises UsageError for one without the other."""
+    if bool(flags.graph) != bool(flags.labels):
+        raise UsageError("--graph and --labels belong together: name both, or neither for the served graph.")
+    return (flags.graph, flags.labels) if flags.graph else (settings.graph, settings.labels)
 
 
 def _marked(metadata: dict, flags, cases: list[Case]) -> dict:

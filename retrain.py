@@ -164,7 +164,7 @@ def _report_flags(flags) -> None:
         nargs="?", const="testing", choices=["training", "validation", "testing", "all"],
     )  # fmt: skip
     flag("calibrate", False, "train nothing: fit temperatures, operating points and the gate", action="store_true")
-    flag("graph", None, "graph to evaluate, in the place of the served one", type=Path)
+    flag("graph", None, "graph to evaluate or calibrate, in the place of the served one", type=Path)
     flag("labels", None, "its labels", type=Path)
 
 

@@ -50,6 +50,7 @@ def test_a_bottleneck_that_holds_its_source_is_told(tmp_path):
     assert told["balanced_accuracy"] > 0.95 and told["guessing"] == 0.5 and told["n"] == 20
     assert shortcuts.source_told(everything, random)["balanced_accuracy"] < 0.8
     assert shortcuts.source_told([case for case in everything if case.label == "ill"], random[:30]) is None
+    assert shortcuts.source_told(everything[:-1], random[:-1]) is None, "nine cases to test on are too few"
 
 
 @pytest.mark.parametrize("task", ["pneumonia", "cough"])

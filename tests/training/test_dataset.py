@@ -64,14 +64,18 @@ def test_split_depends_on_the_group_alone(tmp_path):
 
 
 def test_csv(tmp_path):
-    make(tmp_path, "x.png", "y.wav", "z.png")
+    make(tmp_path, "x.png", "y.wav", "z.png", "v.wav")
     table = tmp_path / "cases.csv"
     table.write_text(
         "file,task,label,group,split\nx.png,lungs,Neumonía,p1,testing\ny.wav,cough,sick,,\nz.png,lungs,normal,p1,training\n"
-        "y.wav,cough,not sick,,\n", encoding="utf-8",
+        "v.wav,cough,not sick,,\nx.png,age,old,,\n", encoding="utf-8",
     )  # fmt: skip
     cases = dataset.from_csv(table, "other", Percentages())
-    assert dataset.labels_by_task(cases) == {"lungs": ["Neumonía", "normal"], "cough": ["not sick", "sick"]}
+    assert dataset.labels_by_task(cases) == {
+        "lungs": ["Neumonía", "normal"],
+        "cough": ["not sick", "sick"],
+        "age": ["old"],
+    }
     assert cases[0].split == "testing" and cases[1].group == "y" and cases[1].is_sound and not cases[0].is_sound
 
 
@@ -88,6 +92,7 @@ BAD_TABLES = {
     "empty": ("", "header"),
     "unknown split": ("file,label,split\nx.png,a,train\n", "split 'train'"),
     "no file": ("file,label\n,a\n", "not there"),
+    "a file twice": ("file,label,task\nx.png,a,\n\n./x.png,b,t\n", "'./x.png' twice in task t: in lines 2 and 4"),
 }
 
 
@@ -102,16 +107,28 @@ def test_bad_tables_are_named(tmp_path, name):
 
 def test_a_table_without_groups_takes_the_regex(tmp_path):
     make(tmp_path, "p1_x.png", "p1_y.png")
-    (tmp_path / "t.csv").write_text("file,label,group\np1_x.png,a,\np1_y.png,b,other\n")
+    (tmp_path / "t.csv").write_text("file,label,group\np1_x.png,a, \np1_y.png,b,other\n")
     cases = dataset.from_csv(tmp_path / "t.csv", "t", Percentages(), r"p\d")
     assert [case.group for case in cases] == ["p1", "other"]
 
 
-def test_semicolons_and_sources(tmp_path):
+def test_a_table_groups_as_folders_do(tmp_path):
+    names = ["p_nohash_1.png", "p_nohash_2.png", "cough.wav.png", "x.y.png"]
+    (make(tmp_path, *names) / "t.csv").write_text("\n".join(["file,label", *(f"{name},a" for name in names)]))
+    groups = [case.group for case in dataset.from_csv(tmp_path / "t.csv", "t", Percentages())]
+    assert groups == ["p", "p", "cough", "x.y"]
+    make(tmp_path, *(f"folders/a/{name}" for name in names))
+    folders = dataset.from_folders(tmp_path / "folders", "t", Percentages())
+    assert sorted(groups) == sorted(case.group for case in folders)
+
+
+def test_semicolons_and_blanks(tmp_path):
     make(tmp_path, "x.png", "y.png")
-    (tmp_path / "t.csv").write_text("file;label;source\nx.png; a ;clinic\ny.png;b;\n")
-    cases = dataset.from_csv(tmp_path / "t.csv", "t", Percentages())
-    assert [(case.label, case.source) for case in cases] == [("a", "clinic"), ("b", "")]
+    text = "file;label;source;task;group;split\nx.png; a ; clinic ;lungs ; p1 ;testing \ny.png;b; ; ; ; \n"
+    (tmp_path / "t.csv").write_text(text)
+    first, second = dataset.from_csv(tmp_path / "t.csv", "t", Percentages(0, 0))
+    assert first == Case(tmp_path / "x.png", "lungs", "a", "p1", "testing", "clinic")
+    assert second == Case(tmp_path / "y.png", "t", "b", "y", "training")
 
 
 BAD_LABELS = {

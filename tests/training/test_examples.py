@@ -165,7 +165,7 @@ def test_sounds_are_distorted(tmp_path, flags):
 
 
 def test_duplicates_are_found(drawings, tmp_path):
-    """The same content twice in two splits, and a smaller, darker, compressed copy; not the others."""
+    """The same content twice in two splits, and a smaller, darker, compressed copy; not what another task has too."""
     copies = [("same.png", None), ("like.jpg", 30)]
     blots = Image.fromarray(np.random.default_rng(0).integers(0, 256, (6, 6), np.uint8)).resize((200, 200), 3)
     blots.save(tmp_path / "blots.png")
@@ -174,6 +174,7 @@ def test_duplicates_are_found(drawings, tmp_path):
     cases = [drawing.case for drawing in drawings]
     cases += [Case(tmp_path / "blots.png", "t", "a", "x", "testing")]
     cases += [Case(tmp_path / name, "t", "b", name, "training") for name, _ in copies]
+    cases += [Case(tmp_path / name, "u", "c", name, "training") for name in ("same.png", "0.png")]
     made = make([Drawing(case) for case in cases], tmp_path)
     found = duplicates.find(cases, made.contents, made.fingerprints)
     assert found["same_content"] == 1 and len(found["same_content_with_several_labels"]) == 1

@@ -19,8 +19,9 @@ import retrain
 from pictures import encoded, phantom
 from sounds import RATE, coughs, wav
 from tosa import audio, xray
+from tosa.graph import Graph
 from tosa.network import Network
-from tosa.training import bottlenecks
+from tosa.training import bottlenecks, export
 from tosa.training.cache import record_type
 from tosa.training.dataset import Case
 
@@ -118,6 +119,25 @@ def test_a_classic_head_is_not_dropped_silently(classic_graph, sounds, tmp_path,
     assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=5)) == 0
 
 
+def graph_of(small_graph, task: str, known: dict, file: Path) -> list[str]:
+    """Flags that name a graph with the small one's trunk and one task, of which the graph says what is known."""
+    head = export.Head(task, ("not sick", "sick"), np.zeros((CHANNELS, 2), np.float32), np.zeros(2, np.float32))
+    trunk = Graph(small_graph[0].read_bytes()).trunk()
+    file.write_bytes(export.assemble(trunk, [head], {"tasks": {task: known}}))
+    file.with_suffix(".txt").write_text(export.label_lines([head], False))
+    return [f"--graph={file}", f"--labels={file.with_suffix('.txt')}"]
+
+
+def test_the_gate_stays_with_the_task_that_had_it(small_graph, pictures, tmp_path, monkeypatch, capsys):
+    graph_of(small_graph, "lungs", {"from": "picture", "gate": True}, tmp_path / "old.pb")
+    monkeypatch.setenv("TOSA_GRAPH", str(tmp_path / "old.pb"))
+    for task, gate in (("lungs", True), ("dogs", None)):
+        assert retrain.main(flags_of_pictures(tmp_path, pictures, task=task, how_many_training_steps=5)) == 0
+        tasks = Graph((tmp_path / "graph.pb").read_bytes()).metadata()["tasks"]
+        assert tasks["lungs"]["gate"] and tasks[task].get("gate") == gate
+        assert ("not checked to be chest X-rays" in capsys.readouterr().out) == (not gate)
+
+
 def test_a_sound_task_of_any_name_is_asked_of_sounds(embedded, sounds, tmp_path):
     assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=5)) == 0
     os.environ["TOSA_GRAPH"] = str(tmp_path / "graph.pb")  # embedded's monkeypatch puts it back
@@ -167,6 +187,24 @@ def test_curves_are_readable_by_tensorboard(embedded, sounds, tmp_path):
             assert {"DecodeJpeg/contents", "pool_3/_reshape", "final_result"} <= names
     assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=50)) == 0
     assert len(list((tmp_path / "summaries" / "train").iterdir())) == 1, "two trainings' curves are one tangle"
+
+
+def test_calibrating_drops_what_held_of_the_old_temperature(small_graph, sounds, tmp_path):
+    """Of the graph that is named, where validation has too few cases for an operating point."""
+    known = {"from": "sound", "calibration": {"n": 99}, "operating_point": {"threshold": 0.5}}
+    given = graph_of(small_graph, "cough", known, tmp_path / "old.pb")
+    given += [f"--output_graph={tmp_path}/graph.pb", f"--output_labels={tmp_path}/labels.txt"]
+    assert retrain.main([*given, "--calibrate", f"--image_dir={sounds}", f"--bottleneck_dir={tmp_path}/b"]) == 0
+    task = Graph((tmp_path / "graph.pb").read_bytes()).metadata()["tasks"]["cough"]
+    assert "operating_point" not in task and task["calibration"]["n"] < 20
+
+
+def test_a_test_batch_is_of_all_labels(embedded, pictures, tmp_path, capsys):
+    given = flags_of_pictures(tmp_path, pictures, testing_percentage=50, test_batch_size=6)
+    assert retrain.main([*given, f"--report_dir={tmp_path}/report"]) == 0
+    assert "Final test accuracy = 100.0% (N=6)" in capsys.readouterr().out
+    (task,) = json.loads((tmp_path / "report" / "report.json").read_text())["tasks"].values()
+    assert all(sum(row) for row in task["confusion_matrix"])
 
 
 def test_misclassified_are_listed(embedded, sounds, tmp_path, capsys):
@@ -220,6 +258,11 @@ BAD = {
     "summaries not writable": ({"summaries_dir": "/proc/none"}, "/proc/none"),
     "embedded graph missing": ({}, "none.pb"),
     "embedded graph damaged": ({}, "damaged"),
+    "embedded graph missing, to calibrate": ({"calibrate": True}, "none.pb"),
+    "embedded graph to calibrate damaged": ({"calibrate": True}, "none.pb"),
+    "embedded graph to fine-tune damaged": ({"fine_tune": "all"}, "none.pb"),
+    "calibrating a graph of other makers": ({"calibrate": True}, "classic graph"),
+    "a graph without its labels": ({"calibrate": True, "graph": "none.pb"}, "--labels"),
     "fine-tuning a graph of other makers": ({"fine_tune": "all"}, "is not one that retrain.py --fine_tune wrote"),
     "one file for two outputs": ({"output_labels": "graph.pb", "output_graph": "graph.pb"}, "same file"),
     "report is a file": ({"report_dir": "/dev/null"}, "/dev/null"),
@@ -244,7 +287,7 @@ def test_bad_flags_end_in_one_clear_line(embedded, pictures, tmp_path, capsys, m
         for file in ("a.pb", "b.npz"):
             (tmp_path / "inception" / file).touch()
     given = flags_of_pictures(tmp_path, pictures, how_many_training_steps=1)
-    given += [f"--{flag}={value}" for flag, value in more.items()]
+    given += [f"--{flag}" if value is True else f"--{flag}={value}" for flag, value in more.items()]
     assert retrain.main(given) == 2
     err = capsys.readouterr().err
     assert said in err and err.count("\n") == 1

@@ -44,9 +44,22 @@ def test_only_what_changed_is_drawn(sounds, tmp_path, monkeypatch):
     assert sorted(seen) == ["1.wav", "2.wav"]
 
 
-def test_what_cannot_be_heard_is_named_or_skipped(sounds, tmp_path):
+def test_what_is_hidden_is_passed_over(sounds, tmp_path):
+    (sounds / "a" / "._0.wav").write_bytes(b"of macOS")
+    (sounds / "b" / ".cache").mkdir()
+    (sounds / "b" / ".cache" / "1.wav").write_bytes(b"")
     spectrograms.draw_folder(sounds, tmp_path / "p")
-    (sounds / "a" / "0.wav").write_bytes(b"RIFF")
+    assert len(drawn(tmp_path / "p")) == 4
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_what_cannot_be_heard_is_named_or_skipped(sounds, tmp_path, link):
+    spectrograms.draw_folder(sounds, tmp_path / "p")
+    (sounds / "a" / "0.wav").unlink()
+    if link:
+        (sounds / "a" / "0.wav").symlink_to("nowhere.wav")
+    else:
+        (sounds / "a" / "0.wav").write_bytes(b"RIFF")
     with pytest.raises(UsageError, match="0.wav"):
         spectrograms.draw_folder(sounds, tmp_path / "p")
     problems = Problems(skip=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import UsageError
 
 SPLITS = ("training", "validation", "testing")
+COLUMNS = ("file", "label", "task", "group", "split", "source")  # of a table; only the first two are needed
 PICTURES = {".jpg", ".jpeg", ".png", ".dcm"}
 SOUNDS = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".webm", ".mp4", ".m4a"}
 
@@ -105,7 +106,12 @@ def _labels_of(names: list[str]) -> list[str]:
 
 
 def _is_case(file: Path) -> bool:
-    return file.suffix.lower() in PICTURES | SOUNDS and not any(part.startswith(".") for part in file.parts)
+    return file.suffix.lower() in PICTURES | SOUNDS and not is_hidden(file)
+
+
+def is_hidden(file: Path) -> bool:
+    """Whether the file or a folder on its path is, such as .ipynb_checkpoints or what macOS adds, ._a.wav."""
+    return any(part.startswith(".") for part in file.parts)
 
 
 def _group_of(file: Path, group_regex: str | None) -> str:
@@ -126,28 +132,32 @@ def _group_of(file: Path, group_regex: str | None) -> str:
 def from_csv(table: Path, task: str, percentages: Percentages, group_regex: str | None = None) -> list[Case]:
     """The cases of a CSV table with the columns file and label, and optionally task, group, split and source.
 
-    Files are looked up from the table's folder. Without a group it is what group_regex finds in the file's name, or
-    each file is its own; without a split the group's name decides. Raises UsageError on missing columns, files or
-    splits that are none.
+    Files are looked up from the table's folder. Without a group it is that of the file's name, as in from_folders;
+    without a split the group's name decides. Raises UsageError on missing columns, files or splits that are none, and
+    on a file that is twice in a task.
     """
-    rows = _rows(table)
-    cases = []
-    for row in rows:
-        name, label = (unicodedata.normalize("NFC", row.get(key) or "").strip() for key in ("file", "label"))
+    cases, lines = [], {}
+    for line, row in _rows(table):
+        name, label, own_task, group, split, source = (
+            unicodedata.normalize("NFC", row.get(column) or "").strip() for column in COLUMNS
+        )
         file = table.parent / (row["file"] or "")
-        group = row.get("group") or (_group_of(file, group_regex) if group_regex else Path(name).stem)
-        split = row.get("split") or percentages.split_of(group)
-        if split not in SPLITS:
-            raise UsageError(f"'{table}': split '{split}' of {name} is none of {', '.join(SPLITS)}.")
         if not label:
             raise UsageError(f"'{table}' has no label for '{name}'.")
         if not name or not file.is_file():
             raise UsageError(f"'{table}' names '{name}', which is not there.")
-        cases.append(Case(file, row.get("task") or task, label, group, split, row.get("source") or ""))
+        if (first := lines.setdefault((own_task or task, file), line)) != line:
+            raise UsageError(f"'{table}' has '{name}' twice in task {own_task or task}: in lines {first} and {line}.")
+        group = group or _group_of(Path(name), group_regex)
+        split = split or percentages.split_of(group)
+        if split not in SPLITS:
+            raise UsageError(f"'{table}': split '{split}' of {name} is none of {', '.join(SPLITS)}.")
+        cases.append(Case(file, own_task or task, label, group, split, source))
     return cases
 
 
-def _rows(table: Path) -> list[dict[str, str]]:
+def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
+    """Each row with the number of its line."""
     try:
         lines = table.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
@@ -155,8 +165,9 @@ def _rows(table: Path) -> list[dict[str, str]]:
     except UnicodeDecodeError as error:
         raise UsageError(f"--labels_csv '{table}' is not UTF-8 text. Save it as such.") from error
     semicolons = bool(lines) and ";" in lines[0] and "," not in lines[0]  # as spreadsheets write it in half of Europe
-    rows = list(csv.DictReader(lines, delimiter=";" if semicolons else ","))
-    if not rows or not {"file", "label"} <= rows[0].keys():
+    reader = csv.DictReader(lines, delimiter=";" if semicolons else ",")
+    rows = [(reader.line_num, row) for row in reader]
+    if not rows or not {"file", "label"} <= rows[0][1].keys():
         raise UsageError(f"--labels_csv '{table}' needs a header with at least the columns file and label.")
     return rows
 

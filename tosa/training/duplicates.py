@@ -12,14 +12,14 @@ BLOCK = 256  # testing cases compared at once
 
 
 def find(cases: list[Case], contents: list[bytes], fingerprints: np.ndarray | None) -> dict:
-    """Files of the same content, and testing cases that look like one of another group that was learnt from.
+    """Files of the same content, and testing cases that look like one of another split, each within one task.
 
     contents: what is the same for the same file; fingerprints: uint64 (n, 4), of bottlenecks.fingerprint, or None.
     """
     by_content = defaultdict(list)
     for case, content in zip(cases, contents):
-        by_content[content].append(case)
-    same = [found for found in by_content.values() if len({case.file for case in found}) > 1]
+        by_content[case.task, content].append(case)  # several tasks may share a file
+    same = [found for found in by_content.values() if len(found) > 1]
     near = {} if fingerprints is None else {"looking_alike_across_splits": _near(cases, fingerprints)}
     return {
         "same_content": sum(len(found) - 1 for found in same),

@@ -83,7 +83,7 @@ def heads_of(graph: Graph) -> dict[str, Head]:
     """
     tasks = graph.metadata().get("tasks", {})
     if RESULT in graph.nodes and not tasks:
-        raise UsageError("--task cannot carry over the last layer of a classic graph. Leave it out to start anew.")
+        raise UsageError("This is a classic graph: neither --task nor --calibrate knows its last layer. Train anew.")
     heads = {}
     for task, known in tasks.items():
         weights, biases, temperature, *hidden = (

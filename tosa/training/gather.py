@@ -64,8 +64,7 @@ def with_sounds(cases: list[Case], sounds: Path | None, pictures: Path | None) -
     """The cases with the sounds in the place of the pictures that were drawn of them, to be changed and drawn anew."""
     if not sounds:
         return cases
-    files = (path for path in sounds.rglob("*") if path.suffix.lower() in dataset.SOUNDS)
-    drawn = {spectrograms.picture_of(file, sounds, pictures): file for file in files}
+    drawn = {picture: sound for sound, picture in spectrograms.pictures_of(sounds, pictures).items()}
     return [replace(case, file=drawn.get(case.file, case.file)) for case in cases]
 
 

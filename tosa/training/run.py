@@ -35,8 +35,9 @@ def retrain(flags, settings: Settings) -> None:
         known = learn_from(cases, flags, network, export.trunk_sha256(trunk), problems)
     check(flags, known.cases)
     head = calibrated(_trained(flags, task, known, trunk, list(kept.values())), known)
-    metadata.get("tasks", {}).pop(task, None)  # what was said of the task it replaces
+    replaced = metadata.get("tasks", {}).pop(task, {})  # what was said of it holds no longer
     metadata = _marked(metadata, flags, known.cases)
+    _keep_gate(metadata["tasks"][task], replaced)
     metadata["tasks"][task] |= _worth(head, known) | {"training": asdict(_head_recipe(flags)) | known.distortion}
     constants = (familiarity.constants_of(graph) if kept else {}) | peaks.constants_of(graph)
     _write(flags, trunk, list((kept | {task: head}).values()), metadata, constants)
@@ -44,6 +45,17 @@ def retrain(flags, settings: Settings) -> None:
     publish.publish(flags, [_tested(flags, head, known)], known.data(problems))
     if not flags.task:
         print("The graph has this one task. --task NAME adds to the graph it starts from, and keeps its others.")
+
+
+def _keep_gate(known: dict, replaced: dict) -> None:
+    """A task of pictures has the gate where the one that it replaces had it.
+
+    A new one may be of anything, and a gate that knows chest X-rays would refuse all of it.
+    """
+    if known["from"] == "picture" and replaced.get("gate"):
+        known["gate"] = True
+    elif known["from"] == "picture":
+        print("Pictures of this task are not checked to be chest X-rays: it is answered whatever they show.")
 
 
 def _trained(flags, task: str, known: Known, trunk: GraphDef, kept: list[export.Head]) -> export.Head:
@@ -67,10 +79,13 @@ def calibrated(head: export.Head, known: Known) -> export.Head:
 def _tested(flags, head: export.Head, known: Known) -> tuple[Answers, list[Case]]:
     """The head's answers to the testing cases, as many as --test_batch_size says."""
     testing, cases = known.examples(list(head.labels), "testing"), in_split(known.cases, "testing")
-    count = len(cases) if flags.test_batch_size == -1 else min(flags.test_batch_size, len(cases))
-    scores = head.scores(testing.bottlenecks[:count])
-    cases = cases[:count]
-    return Answers(head.task, head.labels, testing.targets[:count], scores, [case.group for case in cases]), cases
+    if flags.test_batch_size != -1:
+        row_of = {case: row for row, case in enumerate(cases)}
+        cases = dataset.in_order(cases)[: flags.test_batch_size]
+        rows = [row_of[case] for case in cases]
+        testing = heads.Examples(testing.bottlenecks[rows], testing.targets[rows])
+    scores = head.scores(testing.bottlenecks)
+    return Answers(head.task, head.labels, testing.targets, scores, [case.group for case in cases]), cases
 
 
 def _one_task(cases: list[Case]) -> str:
@@ -107,6 +122,8 @@ def fine_tune(flags, settings: Settings) -> None:
     recipe = tuning_stage.Recipe(**{name: value for name, value in given.items() if value is not None})
     weights = flags.weights or next(iter(architectures.networks(flags.model_dir)), settings.graph)
     print(f"Starting from '{weights}'.")
+    if weights.suffix == ".pb":
+        Network.read(weights, None)  # which names what is wrong
     tuning = tuning_stage.fine_tune(cases, recipe, weights, flags.checkpoint_dir, flags.summaries_dir)
     trunk = export.halve(trunk_stage.freeze(tuning.float32_trunk()))
     files = {split: len(in_split(cases, split)) for split in dataset.SPLITS}
@@ -122,14 +139,20 @@ def _before(weights: Path) -> list[dict]:
 
 
 def calibrate(flags, settings: Settings) -> None:
-    """Fit temperatures, operating points and the gate of the served graph anew, on the cases of all its tasks."""
+    """Fit temperatures, operating points and the gate of a graph anew, on the cases of all its tasks.
+
+    It is the served one, or that of --graph and --labels.
+    """
+    file, labels = _asked(flags, settings)
+    Network.read(file, labels)  # first, since reading names what is wrong
+    graph = Graph(file.read_bytes())
+    known = export.heads_of(graph)
     problems = Problems(flags.skip_unreadable)
     cases = gather(flags, problems=problems)
-    graph = Graph(settings.graph.read_bytes())
-    known = export.heads_of(graph)
     trained = [known[task] for task in dataset.labels_by_task(cases) if task in known]
     if len(trained) < len(known) or {case.task for case in cases} - known.keys():
-        raise UsageError(f"--calibrate needs cases of all the graph's tasks and no others: {', '.join(known)}.")
+        names = ", ".join(known) or "it has none"
+        raise UsageError(f"--calibrate needs cases of all the graph's tasks and no others: {names}.")
     _finish(flags, graph.trunk(), trained, graph.metadata(), cases, problems)
 
 
@@ -144,10 +167,13 @@ def _finish(flags, trunk: GraphDef, trained: list[export.Head], metadata: dict, 
     }
     finished = [calibrated(head, knowns[head.task]) for head in trained]
     for head in finished:
-        metadata["tasks"][head.task] |= _worth(head, knowns[head.task])
+        known = metadata["tasks"][head.task]
+        for before in ("calibration", "operating_point"):  # of another temperature
+            known.pop(before, None)
+        known |= _worth(head, knowns[head.task])
     training = in_split(cases, "training")
-    known = peaks.constants(Graph(trunk.SerializeToString()), training, problems)
-    _write(flags, trunk, finished, metadata, _gate(metadata, training, problems) | known)
+    constants = peaks.constants(Graph(trunk.SerializeToString()), training, problems)
+    _write(flags, trunk, finished, metadata, _gate(metadata, training, problems) | constants)
     tested = [_tested(flags, head, knowns[head.task]) for head in finished]
     publish.publish(flags, tested, publish.data_of(cases, problems))
 
@@ -180,12 +206,17 @@ def _gate(metadata: dict, training: list[Case], problems: Problems) -> dict[str,
 
 def evaluate(flags, settings: Settings) -> None:
     """Report how the served graph, or that of --graph and --labels, does on labelled cases of its tasks."""
-    if bool(flags.graph) != bool(flags.labels):
-        raise UsageError("--graph and --labels belong together: name both, or neither for the served graph.")
-    network = Network.load(flags.graph or settings.graph, flags.labels or settings.labels)
+    network = Network.load(*_asked(flags, settings))
     only = next(iter(network.tasks)) if len(network.tasks) == 1 else None
     problems = Problems(flags.skip_unreadable)
     evaluate_graph(network, gather(flags, only, problems), flags, problems)
+
+
+def _asked(flags, settings: Settings) -> tuple[Path, Path]:
+    """The files of --graph and --labels, or the served ones. Raises UsageError for one without the other."""
+    if bool(flags.graph) != bool(flags.labels):
+        raise UsageError("--graph and --labels belong together: name both, or neither for the served graph.")
+    return (flags.graph, flags.labels) if flags.graph else (settings.graph, settings.labels)
 
 
 def _marked(metadata: dict, flags, cases: list[Case]) -> dict:

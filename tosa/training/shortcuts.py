@@ -19,6 +19,7 @@ from .figures import Answers
 RING = 3  # pixels of 32: the border that is left when the rest is hidden
 QUIET_DB = (20.0, 40.0, 60.0)  # under the loudest frame
 LEAST = 20  # cases of a source, in training, for it to be told apart
+LEAST_TESTED = 10  # cases of a source, in testing, for a statement about it
 
 
 def thumbnail(case: Case) -> np.ndarray:
@@ -65,7 +66,7 @@ def answers_by(feature: Callable[[Case], np.ndarray], training: list[Case], test
 
 
 def source_told(cases: list[Case], bottlenecks: np.ndarray) -> dict | None:
-    """How well the bottleneck tells the data sets of one label's cases apart; None where there is but one.
+    """How well the bottleneck tells the data sets of one label's cases apart; None where not two have enough cases.
 
     bottlenecks: float32 (cases, features). Returns the balanced accuracy on the testing split, what guessing gets,
     and the sources.
@@ -74,7 +75,7 @@ def source_told(cases: list[Case], bottlenecks: np.ndarray) -> dict | None:
     testing = np.array([case.split == "testing" for case in cases])
     source = np.array([case.source for case in cases])
     sources = [name for name in np.unique(source) if (training & (source == name)).sum() >= LEAST]
-    sources = [name for name in sources if (testing & (source == name)).any()]
+    sources = [name for name in sources if (testing & (source == name)).sum() >= LEAST_TESTED]
     if len(sources) < 2:
         return None
     training, testing = (chosen & np.isin(source, sources) for chosen in (training, testing))

@@ -9,7 +9,7 @@ from PIL import Image
 from .. import audio
 from ..errors import RequestError, UsageError
 from .bottlenecks import DRAWING, ahead
-from .dataset import SOUNDS, Problems
+from .dataset import SOUNDS, Problems, is_hidden
 from .files import beside, progress
 
 
@@ -17,18 +17,17 @@ def draw_folder(sounds: Path, pictures: Path, problems: Problems | None = None) 
     """Draw every sound of sounds/<label>/ as pictures/<label>/<name>.png, as serving would, on all cores.
 
     A picture takes over its sound's time of change, and a sound whose picture has it is not drawn again, unless the
-    pictures were drawn in another way. Raises UsageError naming the first sound that cannot be read or judged, unless
-    problems skips it.
+    pictures were drawn in another way. Hidden folders and files are passed over. Raises UsageError naming the first
+    sound that cannot be read or judged, unless problems skips it.
     """
     problems = problems or Problems()
     if not sounds.is_dir():
         raise UsageError(f"Audio directory '{sounds}' not found.")
-    files = sorted(path for path in sounds.rglob("*") if path.suffix.lower() in SOUNDS)
-    if not files:
+    targets = pictures_of(sounds, pictures)
+    if not targets:
         raise UsageError(f"No sounds found in '{sounds}': one folder a label is needed.")
     way = pictures / ".drawing"
     same_way = way.is_file() and way.read_text() == DRAWING
-    targets = {file: picture_of(file, sounds, pictures) for file in files}
     changed = [(file, target) for file, target in targets.items() if not (same_way and _is_fresh(file, target))]
     for error in _draw_all(changed):
         if error:
@@ -40,13 +39,15 @@ def draw_folder(sounds: Path, pictures: Path, problems: Problems | None = None) 
         print(f"{len(others)} pictures in '{pictures}' are of no sound in '{sounds}', such as '{min(others)}'.")
 
 
-def picture_of(sound: Path, sounds: Path, pictures: Path) -> Path:
-    """Where the picture of a sound is: pictures/<label>/<name of the sound, with its ending>.png."""
-    return pictures / sound.relative_to(sounds).with_suffix(sound.suffix + ".png")
+def pictures_of(sounds: Path, pictures: Path) -> dict[Path, Path]:
+    """Where the picture of each sound is: pictures/<label>/<name of the sound, with its ending>.png."""
+    files = (path.relative_to(sounds) for path in sorted(sounds.rglob("*")) if path.suffix.lower() in SOUNDS)
+    return {sounds / file: pictures / file.with_suffix(file.suffix + ".png") for file in files if not is_hidden(file)}
 
 
 def _is_fresh(file: Path, target: Path) -> bool:
-    return target.is_file() and target.stat().st_mtime_ns == file.stat().st_mtime_ns
+    """A link that leads nowhere is not, and is named where it is to be read."""
+    return target.is_file() and file.exists() and target.stat().st_mtime_ns == file.stat().st_mtime_ns
 
 
 def _draw_all(pairs: list[tuple[Path, Path]]):
@@ -62,9 +63,13 @@ def _draw(pair: tuple[Path, Path]) -> UsageError | None:
         changed = file.stat().st_mtime_ns
         drawn = audio.picture(file.read_bytes())
     except RequestError as error:
-        target.unlink(missing_ok=True)  # of what the sound was before
-        return UsageError(f"'{file}': {error}")
-    with beside(target) as partial:
-        Image.fromarray(drawn).save(partial, "PNG")
-        os.utime(partial, ns=(changed, changed))
-    return None
+        wrong = f"'{file}': {error}"
+    except OSError as error:
+        wrong = f"'{file}' cannot be read: {error.strerror}."
+    else:
+        with beside(target) as partial:
+            Image.fromarray(drawn).save(partial, "PNG")
+            os.utime(partial, ns=(changed, changed))
+        return None
+    target.unlink(missing_ok=True)  # of what the sound was before
+    return UsageError(wrong)

@@ -22,6 +22,11 @@ def phantom(height: int = 240, width: int = 320) -> np.ndarray:
     return gray.round().astype(np.uint8)
 
 
+def rgb(gray: np.ndarray) -> np.ndarray:
+    """Gray (height, width) as three channels: (height, width, 3)."""
+    return np.repeat(gray[:, :, None], 3, axis=2)
+
+
 def png16(samples: np.ndarray) -> bytes:
     """uint16 (height, width) or (height, width, 2 to 4) as a 16-bit PNG, of which Pillow writes gray ones only."""
     channels = 1 if samples.ndim == 2 else samples.shape[2]

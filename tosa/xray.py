@@ -9,17 +9,8 @@ import warnings
 import numpy as np
 from PIL import Image
 
-from . import settings
-from .errors import (
-    CompressedDicom,
-    Damaged,
-    NotAChestXray,
-    NotFinite,
-    PictureTooLarge,
-    RequestError,
-    SeveralFrames,
-    UnsupportedFormat,
-)
+from . import dicom, levels, settings
+from .errors import Damaged, NotAChestXray, PictureTooLarge, RequestError
 
 SIZE = 299  # pixels, side of the network's picture
 MIN_SIDE = 64  # pixels; smaller pictures hold no lung detail
@@ -32,11 +23,6 @@ MIN_CONTRAST = 8.0  # standard deviation of gray, of 255; below is a blank pictu
 BYTES = {"1": 1, "L": 1, "I;16": 2, "LA": 2, "P": 3, "RGB": 3}  # a pixel, by Pillow's mode; all others 4
 UPRIGHT = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270",
            7: "TRANSVERSE", 8: "ROTATE_90"}  # fmt: skip  # what undoes each EXIF orientation
-DICOM_SYNTAXES = {
-    "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2",  # uncompressed
-    "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91",  # JPEG baseline, JPEG 2000
-}  # fmt: skip  # not deflated and not RLE, which pydicom would inflate without a limit
-JP2 = b"\0\0\0\x0cjP  "  # how a JPEG 2000 file begins; a DICOM file should hold its codestream alone
 
 # Pillow warns past its limit and refuses past twice that. It also holds for a JPEG inside a DICOM file.
 Image.MAX_IMAGE_PIXELS = settings.MAX_PICTURE_PIXELS // 2
@@ -45,11 +31,7 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 def recognises(data: bytes) -> bool:
     """Whether the first bytes are those of a picture file that decode reads."""
-    return data[:8] == b"\x89PNG\r\n\x1a\n" or data[:3] == b"\xff\xd8\xff" or _is_dicom(data)
-
-
-def _is_dicom(data: bytes) -> bool:
-    return data[128:132] == b"DICM"
+    return data[:8] == b"\x89PNG\r\n\x1a\n" or data[:3] == b"\xff\xd8\xff" or dicom.recognises(data)
 
 
 def decode(data: bytes) -> np.ndarray:
@@ -63,7 +45,7 @@ def decode(data: bytes) -> np.ndarray:
     PictureTooLarge past settings.MAX_PICTURE_PIXELS or MAX_DECODED_BYTES.
     """
     try:
-        pixels = _decode_dicom(data) if _is_dicom(data) else _decode_pillow(data)
+        pixels = dicom.decode(data) if dicom.recognises(data) else _decode_pillow(data)
     except RequestError:
         raise
     except Image.DecompressionBombError as error:
@@ -76,11 +58,11 @@ def decode(data: bytes) -> np.ndarray:
 def _decode_pillow(data: bytes) -> np.ndarray:
     """uint8 (height, width) or (height, width, 3)."""
     image = Image.open(io.BytesIO(data), formats=["PNG", "JPEG"])
-    _check_size(image.width, image.height, BYTES.get(image.mode, 4))
+    levels.check_size(image.width, image.height, BYTES.get(image.mode, 4))
     image.load()
     image = _upright(image)
     if image.mode == "I;16":
-        return _scaled(np.asarray(image), np.arange(2**16))
+        return levels.scaled(np.asarray(image), np.arange(2**16))
     if image.has_transparency_data:
         flat = Image.new("RGBA", image.size, "black")
         flat.alpha_composite(image.convert("RGBA"))
@@ -88,7 +70,7 @@ def _decode_pillow(data: bytes) -> np.ndarray:
     mode = "L" if image.mode in ("1", "L") else "RGB"
     pixels = np.asarray(image if image.mode == mode else image.convert(mode))
     deep = data[:4] == b"\x89PNG" and data[24] == 16  # bits a sample, in the header
-    return _scaled(pixels, np.arange(2**8)) if deep else pixels
+    return levels.scaled(pixels, np.arange(2**8)) if deep else pixels
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -98,130 +80,6 @@ def _upright(image: Image.Image) -> Image.Image:
     except Exception:
         turn = None
     return image.transpose(Image.Transpose[turn]) if turn else image
-
-
-def _decode_dicom(data: bytes) -> np.ndarray:
-    """uint8 (height, width) or (height, width, 3): what a viewer shows before anyone touches its controls."""
-    import pydicom  # here, since PNG and JPEG do without
-    from pydicom.pixels import apply_color_lut
-
-    _check_syntax(data)
-    dicom = pydicom.dcmread(io.BytesIO(data))
-    colour = dicom.PhotometricInterpretation not in ("MONOCHROME1", "MONOCHROME2")
-    bits = int(dicom.BitsAllocated)
-    _check_size(int(dicom.Columns), int(dicom.Rows), (3 if colour else 1) * (bits + 7) // 8)
-    if int(dicom.get("NumberOfFrames") or 1) > 1:
-        raise SeveralFrames()
-    if bits > 16:
-        raise UnsupportedFormat(f"This DICOM file has {bits} bits a sample. Tosa reads up to 16; export it as PNG.")
-    if dicom.file_meta.TransferSyntaxUID.is_encapsulated:
-        _check_boxes(dicom.PixelData)
-    pixels = dicom.pixel_array
-    stored = pixels.view(f"u{pixels.itemsize}")
-    every = np.arange(256**pixels.itemsize, dtype=stored.dtype)  # so tables are made for these, not for each pixel
-    if dicom.PhotometricInterpretation == "PALETTE COLOR":
-        white = 2 ** dicom.RedPaletteColorLookupTableDescriptor[2] - 1
-        return _scaled(stored, apply_color_lut(every, dicom)[:, :3], (0, white))
-    if colour:
-        return pixels if pixels.itemsize == 1 else _scaled(stored, every)
-    values, limits = _shown(every.view(pixels.dtype), dicom)
-    padding = _padding(every.view(pixels.dtype), dicom)
-    if dicom.PhotometricInterpretation == "MONOCHROME1":  # low is white
-        values, limits = -values, limits and (-limits[1], -limits[0])
-    return _scaled(stored, values, limits, padding)
-
-
-def _check_syntax(data: bytes) -> None:
-    """Raise CompressedDicom for what is compressed otherwise than in DICOM_SYNTAXES, before anything is inflated."""
-    from pydicom.filereader import _read_file_meta_info, read_preamble  # the public one reads from files only
-
-    file = io.BytesIO(data)
-    read_preamble(file, force=False)
-    syntax = _read_file_meta_info(file).TransferSyntaxUID
-    if syntax not in DICOM_SYNTAXES:
-        raise CompressedDicom(f"Tosa does not read this DICOM file's {syntax.name}. Export it uncompressed or as PNG.")
-
-
-def _check_boxes(encapsulated: bytes) -> None:
-    """Raise Damaged for a JP2 file in the first frame with a box shorter than its head: pydicom would never pass it."""
-    from pydicom.encaps import generate_frames
-
-    frame = next(generate_frames(encapsulated, number_of_frames=1))
-    at = 12 if frame.startswith(JP2) else len(frame)
-    while at < len(frame) and frame[at + 4 : at + 8] != b"jp2c":  # the codestream
-        length = int.from_bytes(frame[at : at + 4])
-        if length < 8:
-            raise Damaged()
-        at += length
-
-
-def _shown(stored: np.ndarray, dicom) -> tuple[np.ndarray, tuple[float, float] | None]:
-    """Stored values (n,) after the modality LUT and the values of interest; then what is black and what is white.
-
-    None for the latter where the file has no window. Elements that are empty or make no sense are as if missing.
-    """
-    from pydicom.pixels import apply_modality_lut, apply_voi, apply_windowing
-
-    if None in (_number(dicom, "RescaleSlope"), _number(dicom, "RescaleIntercept")):
-        dicom.pop("RescaleSlope", None)
-    values = np.asarray(apply_modality_lut(stored, dicom))
-    (table, *_) = dicom.get("VOILUTSequence") or [{}]
-    if table.get("LUTDescriptor") and table.get("LUTData"):
-        return apply_voi(values, dicom).astype(float), (0, 2 ** table.LUTDescriptor[2] - 1)
-    if dicom.get("VOILUTFunction") not in ("LINEAR_EXACT", "SIGMOID"):
-        dicom.VOILUTFunction = "LINEAR"
-    narrowest = 1 if dicom.VOILUTFunction == "LINEAR" else 1e-9
-    if _number(dicom, "WindowCenter") is None or (_number(dicom, "WindowWidth") or 0) < narrowest:
-        return values.astype(float), None
-    return apply_windowing(values, dicom), tuple(apply_windowing(np.array([-np.inf, np.inf]), dicom))
-
-
-def _padding(stored: np.ndarray, dicom) -> np.ndarray:
-    """Which stored values (n,) fill up the frame beside the picture: bool (n,) (DICOM PS3.3, C.7.5.1.1.2)."""
-    first = _number(dicom, "PixelPaddingValue")
-    if first is None:
-        return np.zeros(len(stored), bool)
-    last = _number(dicom, "PixelPaddingRangeLimit")
-    ends = sorted([first, first if last is None else last])
-    return (stored >= ends[0]) & (stored <= ends[1])
-
-
-def _number(dicom, name: str) -> float | None:
-    """The first value of an element, None where it is missing or empty."""
-    value = dicom.get(name)
-    first = value if value is None or isinstance(value, (int, float, str)) else (list(value) or [None])[0]
-    return None if first in (None, "") else float(first)
-
-
-def _check_size(width: int, height: int, bytes_a_pixel: int) -> None:
-    if width * height > settings.MAX_PICTURE_PIXELS or width * height * bytes_a_pixel > settings.MAX_DECODED_BYTES:
-        raise PictureTooLarge()
-
-
-def _scaled(
-    stored: np.ndarray, values: np.ndarray, limits: tuple[float, float] | None = None, padding: np.ndarray | None = None
-) -> np.ndarray:
-    """Draw stored pixels, uint8 or uint16 (height, ...), by the value that each stands for.
-
-    values: (256 or 65536,) or (..., 3), one for each that can be stored. limits: what becomes black and what white;
-    without them the darkest and brightest that the picture has. padding: bool (256 or 65536,), what is black whatever
-    it stands for, and no part of the picture. Returns uint8 (height, ...).
-    """
-    if limits is None:
-        seen = np.zeros(len(values), bool)
-        for row in stored:
-            seen[row] = True
-        if padding is not None and (seen & ~padding).any():
-            seen &= ~padding
-        limits = values[seen].min(), values[seen].max()
-    black, white = (float(limit) for limit in limits)
-    shares = (values - black) / ((white - black) or 1)
-    if not np.isfinite(shares).all():
-        raise NotFinite()
-    levels = (shares.clip(0, 1) * 255).round().astype(np.uint8)
-    if padding is not None:
-        levels[padding] = 0
-    return np.stack([levels[row] for row in stored])  # by row, since NumPy makes 8 bytes of every index
 
 
 def check(pixels: np.ndarray) -> None:

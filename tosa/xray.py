@@ -15,8 +15,9 @@ from .errors import Damaged, NotAChestXray, PictureTooLarge, RequestError
 SIZE = 299  # pixels, side of the network's picture
 MIN_SIDE = 64  # pixels; smaller pictures hold no lung detail
 MAX_ASPECT = 4.0  # longer than this to one is no chest
-MAX_COLOUR = 24.0  # mean difference of a pixel's channels, of 255, tint aside; X-rays are gray up to burnt-in marks
-MAX_TINT = 2.0  # to one between the means of a channel and of all; the blue base of film, a photograph of a lightbox
+MAX_COLOUR = 24.0  # mean difference of a pixel's channels, of 255; X-rays are gray, up to tint and burnt-in marks
+MAX_TINTED = 8.0  # the same once the tint is taken off: the blue base of film, a photograph of a lightbox
+MAX_TINT = 2.0  # to one between the means of a channel and of all
 GATE_GAP = 2.0  # how roughly the quality gate looks; contrasts then differ by less than half a percent
 MIN_CONTRAST = 8.0  # standard deviation of gray, of 255; below is a blank picture
 
@@ -92,8 +93,9 @@ def check(pixels: np.ndarray) -> None:
     channels = np.ascontiguousarray(resize(pixels, (64, 64), GATE_GAP).T, np.float32)
     gray = channels.mean(axis=0)
     tint = channels.mean(axis=(1, 2), keepdims=True) / max(gray.mean(), 1)
-    colour = np.ptp(channels / tint.clip(1 / MAX_TINT, MAX_TINT), axis=0)
-    if colour.mean() > MAX_COLOUR or gray.std() < MIN_CONTRAST:
+    without = channels / tint.clip(1 / MAX_TINT, MAX_TINT)
+    colourful = np.ptp(channels, axis=0).mean() > MAX_COLOUR and np.ptp(without, axis=0).mean() > MAX_TINTED
+    if colourful or gray.std() < MIN_CONTRAST:
         raise NotAChestXray()
 
 

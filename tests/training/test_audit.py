@@ -1,5 +1,6 @@
 """The audit finds what was planted: a shortcut in the border, a data set in the bottleneck, an answer that flips."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 
 from sounds import coughs, wav
+from tosa import screening
 from tosa.network import Network
 from tosa.training import shortcuts, stability
 from tosa.training.audit import kinds_of
@@ -53,6 +55,12 @@ def test_a_bottleneck_that_holds_its_source_is_told(tmp_path):
     assert shortcuts.source_told(everything[:-1], random[:-1]) is None, "nine cases to test on are too few"
 
 
+def by_kind(case: Case) -> tuple[bytes | None, bytes | None]:
+    """A case's file as the sound and the picture that are screened."""
+    data = case.file.read_bytes()
+    return (data, None) if case.is_sound else (None, data)
+
+
 @pytest.mark.parametrize("task", ["pneumonia", "cough"])
 def test_stability_of_each_change(small_graph, tmp_path, task):
     if task == "cough":
@@ -60,10 +68,15 @@ def test_stability_of_each_change(small_graph, tmp_path, task):
         own, changes = [Case(tmp_path / "a.wav", task, "sick", "a", "testing")], stability.OF_SOUNDS
     else:
         own, changes = cases(tmp_path, True, 44)[1], stability.OF_PICTURES
-    found = stability.measure(Network.load(*small_graph), task, own)
-    assert set(found) == set(changes)
-    for moved in found.values():
-        assert 0 <= moved["same"] <= 1 and 0 <= moved["median"] <= moved["largest"] < 1 and moved["n"] == len(own)
+        own = [replace(case, label="normal") for case in own]
+    network = Network.load(*small_graph)
+    found = stability.measure(network, task, own)
+    assert set(found) == {stability.AS_IT_CAME, *changes}
+    answers = [screening.screen(network, *by_kind(case))["diagnosis"] == case.label for case in own]
+    assert found[stability.AS_IT_CAME]["accuracy"]["value"] == np.mean(answers)
+    assert all(moved["accuracy"]["n"] == len(own) for moved in found.values())
+    for moved in (found[change] for change in changes):
+        assert 0 <= moved["same"] <= 1 and 0 <= moved["median"] <= moved["largest"] < 1
     if task == "cough":
         assert found["6 dB quieter"]["largest"] < 1e-3 < found["Opus"]["largest"]
 

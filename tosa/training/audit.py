@@ -20,14 +20,14 @@ from ..familiarity import Familiarity
 from ..graph import Graph
 from ..network import Network
 from ..settings import Settings
-from . import dataset, export, refusals, shortcuts, stability
+from . import dataset, export, publish, refusals, shortcuts, stability
 from .bottlenecks import Drawing, bottlenecks
 from .dataset import Case, Problems
 from .figures import Answers, figures, rate
 from .files import beside, progress
 
 CASES = 1000  # to train on of each task whose bottlenecks are looked at, at most
-STABILITY_CASES = 60  # of each task, the first by the hash of their names
+STABILITY_CASES = 150  # of each task, the first by the hash of their names
 AGES = ((0, 17), (18, 39), (40, 59), (60, 120))  # years
 LEAST = 10  # cases of a subgroup for it to be shown
 
@@ -75,6 +75,8 @@ def audit(table: Path, others: Path | None, settings: Settings, cache: Path) -> 
     """All findings, ready for JSON."""
     audited = Audited(table, settings, cache)
     found = {"sha256": audited.network.sha256, "metadata": audited.network.metadata, "tasks": {}}
+    data = publish.data_of(audited.cases, Problems())
+    found["copies"] = {"files": data["same_content"], "in_several_splits": len(data["same_content_in_several_splits"])}
     for task in dataset.labels_by_task(audited.cases):
         found["tasks"][task] = of_task(audited, task)
     if others:

@@ -175,11 +175,11 @@ def compiled(config: dict, batch: int = 1) -> openvino.CompiledModel:
 class Server:
     """A process that answers on a port of its own."""
 
-    def __init__(self, script: str):
+    def __init__(self, script: str, variables: dict[str, str]):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        environment = os.environ | {"TOSA_PORT": str(self.port), "PORT": str(self.port)}
+        environment = os.environ | {"TOSA_PORT": str(self.port), "PORT": str(self.port)} | variables
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen([sys.executable, script], cwd=ROOT, env=environment, **quiet)
 
@@ -228,9 +228,9 @@ class Server:
 
 
 @contextmanager
-def running(script: str) -> Iterator[Server]:
-    """The server of a script until the end of the block."""
-    server = Server(script)
+def running(script: str, **variables: str) -> Iterator[Server]:
+    """The server of a script, with these environment variables, until the end of the block."""
+    server = Server(script, variables)
     try:
         yield server
     finally:

@@ -89,6 +89,14 @@ def test_alone_and_several_at_once_round_alike(rounded, pictures):
         np.testing.assert_allclose(alone, together, rtol=1e-5, atol=1e-6)
 
 
+def test_what_an_earlier_start_compiled_rounds_alike(rounded, pictures, tmp_path):
+    Network.read(*rounded).start(precision="int8", keep_in=tmp_path).keep()
+    compiled, found = Network.load(*rounded, precision="int8"), Network.read(*rounded)
+    found.start(precision="int8", keep_in=tmp_path)
+    assert found.precision == "int8"
+    np.testing.assert_allclose(found.run(pictures).bottleneck, compiled.run(pictures).bottleneck, rtol=1e-5, atol=1e-6)
+
+
 def test_the_weights_of_what_takes_rounded_activations_are_rounded(rounded):
     graph = Graph(rounded[0].read_bytes())
     model = read(core(), cut(graph, ["mixed_10/join"]), graph.peaks())

@@ -9,6 +9,7 @@ import pytest
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.util.tensor_util import make_tensor_proto
 
+from tosa import network as networks
 from tosa.errors import ModelError
 from tosa.network import MAX_BATCH, Network, read_labels
 
@@ -378,3 +379,60 @@ def test_serving_neither_imports_tensorflow_nor_reports_to_openvino(small_graph,
     )
     assert run.stdout.strip() == "[]"
     assert list(tmp_path.iterdir()) == []
+
+
+class TestKept:
+    """What one start compiled, found by the next."""
+
+    @pytest.fixture
+    def cache(self, small_graph, tmp_path):
+        kept = Network.read(*small_graph).start(precision="f32", keep_in=tmp_path / "cache")
+        assert not (tmp_path / "cache").exists()  # the start does not wait for the disk
+        kept.keep()
+        return tmp_path / "cache"
+
+    @staticmethod
+    def started(files, cache, precision="f32", monkeypatch=None) -> Network:
+        """A network, which must be found where there is a monkeypatch."""
+        if monkeypatch:
+            monkeypatch.setattr(networks, "cut", lambda *_: pytest.fail("compiled"))
+        return Network.read(*files).start(precision=precision, keep_in=cache)
+
+    def test_it_is_not_compiled_again_and_answers_alike(self, small_graph, network, pictures, cache, monkeypatch):
+        found = self.started(small_graph, cache, monkeypatch=monkeypatch)
+        assert (found.precision, found.sha256, found.metadata) == ("f32", network.sha256, network.metadata)
+        for one, other in zip(arrays(found.run(pictures)), arrays(network.run(pictures)), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+        with ThreadPoolExecutor(4) as pool:
+            scores = list(pool.map(lambda _: found.run(pictures).scores, range(8)))
+        np.testing.assert_allclose(scores, [network.run(pictures).scores] * 8, rtol=1e-5, atol=1e-6)
+
+    def test_it_is_written_once(self, small_graph, cache):
+        (file,) = cache.iterdir()
+        written = file.stat().st_ino
+        self.started(small_graph, cache).keep()
+        assert [file.stat().st_ino for file in cache.iterdir()] == [written]
+
+    @pytest.mark.parametrize("changed", ["graph", "precision", "code"])
+    def test_what_has_changed_is_compiled(self, changed, small_graph, classic_graph, cache, monkeypatch):
+        if changed == "code":
+            monkeypatch.setattr(networks, "made_by", lambda: ["new code"])
+        files = classic_graph if changed == "graph" else small_graph
+        self.started(files, cache, "bf16" if changed == "precision" else "f32").keep()
+        assert len(list(cache.iterdir())) == 2
+
+    @pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: flipped(data)])
+    def test_a_damaged_one_is_compiled_and_written_again(self, damage, small_graph, cache, monkeypatch):
+        (file,) = cache.iterdir()
+        file.write_bytes(damage(file.read_bytes()))
+        again = self.started(small_graph, cache)
+        assert again.run(np.zeros((1, 299, 299, 3), np.uint8)).scores.any()
+        again.keep()
+        self.started(small_graph, cache, monkeypatch=monkeypatch)
+
+    def test_one_that_openvino_cannot_read_is_compiled(self, small_graph, network, pictures, cache):
+        (file,) = cache.iterdir()
+        content = np.arange(1000).astype(np.uint8)
+        file.write_bytes(content.tobytes() + hashlib.sha256(content).digest())
+        again = self.started(small_graph, cache)
+        np.testing.assert_allclose(again.run(pictures).scores, network.run(pictures).scores, rtol=1e-5)

@@ -134,18 +134,41 @@ class TestSwap:
 
     def test_what_changes_while_it_is_read_is_read_again(self, files, monkeypatch):
         served = serving.Served(*files).start()
-        data, load = files[0].read_bytes(), network.Network.load
+        data, read = files[0].read_bytes(), network.Network.read
         put(files[0], data)
         served.look()
 
         def changing(*paths):
             put(files[0], data)
-            return load(*paths)
+            return read(*paths)
 
-        monkeypatch.setattr(network.Network, "load", changing)
+        monkeypatch.setattr(network.Network, "read", changing)
         assert not served.look()
         monkeypatch.undo()
         assert swapped(served)
+
+
+    def test_what_is_taken_up_is_kept_too(self, files, classic_graph, tmp_path):
+        served = serving.Served(*files, tmp_path / "cache").start()
+        served.network.keep()
+        for file, new in zip(files, classic_graph):
+            put(file, new.read_bytes())
+        assert swapped(served)
+        served.network.keep()
+        assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_the_server_keeps_what_it_compiled(small_graph, tmp_path):
+    """The second start finds what the first one wrote, and answers the same."""
+    (tmp_path / "temporary").mkdir()
+    cache, scores, written = tmp_path / "cache", [], set()
+    for _ in range(2):
+        with Running(*small_graph, tmp_path / "temporary", TOSA_CACHE=cache) as server:
+            scores.append(server.post(SOUND, {"Content-Type": "audio/wav"})[1]["score"])
+            _wait_for(lambda: list(cache.glob("[!.]*")))
+            time.sleep(2 * serving.INTERVAL)
+            written |= {file.stat().st_ino for file in cache.iterdir()}
+    assert len(written) == 1 and scores[0] == pytest.approx(scores[1], abs=1e-5)
 
 
 def test_no_request_is_lost(files, classic_graph, small_graph, tmp_path):

@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from tosa import cut
 from tosa.cut import SERVED, Cut
 from tosa.graph import GraphError
 
@@ -43,6 +44,13 @@ def native_precision() -> str:
     return "bf16" if "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
 
 
+def made_by() -> list[str | bytes]:
+    """What decides what `Engine.exported` gives, besides graph and precision: OpenVINO, the processor, our code."""
+    of_processor = (core().get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES"))
+    code = (Path(module.__file__).read_bytes() for module in (cut, eight_bits, sys.modules[__name__]))
+    return [openvino.get_version(), *map(str, of_processor), *code]
+
+
 class Engine:
     """A compiled graph that any number of threads may ask at once.
 
@@ -51,23 +59,28 @@ class Engine:
     and for several at once with a core each when they first come; from then on both share one copy of the weights.
     """
 
-    def __init__(self, graph: Cut, outputs: int, threads: int | None, precision: str, peaks: Mapping = NONE):
-        """graph: from cut, with so many outputs. threads: how many cores to use, all by default.
+    def __init__(
+        self, graph: Cut | np.ndarray, outputs: int, threads: int | None, precision: str, peaks: Mapping = NONE
+    ):
+        """graph: from cut, or what `exported` gave of it, with so many outputs.
 
-        precision: f32, bf16 or int8, which needs the graph's peaks. Raises GraphError if OpenVINO cannot run it.
+        threads: how many cores to use, all by default. precision: f32, bf16 or int8, which needs the graph's peaks.
+        Raises GraphError if OpenVINO cannot run it.
         """
-        self._core, self._eight_bits = core(), precision == "int8"
+        self._core, self._outputs, self._eight_bits = core(), outputs, precision == "int8"
         # Threads pinned to cores wait for whatever else runs there: the slowest answers took twice as long.
         self._config = {"INFERENCE_PRECISION_HINT": HINTS.get(precision, precision), "ENABLE_CPU_PINNING": False}
         if threads:
             self._config["INFERENCE_NUM_THREADS"] = threads
         try:
-            model = read(self._core, graph, peaks if self._eight_bits else NONE)
-            self._alone = _Compiled(self._core.compile_model(model, "CPU", self._config | ALONE), outputs)
+            if isinstance(graph, Cut):
+                model = read(self._core, graph, peaks if self._eight_bits else NONE)
+                self._alone = _Compiled(self._core.compile_model(model, "CPU", self._config | ALONE), outputs)
+            else:
+                self._alone = self._imported(graph, ALONE)
         except RuntimeError as error:
             reasons = [line.removeprefix("--") for line in str(error).splitlines() if line.startswith("-- ")]
             raise GraphError(":".join(["cannot be run by OpenVINO", *reasons[-1:]])) from error
-        self._outputs = outputs
         self._together: _Compiled | None = None
         self._asked = 0  # threads in `infer`
         self._counting, self._compiling = Lock(), Lock()
@@ -101,26 +114,37 @@ class Engine:
         if self._together is None and self._compiling.acquire(blocking=False):
             try:
                 if self._together is None:
-                    shared = self._alone.exported()
-                    self._alone, self._together = (self._imported(shared, hint) for hint in (ALONE, TOGETHER))
+                    shared = self.exported()
+                    if self._alone.transformed is None:  # its weights are its own
+                        self._alone = self._imported(shared, ALONE)
+                    self._together = self._imported(shared, TOGETHER)
             finally:
                 self._compiling.release()
         return self._together or self._alone
 
-    def _imported(self, transformed: openvino.Tensor, hint: dict) -> "_Compiled":
-        model = self._core.import_model(transformed, "CPU", self._config | hint)
+    def exported(self) -> np.ndarray:
+        """The graph in OpenVINO's own form, all transformations done: uint8 (n,)."""
+        alone = self._alone
+        if alone.transformed is not None:
+            return alone.transformed
+        file = io.BytesIO()
+        alone.model.export_model(file)
+        return np.frombuffer(file.getbuffer(), np.uint8)
+
+    def _imported(self, transformed: np.ndarray, hint: dict) -> "_Compiled":
+        model = self._core.import_model(openvino.Tensor(transformed), "CPU", self._config | hint)
         return _Compiled(model, self._outputs, transformed)
 
 
 class _Compiled:
     """A compiled model and its idle requests, each of which serves one thread at a time."""
 
-    def __init__(self, model: openvino.CompiledModel, outputs: int, weights: openvino.Tensor | None = None):
-        """weights: those of an imported model, which reads but does not hold them, so they must not go before it."""
+    def __init__(self, model: openvino.CompiledModel, outputs: int, transformed: np.ndarray | None = None):
+        """transformed: what the model was imported from. It reads its weights there, so that must not go before it."""
         self.model = model
         self.ports = [model.output(f"{SERVED}{number}:0") for number in range(outputs)]
         self._idle: deque[openvino.InferRequest] = deque()
-        self._weights = weights
+        self.transformed = transformed
 
     def infer(self, pictures: np.ndarray) -> list[np.ndarray]:
         try:
@@ -130,12 +154,6 @@ class _Compiled:
         results = request.infer([pictures])  # copies, so that the request is free again
         self._idle.append(request)
         return [results[port] for port in self.ports]
-
-    def exported(self) -> openvino.Tensor:
-        """The model as OpenVINO's own file, all transformations done, whose memory all imported from it share."""
-        file = io.BytesIO()
-        self.model.export_model(file)
-        return openvino.Tensor(np.frombuffer(file.getbuffer(), np.uint8))
 
 
 def read(core: openvino.Core, cut: Cut, peaks: Mapping[str, float] = NONE) -> openvino.Model:

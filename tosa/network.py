@@ -1,17 +1,18 @@
 """The network: pictures in; feature map, bottleneck and scores out."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tosa import memory
-from tosa.cut import Cut, cut
-from tosa.engine import Engine, native_precision
+from tosa.cut import cut
+from tosa.engine import Engine, made_by, native_precision
 from tosa.errors import ModelError
 from tosa.graph import BOTTLENECK, Graph, GraphError
+from tosa.kept import Kept
 from tosa.settings import Settings
 
 FIRST_TASK = "cough"  # whose labels need not name it
@@ -57,9 +58,10 @@ class Network:
         self.size = graph.size()
         self._constants = graph.extras()
         self.metadata = graph.metadata()
-        self._files, self._outputs = files, 2 + len(softmaxes)
+        self._files, self._outputs = files, [graph.feature_map(), BOTTLENECK, *softmaxes]
         self._peaks = graph.peaks()
-        self._cut: Cut | None = cut(graph, [graph.feature_map(), BOTTLENECK, *softmaxes])
+        self._graph: Graph | None = graph  # until it is started
+        self._kept: Kept | None = None  # where `keep` writes
 
     @classmethod
     def load(
@@ -83,19 +85,44 @@ class Network:
         with _naming(files):
             return cls(Graph(data), names, files)
 
-    def start(self, threads: int | None = None, precision: str | None = None) -> "Network":
-        """The second half of `load`."""
+    def start(self, threads: int | None = None, precision: str | None = None, keep_in: Path | None = None) -> "Network":
+        """The second half of `load`. What would be compiled is looked for in the folder `keep_in`; `keep` writes it."""
         precision = precision or Settings().precision
         precision = native_precision() if precision == "auto" else precision
         with _naming(self._files):
             if precision == "int8" and not self._peaks:
                 raise GraphError("does not tell how large its activations become, which TOSA_PRECISION=int8 needs")
-            self._engine = Engine(self._cut, self._outputs, threads, precision, self._peaks)
+            if keep_in:
+                self._kept = Kept(keep_in, [self.sha256, *self._outputs, precision, *made_by()])
+            self._engine = self._found(threads, precision) or self._compiled(threads, precision)
             self.precision = self._engine.precision()
             self._check()
-        self._cut = None
+        self._graph = None
         memory.give_back()  # 150 MB
         return self
+
+    def _compiled(self, threads: int | None, precision: str) -> Engine:
+        return Engine(cut(self._graph, self._outputs), len(self._outputs), threads, precision, self._peaks)
+
+    def _found(self, threads: int | None, precision: str) -> Engine | None:
+        """The engine from what an earlier start kept; None without that."""
+        kept, transformed = self._kept, self._kept and self._kept.read()
+        if transformed is None:
+            return None
+        try:
+            engine = Engine(transformed, len(self._outputs), threads, precision)
+        except GraphError:
+            return None
+        kept.release()
+        self._kept = None
+        return engine
+
+    def keep(self) -> None:
+        """Write what was compiled for a later start to find, once, where `start` was given a folder for it."""
+        kept, self._kept = self._kept, None
+        if kept:
+            with suppress(RuntimeError):  # what OpenVINO cannot export is compiled again
+                kept.write(self._engine.exported())
 
     def constant(self, name: str) -> np.ndarray | None:
         """Value of the graph's Const node `name`, None without one. Those that the bottleneck needs are not kept."""

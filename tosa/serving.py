@@ -21,7 +21,7 @@ def loading() -> "Future[Served]":
     Its result raises SettingError and ModelError.
     """
     thread = ThreadPoolExecutor(1)
-    reading = thread.submit(lambda: Served((config := Settings()).graph, config.labels))
+    reading = thread.submit(lambda: Served((config := Settings()).graph, config.labels, config.cache))
     wait([reading])
     return thread.submit(lambda: reading.result().start())
 
@@ -29,15 +29,18 @@ def loading() -> "Future[Served]":
 class Served:
     """Holds the network that answers. A request takes it once, so that all of its answer is from one network."""
 
-    def __init__(self, graph: Path, labels: Path):
-        """Reads the files, but does not answer before `start`. Raises ModelError."""
-        self._files = (graph, labels)
+    def __init__(self, graph: Path, labels: Path, cache: Path | None = None):
+        """Reads the files, but does not answer before `start`. Raises ModelError.
+
+        cache: a folder for what has been compiled.
+        """
+        self._files, self._cache = (graph, labels), cache
         self._tried = self._last = self._stamp()
         self.network = Network.read(graph, labels)
 
     def start(self) -> "Served":
         """Raises ModelError."""
-        self.network.start()
+        self.network.start(keep_in=self._cache)
         return self
 
     def watch(self) -> None:
@@ -48,6 +51,7 @@ class Served:
         while True:
             time.sleep(INTERVAL)
             self.look()
+            self.network.keep()
             memory.give_back()
 
     def look(self) -> bool:
@@ -60,7 +64,7 @@ class Served:
         if now is None or now == self._tried or now != before:  # graph and labels may come one after the other
             return False
         try:
-            network = Network.load(*self._files)
+            network = Network.read(*self._files).start(keep_in=self._cache)
         except ModelError as error:
             self._tried = now
             print(f"Tosa goes on with the graph it has: {error}", file=sys.stderr, flush=True)

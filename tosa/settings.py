@@ -34,6 +34,12 @@ def _number(name: str, default: int, least: int, most: int) -> int:
     return int(given)
 
 
+def _folder(name: str, default: Path) -> Path | None:
+    """The folder in an environment variable; None where that is empty."""
+    given = os.environ.get(name, str(default))
+    return Path(given) if given else None
+
+
 def _choice(name: str, *choices: str) -> str:
     """The word in an environment variable, the first choice by default. Raises SettingError on any other."""
     given = os.environ.get(name, choices[0])
@@ -52,5 +58,7 @@ class Settings:
     port: int = field(default_factory=lambda: _number("TOSA_PORT", 5000, 1, 65_535))
     log: bool = field(default_factory=lambda: bool(_number("TOSA_LOG", 1, 0, 1)))  # one line a request on stderr
     slots: int = field(default_factory=lambda: _number("TOSA_SLOTS", (os.cpu_count() or 1) * 2, 1, 1000))  # in flight
+    # where a compiled network is kept for the next start; empty: nowhere
+    cache: Path | None = field(default_factory=lambda: _folder("TOSA_CACHE", ROOT / ".cache"))
     # auto: bf16 where the processor calculates in it by itself, else f32
     precision: str = field(default_factory=lambda: _choice("TOSA_PRECISION", "auto", "f32", "bf16", "int8"))

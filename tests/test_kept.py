@@ -1,0 +1,102 @@
+"""Compiled networks on disk: found again as they were written, or not at all."""
+
+import os
+
+import numpy as np
+import pytest
+
+from tosa import kept
+from tosa.kept import Kept
+
+CONTENT = np.random.default_rng(0).integers(0, 256, 100_000, np.uint8)
+MADE_FROM = ["graph", "f32", b"code"]
+
+
+@pytest.fixture
+def place(tmp_path):
+    written = Kept(tmp_path / "cache", MADE_FROM)
+    written.write(CONTENT)
+    return written
+
+
+def test_what_was_written_is_found(place):
+    assert place.file.parent.stat().st_mode & 0o077 == 0 and place.file.stat().st_mode & 0o077 == 0
+    found = Kept(place.file.parent, MADE_FROM)
+    content = found.read()
+    np.testing.assert_array_equal(content, CONTENT)
+    found.release()
+    np.testing.assert_array_equal(content, CONTENT)  # read from the disk again
+
+
+@pytest.mark.parametrize(
+    "made_from",
+    [["graph", "bf16", b"code"], ["graph", "f32", b"codes"], ["graphf32", b"code"], ["graphf", "32", b"code"]],
+)
+def test_what_was_made_from_something_else_is_not(place, made_from):
+    assert Kept(place.file.parent, made_from).read() is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    {
+        "a bit flipped": lambda data: data[:5] + bytes([data[5] ^ 1]) + data[6:],
+        "its end flipped": lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+        "cut off": lambda data: data[:-1],
+        "longer": lambda data: data + b"x",
+        "a digest alone": lambda data: data[-32:],
+        "short": lambda data: b"x",
+        "empty": lambda data: b"",
+    }.items(),
+    ids=lambda change: change[0],
+)
+def test_what_is_not_whole_is_not(place, change):
+    place.file.write_bytes(change[1](place.file.read_bytes()))
+    assert place.read() is None
+    place.write(CONTENT)
+    np.testing.assert_array_equal(place.read(), CONTENT)
+
+
+def test_what_another_user_wrote_is_not(place, monkeypatch):
+    user = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: user + 1)
+    assert place.read() is None
+
+
+def test_what_was_used_longest_ago_goes(tmp_path):
+    places = [Kept(tmp_path, [name]) for name in "abc"]
+    for age, place in zip((30, 20), places):
+        place.write(CONTENT)
+        os.utime(place.file, (1e9 - age, 1e9 - age))
+    assert places[0].read() is not None  # used again
+    places[2].write(CONTENT)
+    assert [place.read() is not None for place in places] == [True, False, True]
+    assert len(list(tmp_path.iterdir())) == kept.MOST
+
+
+def test_what_a_killed_server_left_goes(place):
+    left = place.file.with_name(f".left{kept.SUFFIX}")
+    left.write_bytes(b"x")
+    os.utime(left, (1e9, 1e9))
+    (place.file.parent / "the user's own").write_text("x")
+    Kept(place.file.parent, ["another"]).write(CONTENT)
+    assert not left.exists() and place.file.exists() and (place.file.parent / "the user's own").exists()
+
+
+def test_a_folder_that_cannot_be_written_to_keeps_nothing(tmp_path):
+    (tmp_path / "file").write_text("x")
+    place = Kept(tmp_path / "file", MADE_FROM)
+    place.write(CONTENT)
+    assert place.read() is None
+
+
+@pytest.mark.parametrize("fault", [OSError(28, "no space left"), KeyboardInterrupt()])
+def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch, fault):
+    def fail(*_):
+        raise fault
+
+    monkeypatch.setattr(os, "replace", fail)
+    try:
+        Kept(tmp_path, MADE_FROM).write(CONTENT)
+    except KeyboardInterrupt:
+        pass
+    assert not list(tmp_path.iterdir())

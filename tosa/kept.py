@@ -1,0 +1,67 @@
+"""What OpenVINO made of a graph, kept on disk from one start of the server to the next, which is faster for it.
+
+A file holds OpenVINO's own form of the network, and its SHA-256 at the end. It is read where nothing that it was made
+from has changed since, whole and the user's own; in all other cases the graph is compiled as if there were none.
+"""
+
+import hashlib
+import mmap
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+MOST = 2  # files; what was used longest ago goes first
+SUFFIX = ".network"
+DIGEST = 32  # bytes
+
+
+class Kept:
+    """The place of one compiled network on disk."""
+
+    def __init__(self, folder: Path, made_from: list[str | bytes]):
+        """made_from: all that the compiled network depends on."""
+        digest = hashlib.sha256()
+        for part in made_from:
+            digest.update(hashlib.sha256(part.encode() if isinstance(part, str) else part).digest())
+        self.file = folder / f"{digest.hexdigest()[:32]}{SUFFIX}"
+        self._mapped: mmap.mmap | None = None
+
+    def read(self) -> np.ndarray | None:
+        """What was written, uint8 (n,), as memory of the file; None if it is not there, not whole or another user's."""
+        try:
+            with open(self.file, "rb") as file:
+                if hasattr(os, "getuid") and os.fstat(file.fileno()).st_uid != os.getuid():
+                    return None
+                self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            os.utime(self.file)
+        except (OSError, ValueError):  # an empty file cannot be mapped
+            return None
+        content = np.frombuffer(self._mapped, np.uint8)
+        whole = hashlib.sha256(content[:-DIGEST]).digest() == content[-DIGEST:].tobytes()
+        return content[:-DIGEST] if whole else None
+
+    def write(self, content: np.ndarray) -> None:
+        """Put uint8 (n,) there in one step. A folder that cannot be written to keeps nothing; that only costs time."""
+        try:
+            self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle, partial = tempfile.mkstemp(dir=self.file.parent, prefix=".", suffix=SUFFIX)
+            try:
+                with open(handle, "wb") as file:
+                    file.write(content)
+                    file.write(hashlib.sha256(content).digest())
+                os.replace(partial, self.file)
+            except BaseException:
+                os.unlink(partial)
+                raise
+            files = sorted(self.file.parent.glob(f"*{SUFFIX}"), key=lambda file: file.stat().st_mtime)
+            for old in files[:-MOST]:  # or what a killed server left half written
+                old.unlink()
+        except OSError:
+            pass
+
+    def release(self) -> None:
+        """Leave the file's memory to the system, which reads it again if it is asked for: it has been copied."""
+        if self._mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self._mapped.madvise(mmap.MADV_DONTNEED)

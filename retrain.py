@@ -173,6 +173,8 @@ def main(arguments: list[str] | None = None) -> int:
     flags = reader.parse_args(arguments)
     if flags.fine_tune and (idle := [name for name in LAST_LAYER if getattr(flags, name) != reader.get_default(name)]):
         reader.error(f"--{idle[0]} is of the last layer alone; --fine_tune does not know it")
+    if (flags.graph or flags.labels) and not (flags.evaluate or flags.calibrate):
+        reader.error("--graph and --labels are of --evaluate and --calibrate; TOSA_GRAPH names a graph to start from")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes on its build help nobody here
     from tosa.training import architectures, publish, run  # here, so that --help answers at once
 

@@ -25,8 +25,9 @@ async function pressRecord() {
 
 async function takeFiles(list) {
   const files = [...list];
-  const parts = await Promise.all(files.slice(0, 2).map(shelf.partOf));
-  const problem = await trouble(files);
+  const [parts, problem] = await Promise.all([
+    Promise.all(files.slice(0, 2).map(shelf.partOf)), trouble(files),
+  ]).catch(() => [[], "file.unreadable"]); // a folder, or gone since it was chosen
   if (!files.length || !takesFiles()) return; // asked after the wait, in which a recording may have begun
   recording?.cancelRecording();
   hideAnswer();

@@ -31,9 +31,11 @@ export async function askEach(jobs, done, stopped) {
   const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
   async function patiently(job) {
+    const parts = await job.parts().catch(() => null);
+    if (!parts) return { problem: ["file.unreadable"] };
     for (let left = TRIES; ; left -= 1) {
       while (Date.now() < free) await sleep(free - Date.now());
-      const result = await ask(await job.parts(), false);
+      const result = await ask(parts, false);
       if (!result.wait || left === 1 || stopped()) return result;
       free = Date.now() + 1000 * result.wait;
     }

@@ -22,7 +22,8 @@ export function enter(next) {
   document.body.dataset.state = now;
   say($("record-word"), now === "ready" && shelf.hasRecording() ? "button.again" : `button.${BUTTON_WORDS[now]}`);
   // aria-disabled and not disabled, which would take the keyboard's focus away.
-  for (const id of ["record", "send"]) $(id).ariaDisabled = now === "sending";
+  $("record").ariaDisabled = now === "sending";
+  $("send").ariaDisabled = now !== "ready";
   document.querySelectorAll("[data-take]").forEach((button) => (button.ariaDisabled = now === "sending"));
   document.querySelectorAll(".look").forEach((button) => (button.ariaDisabled = !atRest()));
   $("file").disabled = !takesFiles();

@@ -47,6 +47,7 @@ class Network:
     size: tuple[int, int]  # height and width of the pictures it takes
     metadata: dict  # what the graph says of itself; {} if nothing
     precision: str  # of its calculations: f32, bf16 or int8
+    graph: Graph | None  # that it was read from, until it is started
 
     def __init__(self, graph: Graph, labels: dict[str, tuple[str, ...]], files: str):
         """See `read`. `files` is what errors call the pair. Raises GraphError."""
@@ -58,9 +59,9 @@ class Network:
         self.size = graph.size()
         self._constants = graph.extras()
         self.metadata = graph.metadata()
-        self._files, self._outputs = files, [graph.feature_map(), BOTTLENECK, *softmaxes]
+        self.graph, self._files = graph, files
+        self._outputs = [graph.feature_map(), BOTTLENECK, *softmaxes]
         self._peaks = graph.peaks()
-        self._graph: Graph | None = graph  # until it is started
         self._kept: Kept | None = None  # where `keep` writes
 
     @classmethod
@@ -97,12 +98,12 @@ class Network:
             self._engine = self._found(threads, precision) or self._compiled(threads, precision)
             self.precision = self._engine.precision()
             self._check()
-        self._graph = None
+        self.graph = None
         memory.give_back()  # 150 MB
         return self
 
     def _compiled(self, threads: int | None, precision: str) -> Engine:
-        return Engine(cut(self._graph, self._outputs), len(self._outputs), threads, precision, self._peaks)
+        return Engine(cut(self.graph, self._outputs), len(self._outputs), threads, precision, self._peaks)
 
     def _found(self, threads: int | None, precision: str) -> Engine | None:
         """The engine from what an earlier start kept; None without that."""

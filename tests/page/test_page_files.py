@@ -65,6 +65,29 @@ def test_a_picture_is_shown_and_answered(page, way, tmp_path):
         assert sum(scores) == pytest.approx(1, abs=1e-5)
 
 
+FIRST_UNREADABLE = """const read = Blob.prototype.arrayBuffer;
+Blob.prototype.arrayBuffer = function () {
+  Blob.prototype.arrayBuffer = read;
+  return Promise.reject(new DOMException("as of a folder", "NotFoundError"));
+};"""
+
+
+def test_a_folder_is_told_of(page):
+    page.run(FIRST_UNREADABLE)
+    page.give("drop", ("folder", "", b""))
+    page.sentence("#problem", "file.unreadable")
+    assert page.state == "idle"
+
+
+def test_a_file_that_is_gone_does_not_stop_the_others(page):
+    page.give("drop", *[(f"{number}.png", "image/png", PHANTOM) for number in range(3)])
+    page.reach("ready")
+    page.run(FIRST_UNREADABLE)
+    page.press("#send")
+    page.reach("idle")
+    assert [ENGLISH["file.unreadable"] in row.text for row in page.all("#rows tr")] == [True, False, False]
+
+
 def test_the_preview_does_not_push_the_button_out_of_sight(page):
     """The preview loads after the button has the focus, and is tall."""
     # A browser scrolls by whole pixels, so a part of one may stay below.

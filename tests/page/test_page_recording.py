@@ -182,11 +182,13 @@ def test_an_earlier_answer_is_not_asked_again_while_recording(page):
     page.answer_with(json_reply(finding("pneumonia", "picture")))
     page.drop("a.png", "image/png", PHANTOM)
     page.ask()
-    assert page.find(".look").get_attribute("aria-disabled") == "false"
+    off = [page.find(selector).get_attribute("aria-disabled") for selector in (".look", "#send")]
+    assert off == ["false", "false"]
     page.press("#record")
     for state in ("counting", "recording"):
         page.reach(state)
-        assert page.find(".look").get_attribute("aria-disabled") == "true"
+        off = [page.find(selector).get_attribute("aria-disabled") for selector in (".look", "#send")]
+        assert off == ["true", "true"]
         page.press(".look")
         assert page.state == state and page.run("return asked.length") == 1
     stop_and_check(page)

@@ -327,10 +327,13 @@ def test_impossible_and_unknown_flags_exit_with_2_in_one_line(flag, capsys):
     assert flag.split("=")[0] in err and err.count("\n") == 1
 
 
-def test_what_fine_tuning_does_not_know_is_refused(capsys):
+@pytest.mark.parametrize(
+    "given", [["--fine_tune=all", "--dropout=0.3"], ["--graph=a.pb"], ["--fine_tune=all", "--labels=a.txt"]]
+)
+def test_flags_of_another_use_are_refused(given, capsys):
     with pytest.raises(SystemExit) as ended:
-        retrain.main(["--fine_tune=all", "--image_dir=none", "--dropout=0.3"])
-    assert ended.value.code == 2 and "--dropout" in capsys.readouterr().err
+        retrain.main([*given, "--image_dir=none"])
+    assert ended.value.code == 2 and given[-1].split("=")[0] in capsys.readouterr().err
 
 
 def test_as_a_program_unknown_flags_exit_with_2():

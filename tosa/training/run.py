@@ -28,8 +28,9 @@ def retrain(flags, settings: Settings) -> None:
     cases = gather(flags, problems=problems)
     task = _one_task(cases)
     with architectures.trunk_file(flags, settings) as file:
-        network = Network.load(file, None, precision="f32")  # first, since loading names what is wrong
-        graph = Graph(file.read_bytes())
+        network = Network.read(file, None)
+        graph = network.graph
+        network.start(precision="f32")
         kept, metadata = (export.heads_of(graph), graph.metadata()) if flags.task else ({}, {})
         trunk = graph.trunk()
         known = learn_from(cases, flags, network, export.trunk_sha256(trunk), problems)
@@ -143,9 +144,7 @@ def calibrate(flags, settings: Settings) -> None:
 
     It is the served one, or that of --graph and --labels.
     """
-    file, labels = _asked(flags, settings)
-    Network.read(file, labels)  # first, since reading names what is wrong
-    graph = Graph(file.read_bytes())
+    graph = Network.read(*_asked(flags, settings)).graph
     known = export.heads_of(graph)
     problems = Problems(flags.skip_unreadable)
     cases = gather(flags, problems=problems)

@@ -1,6 +1,7 @@
 """Answer labelled cases as the server would, and report how right the answers are."""
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import numpy as np
 
@@ -35,11 +36,10 @@ def evaluate_graph(network: Network, cases: list[Case], flags, problems: Problem
 
 def answers(network: Network, cases: list[Case]) -> np.ndarray:
     """Scores float32 (cases, columns) of cases, drawn in threads while the network answers."""
-    scores = np.empty((len(cases), sum(len(task.labels) for task in network.tasks.values())), np.float32)
+    scores = []
     with ThreadPoolExecutor() as pool, progress(total=len(cases), desc="answers", unit="picture") as bar:
         pictures = ahead(pool, lambda case: draw(case, network.size), cases)
-        for start in range(0, len(cases), BATCH):
-            batch = [picture for picture, _ in zip(pictures, range(min(BATCH, len(cases) - start)))]
-            scores[start : start + len(batch)] = network.run(np.stack(batch)).scores
+        while batch := list(islice(pictures, BATCH)):
+            scores.append(network.run(np.stack(batch)).scores)
             bar.update(len(batch))
-    return scores
+    return np.concatenate(scores)

@@ -91,11 +91,11 @@ def check(pixels: np.ndarray) -> None:
             f"The picture is {width} x {height} pixels. A chest X-ray has at least {MIN_SIDE} a side, nearly square."
         )
     channels = np.ascontiguousarray(resize(pixels, (64, 64), GATE_GAP).T, np.float32)
-    gray = channels.mean(axis=0)
-    tint = channels.mean(axis=(1, 2), keepdims=True) / max(gray.mean(), 1)
+    brightness = channels.mean(axis=0)
+    tint = channels.mean(axis=(1, 2), keepdims=True) / max(brightness.mean(), 1)
     without = channels / tint.clip(1 / MAX_TINT, MAX_TINT)
     colourful = np.ptp(channels, axis=0).mean() > MAX_COLOUR and np.ptp(without, axis=0).mean() > MAX_TINTED
-    if colourful or gray.std() < MIN_CONTRAST:
+    if colourful or brightness.std() < MIN_CONTRAST:
         raise NotAChestXray()
 
 
@@ -105,15 +105,22 @@ def resize(pixels: np.ndarray, size: tuple[int, int] = (SIZE, SIZE), gap: float 
     Squashed, not cropped, since the classic graph does so and the training pictures came squashed.
     gap: shrink roughly to so many times the size first, which takes a quarter of the time.
     """
-    gray = pixels.strides[2] == 0  # as decode returns it
-    image = Image.fromarray(pixels[:, :, 0] if gray else pixels)
+    once = pixels.strides[2] == 0
+    image = Image.fromarray(pixels[:, :, 0] if once else pixels)
     small = np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR, reducing_gap=gap))
-    return np.repeat(small[:, :, None], 3, axis=2) if gray else small
+    return np.repeat(small[:, :, None], 3, axis=2) if once else small
+
+
+def gray(pixels: np.ndarray) -> np.ndarray:
+    """The brightness of pixels (height, width, 3), uint8, in all three channels, held once."""
+    if pixels.strides[2] == 0:
+        return pixels
+    brightness = np.asarray(Image.fromarray(pixels).convert("L"))
+    return np.broadcast_to(brightness[:, :, None], pixels.shape)
 
 
 def picture(data: bytes) -> np.ndarray:
     """A picture file's bytes as the network's gray picture: uint8 (SIZE, SIZE, 3). Raises what decode, check raise."""
     pixels = decode(data)
     check(pixels)
-    gray = Image.fromarray(resize(pixels)).convert("L")
-    return np.repeat(np.asarray(gray)[:, :, None], 3, axis=2)
+    return resize(gray(pixels))

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from bench import training_memory as memory
+from pictures import phantom
 from sounds import coughs, wav
+from tosa import xray
 from tosa.errors import UsageError
 from tosa.training import bottlenecks, duplicates
 from tosa.training.bottlenecks import Drawing
@@ -63,6 +65,19 @@ def test_each_file_is_read_once_and_rows_keep_their_order(drawings, tmp_path, mo
     again = make(list(reversed(drawings)), tmp_path, network)
     assert (again.values[::-1] == made.values).all() and (again.fingerprints[::-1] == made.fingerprints).all()
     assert network.batches[4:] == [1]
+
+
+@pytest.mark.parametrize("size", [(299, 299), (224, 224)])
+def test_an_xray_is_drawn_as_it_is_served_and_a_spectrogram_in_its_colours(size, tmp_path):
+    film = (phantom(400, 360)[:, :, None] * np.array([0.75, 0.9, 1])).astype(np.uint8)
+    for name in ("film.png", "film.wav.png"):
+        Image.fromarray(film).save(tmp_path / name)
+    served = xray.resize(xray.picture((tmp_path / "film.png").read_bytes()), size)
+    drawn = bottlenecks.draw(Case(tmp_path / "film.png", "lungs", "a", "g", "training"), size)
+    np.testing.assert_array_equal(drawn, served)
+    for name, task in (("film.png", "cough"), ("film.wav.png", "asthma")):
+        coloured = bottlenecks.draw(Case(tmp_path / name, task, "a", "g", "training"), size)
+        assert (coloured[:, :, 2] > coloured[:, :, 0]).mean() > 0.5
 
 
 def test_a_kill_loses_the_batch_under_way(drawings, tmp_path):

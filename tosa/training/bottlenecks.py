@@ -33,7 +33,7 @@ def draw(case: Case, size: tuple[int, int] = (299, 299)) -> np.ndarray:
 
 
 def decode(case: Case) -> np.ndarray:
-    """A case's samples or pixels, as audio.decode and xray.decode give them. Raises UsageError naming the file."""
+    """A case's samples or pixels, those of X-rays in gray, as serving has them. Raises UsageError naming the file."""
     return _decoded(case, _content(case))
 
 
@@ -48,13 +48,14 @@ def _decoded(case: Case, content: bytes) -> np.ndarray:
     if not content:
         raise UsageError(f"'{case.file}' is empty.")
     try:
-        return (audio if case.is_sound else xray).decode(content)
+        decoded = (audio if case.is_sound else xray).decode(content)
     except RequestError as error:
         raise UsageError(f"'{case.file}': {error}") from error
+    return decoded if case.of_sound else xray.gray(decoded)
 
 
 def _drawn(case: Case, decoded: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return xray.resize(audio.draw(audio.window(decoded)) if case.is_sound else decoded, size)
+    return xray.resize(audio.draw(audio.window(decoded)) if case.is_sound else xray.resize(decoded), size)
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,9 @@ class Drawing:
     variant: int = 0
 
     def key(self, content: bytes) -> bytes:
-        """Names all that the picture depends on: the file's content, how sounds are drawn, the distortion."""
-        way = (DRAWING if self.case.is_sound else "") + (f"{self.distortion}{self.variant}" if self.distortion else "")
+        """Names all that the picture depends on: the file's content, how sounds are drawn, gray, the distortion."""
+        way = DRAWING if self.case.is_sound else "" if self.case.of_sound else "gray"
+        way += f"{self.distortion}{self.variant}" if self.distortion else ""
         return hashlib.sha256(content + way.encode()).digest()
 
     def draw(self, content: bytes, key: bytes, size: tuple[int, int]) -> np.ndarray:

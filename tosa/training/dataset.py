@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UsageError
+from ..network import FIRST_TASK
 
 SPLITS = ("training", "validation", "testing")
 COLUMNS = ("file", "label", "task", "group", "split", "source")  # of a table; only the first two are needed
@@ -30,6 +31,11 @@ class Case:
     @property
     def is_sound(self) -> bool:
         return self.file.suffix.lower() in SOUNDS
+
+    @property
+    def of_sound(self) -> bool:
+        """Whether it is a sound or a sound's picture, by its name or task. Those are in colour, X-rays in gray."""
+        return self.is_sound or self.task == FIRST_TASK or Path(self.file.stem).suffix.lower() in SOUNDS
 
 
 @dataclass(frozen=True)

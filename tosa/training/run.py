@@ -56,7 +56,7 @@ def _keep_gate(known: dict, replaced: dict) -> None:
     if known["from"] == "picture" and replaced.get("gate"):
         known["gate"] = True
     elif known["from"] == "picture":
-        print("Pictures of this task are not checked to be chest X-rays: it is answered whatever they show.")
+        print("Pictures of this task are not checked to be chest X-rays: any that are gray are answered.")
 
 
 def _trained(flags, task: str, known: Known, trunk: GraphDef, kept: list[export.Head]) -> export.Head:
@@ -222,7 +222,7 @@ def _marked(metadata: dict, flags, cases: list[Case]) -> dict:
     """metadata with what serving must know of the tasks of cases: from which input they are, and --demonstration."""
     tasks = {task: dict(known) for task, known in metadata.get("tasks", {}).items()}
     for task in dataset.labels_by_task(cases):
-        drawn = flags.audio_dir or task == FIRST_TASK or any(case.is_sound for case in cases if case.task == task)
+        drawn = flags.audio_dir or any(case.of_sound for case in cases if case.task == task)
         tasks.setdefault(task, {})["from"] = "sound" if drawn else "picture"
     if flags.demonstration:
         task, _, reason = flags.demonstration.partition(": ")

@@ -226,6 +226,7 @@ def _error(status: int, code: str, message: str):
 
 def main() -> int:
     """Start, say what was loaded and where it answers, serve until stopped."""
+    sys.stdout.reconfigure(errors="backslashreplace")  # a label may have letters that a terminal or pipe has not
     try:
         decoders, loading = BEGUN or begin()
         with decoders:

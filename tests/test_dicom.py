@@ -12,6 +12,14 @@ from tosa import errors, xray
 GRAY = phantom()  # uint8 (240, 320), brighter to the right
 
 
+@pytest.mark.parametrize("side, bits, fits", [(4000, 8, True), (3000, 16, True), (4800, 8, False), (3400, 16, False)])
+def test_a_coloured_one_counts_three_samples_a_pixel(side, bits, fits):
+    large = dicom(np.zeros((8, 8, 3), f"u{bits // 8}"), Rows=side, Columns=side)
+    with pytest.raises(errors.RequestError) as refused:
+        xray.decode(large)
+    assert isinstance(refused.value, errors.PictureTooLarge) != fits  # what fits is cut off all the same
+
+
 def test_monochrome1_is_inverted():
     plain, inverted = dicom(GRAY), dicom(GRAY, PhotometricInterpretation="MONOCHROME1")
     np.testing.assert_allclose(xray.decode(inverted).astype(int), 255 - xray.decode(plain).astype(int), atol=1)

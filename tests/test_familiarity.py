@@ -1,12 +1,14 @@
 """The gate, with weights that are known, and as a graph holds it."""
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from pictures import phantom
-from tosa import familiarity
+from tosa import familiarity, screening
 from tosa.familiarity import Familiarity, thumbnail
 from tosa.training import familiarity as fitting
 
@@ -56,3 +58,20 @@ def test_the_graph_holds_all_of_it_or_there_is_no_gate(gate):
     assert held[familiarity.PREFIX + "basis"].dtype == np.float16
     assert Familiarity.of(Network({})) is None
     assert Familiarity.of(Network({name: value for name, value in held.items() if "bias" not in name})) is None
+
+
+def test_a_gate_is_made_once_and_goes_with_its_network():
+    class Asked:
+        times = 0
+
+        def constant(self, _):
+            self.times += 1
+
+    network = Asked()
+    screening._gate(network)
+    times = network.times
+    assert screening._gate(network) is None and network.times == times
+    gone = weakref.ref(network)
+    del network
+    gc.collect()
+    assert gone() is None

@@ -73,13 +73,28 @@ def test_what_was_used_longest_ago_goes(tmp_path):
     assert len(list(tmp_path.iterdir())) == kept.MOST
 
 
-def test_what_a_killed_server_left_goes(place):
-    left = place.file.with_name(f".left{kept.SUFFIX}")
-    left.write_bytes(b"x")
-    os.utime(left, (1e9, 1e9))
-    (place.file.parent / "the user's own").write_text("x")
-    Kept(place.file.parent, ["another"]).write(CONTENT)
-    assert not left.exists() and place.file.exists() and (place.file.parent / "the user's own").exists()
+def test_what_a_killed_server_left_goes_and_what_is_not_ours_stays(place, monkeypatch):
+    folder, replace = place.file.parent, os.replace
+    names = []
+    monkeypatch.setattr(os, "replace", lambda partial, file: names.append(partial) or replace(partial, file))
+    place.write(CONTENT)
+    left, in_work = (folder / os.path.basename(names[0]).replace("-", f"-{word}") for word in ("left", "work"))
+    for file in (left, in_work, folder / "own.network", folder / ".own.network"):
+        file.write_bytes(b"x")
+    for file in (left, folder / "own.network", folder / ".own.network"):
+        os.utime(file, (1e9, 1e9))
+    Kept(folder, ["another"]).write(CONTENT)
+    Kept(folder, ["a third"]).write(CONTENT)
+    kept_now = {file.name for file in folder.iterdir()}
+    assert left.name not in kept_now and {in_work.name, "own.network", ".own.network"} < kept_now and len(kept_now) == 5
+
+
+def test_a_disk_that_cannot_be_written_to_is_read(place, monkeypatch):
+    def fail(*_):
+        raise OSError(30, "read-only file system")
+
+    monkeypatch.setattr(os, "utime", fail)
+    np.testing.assert_array_equal(place.read(), CONTENT)
 
 
 def test_a_folder_that_cannot_be_written_to_keeps_nothing(tmp_path):

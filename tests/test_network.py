@@ -11,6 +11,7 @@ from tensorboard.util.tensor_util import make_tensor_proto
 
 from tosa import network as networks
 from tosa.errors import ModelError
+from tosa.graph import GraphError
 from tosa.network import MAX_BATCH, Network, read_labels
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -429,6 +430,20 @@ class TestKept:
         assert again.run(np.zeros((1, 299, 299, 3), np.uint8)).scores.any()
         again.keep()
         self.started(small_graph, cache, monkeypatch=monkeypatch)
+
+    def test_one_that_does_not_answer_rightly_is_compiled(self, small_graph, network, pictures, cache, monkeypatch):
+        checks, check = [], Network._check
+
+        def fail_once(asked):
+            checks.append(asked)
+            if len(checks) == 1:
+                raise GraphError("answers with numbers that are not finite")
+            check(asked)
+
+        monkeypatch.setattr(Network, "_check", fail_once)
+        again = self.started(small_graph, cache)
+        np.testing.assert_allclose(again.run(pictures).scores, network.run(pictures).scores, rtol=1e-5)
+        assert len(checks) == 2
 
     def test_one_that_openvino_cannot_read_is_compiled(self, small_graph, network, pictures, cache):
         (file,) = cache.iterdir()

@@ -197,6 +197,14 @@ def test_a_setting_that_makes_no_sense_is_named(small_graph, name, value, capsys
     assert said.count("\n") == 1 and f"TOSA_{name}" in said
 
 
+def test_labels_that_the_terminal_has_no_letters_for(small_graph, tmp_path):
+    labels = tmp_path / "labels.txt"
+    labels.write_text(small_graph[1].read_text(encoding="utf-8").replace("sick", "άρρωστος"), encoding="utf-8")
+    with Running(small_graph[0], labels, tmp_path, PYTHONIOENCODING="ascii") as server:
+        assert server.post(wav(coughs()), {"Content-Type": "audio/wav"})[0] == 200
+        assert "\\u03ac" in server.said
+
+
 def test_missing_graph_is_said(tmp_path):
     names = {"TOSA_GRAPH": str(tmp_path / "none.pb")}
     process = subprocess.run(

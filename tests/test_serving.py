@@ -148,6 +148,20 @@ class TestSwap:
         assert swapped(served)
 
 
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # how the thread is ended
+    def test_the_watch_goes_on_whatever_happens(self, files, monkeypatch, capsys):
+        served, looks = serving.Served(*files), []
+
+        def look():
+            looks.append(1)
+            raise MemoryError("none left") if len(looks) < 3 else SystemExit  # which ends a thread
+
+        monkeypatch.setattr(serving, "INTERVAL", 0.01)
+        monkeypatch.setattr(served, "look", look)
+        served.watch()
+        _wait_for(lambda: len(looks) == 3)
+        assert capsys.readouterr().err.count("MemoryError('none left')") == 2
+
     def test_what_is_taken_up_is_kept_too(self, files, classic_graph, tmp_path):
         served = serving.Served(*files, tmp_path / "cache").start()
         served.network.keep()

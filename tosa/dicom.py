@@ -32,7 +32,7 @@ def decode(data: bytes) -> np.ndarray:
     dicom = pydicom.dcmread(io.BytesIO(data))
     colour = dicom.PhotometricInterpretation not in ("MONOCHROME1", "MONOCHROME2")
     bits = int(dicom.BitsAllocated)
-    check_size(int(dicom.Columns), int(dicom.Rows), (3 if colour else 1) * (bits + 7) // 8)
+    check_size(int(dicom.Columns), int(dicom.Rows), (3 if colour else 1) * ((bits + 7) // 8))
     if int(dicom.get("NumberOfFrames") or 1) > 1:
         raise SeveralFrames()
     if bits > 16:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from tosa import cut
+from tosa import cut, graph
 from tosa.cut import SERVED, Cut
 from tosa.graph import GraphError
 
@@ -47,7 +47,7 @@ def native_precision() -> str:
 def made_by() -> list[str | bytes]:
     """What decides what `Engine.exported` gives, besides graph and precision: OpenVINO, the processor, our code."""
     of_processor = (core().get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES"))
-    code = (Path(module.__file__).read_bytes() for module in (cut, eight_bits, sys.modules[__name__]))
+    code = (Path(module.__file__).read_bytes() for module in (graph, cut, eight_bits, sys.modules[__name__]))
     return [openvino.get_version(), *map(str, of_processor), *code]
 
 
@@ -78,7 +78,7 @@ class Engine:
                 self._alone = _Compiled(self._core.compile_model(model, "CPU", self._config | ALONE), outputs)
             else:
                 self._alone = self._imported(graph, ALONE)
-        except RuntimeError as error:
+        except (RuntimeError, UnicodeDecodeError) as error:  # what OpenVINO says of a wrong byte may hold it
             reasons = [line.removeprefix("--") for line in str(error).splitlines() if line.startswith("-- ")]
             raise GraphError(":".join(["cannot be run by OpenVINO", *reasons[-1:]])) from error
         self._together: _Compiled | None = None
@@ -109,7 +109,7 @@ class Engine:
     def _for_several(self) -> "_Compiled":
         """Compiled for several pictures at once, by the first that asks; the others ask the one for a picture alone.
 
-        Raises RuntimeError where it cannot be compiled; the next one to ask tries again.
+        So does the first where it cannot be compiled, and the next one to ask tries again.
         """
         if self._together is None and self._compiling.acquire(blocking=False):
             try:
@@ -118,6 +118,8 @@ class Engine:
                     if self._alone.transformed is None:  # its weights are its own
                         self._alone = self._imported(shared, ALONE)
                     self._together = self._imported(shared, TOGETHER)
+            except RuntimeError as error:
+                print(f"Tosa answers with all cores on each picture: {error}", file=sys.stderr, flush=True)
             finally:
                 self._compiling.release()
         return self._together or self._alone

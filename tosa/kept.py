@@ -8,12 +8,16 @@ import hashlib
 import mmap
 import os
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 MOST = 2  # files; what was used longest ago goes first
 SUFFIX = ".network"
+WRITING_SECONDS = 60  # after which nobody writes a file any more
+NAME = 32  # hexadecimal digits
 DIGEST = 32  # bytes
 
 
@@ -25,7 +29,7 @@ class Kept:
         digest = hashlib.sha256()
         for part in made_from:
             digest.update(hashlib.sha256(part.encode() if isinstance(part, str) else part).digest())
-        self.file = folder / f"{digest.hexdigest()[:32]}{SUFFIX}"
+        self.file = folder / f"{digest.hexdigest()[:NAME]}{SUFFIX}"
         self._mapped: mmap.mmap | None = None
 
     def read(self) -> np.ndarray | None:
@@ -35,9 +39,10 @@ class Kept:
                 if hasattr(os, "getuid") and os.fstat(file.fileno()).st_uid != os.getuid():
                     return None
                 self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            os.utime(self.file)
         except (OSError, ValueError):  # an empty file cannot be mapped
             return None
+        with suppress(OSError):  # of a disk that cannot be written to
+            os.utime(self.file)
         content = np.frombuffer(self._mapped, np.uint8)
         whole = hashlib.sha256(content[:-DIGEST]).digest() == content[-DIGEST:].tobytes()
         return content[:-DIGEST] if whole else None
@@ -46,7 +51,7 @@ class Kept:
         """Put uint8 (n,) there in one step. A folder that cannot be written to keeps nothing; that only costs time."""
         try:
             self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle, partial = tempfile.mkstemp(dir=self.file.parent, prefix=".", suffix=SUFFIX)
+            handle, partial = tempfile.mkstemp(dir=self.file.parent, prefix=f".{self.file.stem}-", suffix=SUFFIX)
             try:
                 with open(handle, "wb") as file:
                     file.write(content)
@@ -55,11 +60,19 @@ class Kept:
             except BaseException:
                 os.unlink(partial)
                 raise
-            files = sorted(self.file.parent.glob(f"*{SUFFIX}"), key=lambda file: file.stat().st_mtime)
-            for old in files[:-MOST]:  # or what a killed server left half written
-                old.unlink()
+            self._tidy()
         except OSError:
             pass
+
+    def _tidy(self) -> None:
+        """Remove what is too much, and what a killed server left half written. The folder may hold other things too."""
+        whole = "[0-9a-f]" * NAME
+        for half in self.file.parent.glob(f".{whole}-*{SUFFIX}"):
+            if time.time() - half.stat().st_mtime > WRITING_SECONDS:
+                half.unlink()
+        files = sorted(self.file.parent.glob(whole + SUFFIX), key=lambda file: file.stat().st_mtime)
+        for old in files[:-MOST]:
+            old.unlink()
 
     def release(self) -> None:
         """Leave the file's memory to the system, which reads it again if it is asked for: it has been copied."""

@@ -95,28 +95,29 @@ class Network:
                 raise GraphError("does not tell how large its activations become, which TOSA_PRECISION=int8 needs")
             if keep_in:
                 self._kept = Kept(keep_in, [self.sha256, *self._outputs, precision, *made_by()])
-            self._engine = self._found(threads, precision) or self._compiled(threads, precision)
-            self.precision = self._engine.precision()
-            self._check()
+            if not self._found(threads, precision):
+                graph = cut(self.graph, self._outputs)
+                self._use(Engine(graph, len(self._outputs), threads, precision, self._peaks))
         self.graph = None
         memory.give_back()  # 150 MB
         return self
 
-    def _compiled(self, threads: int | None, precision: str) -> Engine:
-        return Engine(cut(self.graph, self._outputs), len(self._outputs), threads, precision, self._peaks)
-
-    def _found(self, threads: int | None, precision: str) -> Engine | None:
-        """The engine from what an earlier start kept; None without that."""
-        kept, transformed = self._kept, self._kept and self._kept.read()
+    def _found(self, threads: int | None, precision: str) -> bool:
+        """Use what an earlier start kept, if there is something and it can be used."""
+        transformed = self._kept and self._kept.read()
         if transformed is None:
-            return None
+            return False
         try:
-            engine = Engine(transformed, len(self._outputs), threads, precision)
+            self._use(Engine(transformed, len(self._outputs), threads, precision))
         except GraphError:
-            return None
-        kept.release()
+            return False
+        self._kept.release()
         self._kept = None
-        return engine
+        return True
+
+    def _use(self, engine: Engine) -> None:
+        self._engine, self.precision = engine, engine.precision()
+        self._check()
 
     def keep(self) -> None:
         """Write what was compiled for a later start to find, once, where `start` was given a folder for it."""

@@ -1,6 +1,6 @@
 """From what was sent to the answer: kind by content, picture, network, finding."""
 
-from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -101,9 +101,13 @@ def _admitted(tasks: list[Task], network: Network, pixels: np.ndarray) -> list[T
     return free
 
 
-@lru_cache(maxsize=1)  # of the graph in service
+_gates: WeakKeyDictionary[Network, Familiarity | None] = WeakKeyDictionary()  # gone with their networks
+
+
 def _gate(network: Network) -> Familiarity | None:
-    return Familiarity.of(network)
+    if network not in _gates:
+        _gates[network] = Familiarity.of(network)
+    return _gates[network]
 
 
 def _known(task: Task, metadata: dict) -> dict:

@@ -50,8 +50,11 @@ class Served:
     def _watch(self) -> None:
         while True:
             time.sleep(INTERVAL)
-            self.look()
-            self.network.keep()
+            try:
+                self.look()
+                self.network.keep()
+            except Exception as error:  # no memory, no more files: the next look may go well
+                print(f"Tosa goes on with the graph it has: {error!r}", file=sys.stderr, flush=True)
             memory.give_back()
 
     def look(self) -> bool:

@@ -4,14 +4,14 @@ import pytest
 
 from tosa.errors import UsageError
 from tosa.training import splits
-from tosa.training.dataset import Case, Percentages, in_split
+from tosa.training.dataset import Case, Percentages, in_split, place
 
 PERCENTAGES = Percentages(10, 10)
 
 
-def case(name, label="a", group=None, split=None):
+def case(name, label="a", group=None, split=None, task="t"):
     group = group or name
-    return Case(Path("data") / label / name, "t", label, group, split or PERCENTAGES.split_of(group))
+    return Case(Path("data") / label / name, task, label, group, split or PERCENTAGES.split_of(group))
 
 
 def lists(folder, **lines):
@@ -21,7 +21,7 @@ def lists(folder, **lines):
 
 
 def test_lists_decide_and_groups_follow(tmp_path):
-    cases = [case("x.png"), case("y.png", group="p1"), case("z.png", group="p1"), case("w.png")]
+    cases = [case("x.png"), case("y.png", group="p1"), case("z.png", group="p1", task="u"), case("w.png")]
     given = lists(tmp_path, testing="x.png\n\na/y.png\n", validation="data/a/w.png\n")
     found = {c.file.name: c.split for c in splits.by_lists(cases, given, PERCENTAGES)}
     assert found == {"x.png": "testing", "y.png": "testing", "z.png": "testing", "w.png": "validation"}
@@ -76,6 +76,18 @@ def test_rare_label_is_moved_by_whole_groups(capsys):
     assert not splits.crossing_groups(found)
 
 
+def test_a_group_is_moved_in_all_tasks_and_empties_no_label():
+    """The first in line is one of two to train 'few' on, and stays; the next takes its other task along."""
+    first, second, *others = sorted(in_training(6), key=place)
+    cases = [case(f"{name}.png", "rare", name) for name in (first, second, *others)]
+    cases += [case(f"{name}.jpg", "few", name, task="u") for name in (first, others[0])]
+    cases += [case(f"{name}.jpg", "many", name, task="u") for name in (second, *others[1:])]
+    found = splits.with_rare_labels(cases, PERCENTAGES)
+    assert not splits.crossing_groups(found)
+    assert {c.group for c in found if c.split == "testing"} == {second}
+    assert {c.group for c in in_split(found, "training") if c.label == "few"} == {first, others[0]}
+
+
 def test_too_rare_or_given_splits_are_left(capsys):
     too_rare = [case(f"{name}.png", "rare", name) for name in in_training(2)]
     assert splits.with_rare_labels(too_rare, PERCENTAGES) == too_rare
@@ -91,4 +103,5 @@ def test_warnings():
     assert "Folder has less than 20 images, which may cause issues: 'b' has 2." in found
     assert any("No 'b' is in testing" in sentence for sentence in found)
     assert any("1 groups are in more than one split, such as 'c0.png'" in sentence for sentence in found)
-    assert splits.crossing_groups(cases) == ["c0.png"]
+    cases += [case("e.png", task=task, split=split) for task, split in (("t", "training"), ("u", "testing"))]
+    assert splits.crossing_groups(cases) == ["c0.png", "e.png"]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import UsageError
-from .dataset import SPLITS, Case, Percentages, labels_by_task, place
+from .dataset import SPLITS, Case, Percentages, in_split, labels_by_task, place
 
 LEFT_TO_TRAIN = 2  # groups of a label that are not moved away from training
 
@@ -19,11 +19,11 @@ def by_lists(cases: list[Case], lists: dict[str, Path | None], percentages: Perc
     """
     given = {split: file for split, file in lists.items() if file}
     named = _named(cases, given)
-    groups = {(case.task, case.group): named[case.file] for case in cases if case.file in named}
+    groups = {case.group: named[case.file] for case in cases if case.file in named}
     placed = []
     for case in cases:
-        split = named.get(case.file) or groups.get((case.task, case.group)) or percentages.split_of(case.group)
-        listed = case.file in named or (case.task, case.group) in groups
+        split = named.get(case.file) or groups.get(case.group) or percentages.split_of(case.group)
+        listed = case.file in named or case.group in groups
         if not listed and split in given:
             split = next((other for other in SPLITS if other not in given), None)
         if split:
@@ -60,7 +60,8 @@ def with_rare_labels(cases: list[Case], percentages: Percentages) -> list[Case]:
     """The cases, with a group moved from training to each split that would have none of a label.
 
     It is the training group of that label whose place is next after the split's, so that the same groups give the
-    same splits everywhere. Splits that were given are left as they are, and LEFT_TO_TRAIN groups stay.
+    same splits everywhere, and it is moved in all tasks: they may share a trunk. Splits that were given are left as
+    they are, and LEFT_TO_TRAIN groups stay of every label.
     """
     if any(case.split != percentages.split_of(case.group) for case in cases):
         return cases
@@ -73,12 +74,18 @@ def with_rare_labels(cases: list[Case], percentages: Percentages) -> list[Case]:
 
 
 def _with_one(cases: list[Case], task: str, label: str, split: str) -> list[Case]:
-    own = [case for case in cases if case.task == task and case.label == label]
-    groups = sorted({case.group for case in own if case.split == "training"}, key=lambda group: (place(group), group))
-    if any(case.split == split for case in own) or len(groups) <= LEFT_TO_TRAIN:
+    if any((case.task, case.label, case.split) == (task, label, split) for case in cases):
         return cases
-    print(f"No '{label}' was in {split}: its group '{groups[0]}' is moved there from training.")
-    return [replace(case, split=split) if (case.task, case.group) == (task, groups[0]) else case for case in cases]
+    training: dict[tuple[str, str], set[str]] = {}  # groups by task and label
+    for case in in_split(cases, "training"):
+        training.setdefault((case.task, case.label), set()).add(case.group)
+    few = [groups for groups in training.values() if len(groups) <= LEFT_TO_TRAIN]
+    free = training.get((task, label), set()).difference(*few)
+    if not free:
+        return cases
+    moved = min(free, key=lambda group: (place(group), group))
+    print(f"No '{label}' was in {split}: its group '{moved}' is moved there from training.")
+    return [replace(case, split=split) if case.group == moved else case for case in cases]
 
 
 def warnings(cases: list[Case]) -> list[str]:
@@ -99,8 +106,8 @@ def warnings(cases: list[Case]) -> list[str]:
 
 
 def crossing_groups(cases: list[Case]) -> list[str]:
-    """Groups of one task that are in more than one split, which only explicit splits can bring about."""
-    splits: dict[tuple[str, str], set[str]] = {}
+    """Groups that are in more than one split, of one task or of several, which only explicit splits can bring about."""
+    splits: dict[str, set[str]] = {}
     for case in cases:
-        splits.setdefault((case.task, case.group), set()).add(case.split)
-    return sorted({group for (_, group), found in splits.items() if len(found) > 1})
+        splits.setdefault(case.group, set()).add(case.split)
+    return sorted(group for group, found in splits.items() if len(found) > 1)

@@ -127,7 +127,7 @@ def test_semicolons_and_blanks(tmp_path):
     text = "file;label;source;task;group;split\nx.png; a ; clinic ;lungs ; p1 ;testing \ny.png;b; ; ; ; \n"
     (tmp_path / "t.csv").write_text(text)
     first, second = dataset.from_csv(tmp_path / "t.csv", "t", Percentages(0, 0))
-    assert first == Case(tmp_path / "x.png", "lungs", "a", "p1", "testing", "clinic")
+    assert first == Case(tmp_path / "x.png", "lungs", "a", "p1", "testing", "clinic", True)
     assert second == Case(tmp_path / "y.png", "t", "b", "y", "training")
 
 

@@ -11,7 +11,8 @@ PERCENTAGES = Percentages(10, 10)
 
 def case(name, label="a", group=None, split=None, task="t"):
     group = group or name
-    return Case(Path("data") / label / name, task, label, group, split or PERCENTAGES.split_of(group))
+    placed = split or PERCENTAGES.split_of(group)
+    return Case(Path("data") / label / name, task, label, group, placed, split_given=bool(split))
 
 
 def lists(folder, **lines):
@@ -38,6 +39,41 @@ def test_what_no_list_names(tmp_path, capsys):
     given |= lists(tmp_path, training="c1.png\n", validation="c2.png\n")
     assert len(splits.by_lists(cases, given, PERCENTAGES)) == 3
     assert "97 files are in none" in capsys.readouterr().out
+
+
+def test_a_training_list_alone_parts_the_rest_by_the_percentages(tmp_path):
+    """The same group goes to the same split whoever else is there; without percentages it is left out."""
+    cases = [case(f"c{number}-{part}.png", group=f"c{number}") for number in range(300) for part in "ab"]
+    given, percentages = lists(tmp_path, training="c0-a.png\n"), Percentages(10, 30)
+    found = splits.by_lists(cases, given, percentages)
+    assert [c.file.name for c in in_split(found, "training")] == ["c0-a.png", "c0-b.png"]
+    assert not splits.crossing_groups(found) and len(found) == 600
+    assert len(in_split(found, "validation")) == pytest.approx(150, abs=30)
+    assert all(c in found for c in splits.by_lists(cases[::7] + cases[:1], given, percentages))
+    assert all(percentages.split_of(c.group) in ("training", c.split) for c in found[2:])
+    assert len(splits.by_lists(cases, given, Percentages(0, 0))) == 2
+
+
+def test_a_tables_own_splits_stay_where_no_list_names_the_case(tmp_path):
+    trained = in_training(4)
+    cases = [case(name, split=split) for name, split in zip(trained, ["training", "testing", "validation", None])]
+    found = splits.by_lists(cases, lists(tmp_path, training=f"{trained[2]}\n"), Percentages(10, 0))
+    assert [c.split for c in found] == ["training", "testing", "training", "validation"]
+
+
+@pytest.mark.parametrize("name", [
+    "{link}/sick/x.wav.png", "{real}/sick/x.wav.png", "{link}/sick/x.wav", "sick/x.wav", "snd/sick/x.wav",
+    "{snd}/sick/x.wav",
+])  # fmt: skip
+def test_lists_name_files_in_full_and_drawn_ones_by_their_sound(tmp_path, name):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    files = [tmp_path / folder / "sick" / file for folder, file in (("link", "x.wav.png"), ("other", "y.wav.png"))]
+    cases = [Case(file, "t", "a", file.name, "validation") for file in files]
+    places = {place: tmp_path / place for place in ("real", "link", "snd")}
+    drawn = {files[0]: places["snd"] / "sick" / "x.wav"}
+    found = splits.by_lists(cases, lists(tmp_path, testing=name.format(**places)), PERCENTAGES, drawn)
+    assert found[0].split == "testing" != found[1].split
 
 
 BAD_LISTS = {

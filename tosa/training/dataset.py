@@ -26,6 +26,7 @@ class Case:
     group: str
     split: str
     source: str = ""  # the hospital, microphone or data set it is from, where a table says so
+    split_given: bool = False  # by a table, not by the group's name
 
     @property
     def is_sound(self) -> bool:
@@ -49,6 +50,18 @@ class Percentages:
         if percent < self.validation:
             return "validation"
         return "testing" if percent < self.validation + self.testing else "training"
+
+    def held_out(self, group: str) -> str | None:
+        """Validation or testing by a group's name where it cannot be trained on, None where both have no percent.
+
+        Those that would be trained on are parted as the percentages of the two are to each other.
+        """
+        if (split := self.split_of(group)) != "training":
+            return split
+        if not (held := self.validation + self.testing):
+            return None
+        rest = (place(group) - held) / (100 - held)
+        return "validation" if rest < self.validation / held else "testing"
 
 
 def place(group: str) -> float:
@@ -105,6 +118,12 @@ def _labels_of(names: list[str]) -> list[str]:
     return [label.lower() for label in shown] if all(label.isascii() for label in shown) else shown
 
 
+def drawn_of(picture: Path) -> Path | None:
+    """The sound that a picture is of by its name, cough.wav of cough.wav.png; None where it says none."""
+    sound = picture.with_suffix("")
+    return sound if picture.suffix.lower() == ".png" and sound.suffix.lower() in SOUNDS else None
+
+
 def _is_case(file: Path) -> bool:
     return file.suffix.lower() in PICTURES | SOUNDS and not is_hidden(file)
 
@@ -149,10 +168,10 @@ def from_csv(table: Path, task: str, percentages: Percentages, group_regex: str 
         if (first := lines.setdefault((own_task or task, file), line)) != line:
             raise UsageError(f"'{table}' has '{name}' twice in task {own_task or task}: in lines {first} and {line}.")
         group = group or _group_of(Path(name), group_regex)
-        split = split or percentages.split_of(group)
-        if split not in SPLITS:
+        if split and split not in SPLITS:
             raise UsageError(f"'{table}': split '{split}' of {name} is none of {', '.join(SPLITS)}.")
-        cases.append(Case(file, own_task or task, label, group, split, source))
+        placed = split or percentages.split_of(group)
+        cases.append(Case(file, own_task or task, label, group, placed, source, bool(split)))
     return cases
 
 

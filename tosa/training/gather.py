@@ -24,7 +24,8 @@ def gather(flags, task: str | None = None, problems: Problems | None = None) -> 
         cases = readable(cases, problems)
     lists = {split: getattr(flags, f"{split}_list") for split in dataset.SPLITS}
     if any(lists.values()):
-        cases = splits.by_lists(cases, lists, percentages)
+        drawn = spectrograms.sounds_of(flags.image_dir, flags.audio_dir)
+        cases = splits.by_lists(cases, lists, percentages, drawn)
     else:
         cases = splits.with_rare_labels(cases, percentages)
     check(flags, cases)
@@ -62,9 +63,7 @@ def _read(flags, task: str, percentages: dataset.Percentages, problems: Problems
 
 def with_sounds(cases: list[Case], sounds: Path | None, pictures: Path | None) -> list[Case]:
     """The cases with the sounds in the place of the pictures that were drawn of them, to be changed and drawn anew."""
-    if not sounds:
-        return cases
-    drawn = {picture: sound for sound, picture in spectrograms.pictures_of(sounds, pictures).items()}
+    drawn = spectrograms.sounds_of(pictures, sounds)
     return [replace(case, file=drawn.get(case.file, case.file)) for case in cases]
 
 

@@ -45,6 +45,11 @@ def pictures_of(sounds: Path, pictures: Path) -> dict[Path, Path]:
     return {sounds / file: pictures / file.with_suffix(file.suffix + ".png") for file in files if not is_hidden(file)}
 
 
+def sounds_of(pictures: Path | None, sounds: Path | None) -> dict[Path, Path]:
+    """The sound that each picture is drawn of, none where there are no sounds."""
+    return {picture: sound for sound, picture in pictures_of(sounds, pictures).items()} if sounds else {}
+
+
 def _is_fresh(file: Path, target: Path) -> bool:
     """A link that leads nowhere is not, and is named where it is to be read."""
     return target.is_file() and file.exists() and target.stat().st_mtime_ns == file.stat().st_mtime_ns

@@ -79,6 +79,19 @@ def test_csv(tmp_path):
     assert cases[0].split == "testing" and cases[1].group == "y" and cases[1].is_sound and not cases[0].is_sound
 
 
+def test_a_task_is_chosen_from_a_table(tmp_path):
+    """Rows that name no task are of it, and a table without the column is of it as a whole."""
+    table = make(tmp_path, "x.png", "y.png") / "t.csv"
+    table.write_text("file,label,task\nx.png,a,lungs\ny.png,b,\nnone.png,c,cough\n")
+    chosen = dataset.from_csv(table, "lungs", Percentages(), only=True)
+    assert [(case.label, case.task) for case in chosen] == [("a", "lungs"), ("b", "lungs")]
+    table.write_text("file,label\nx.png,a\ny.png,b\n")
+    assert len(dataset.from_csv(table, "lungs", Percentages(), only=True)) == 2
+    table.write_text("file,label,task\nx.png,a,lungs\ny.png,b,heart\n")
+    with pytest.raises(UsageError, match="no task 'cough'; it has lungs, heart"):
+        dataset.from_csv(table, "cough", Percentages(), only=True)
+
+
 def test_csv_as_spreadsheets_write_it(tmp_path):
     make(tmp_path, "x.png", "y.png")
     (tmp_path / "t.csv").write_bytes("\ufefffile,label\r\nx.png,a\r\ny.png,b\r\n".encode())

@@ -151,13 +151,15 @@ def test_a_sound_task_of_any_name_is_asked_of_sounds(embedded, sounds, tmp_path)
     assert answer.json["error"]["code"] == "task_missing"
 
 
-def test_a_table_names_the_task_in_the_label_file(embedded, sounds, tmp_path):
+def test_a_table_names_the_task_in_the_label_file(embedded, sounds, tmp_path, capsys):
     files = sorted(sounds.rglob("*.wav"))
     rows = [f"{file},pneumonia,{'ab'[number % 2]}" for number, file in enumerate(files)]
     (tmp_path / "cases.csv").write_text("\n".join(["file,task,label", *rows]))
     given = [f for f in flags(tmp_path, sounds, how_many_training_steps=5) if "audio_dir" not in f and "image" not in f]
     assert retrain.main([*given, f"--labels_csv={tmp_path}/cases.csv"]) == 0
     assert (tmp_path / "labels.txt").read_text() == "pneumonia: a\npneumonia: b\n"
+    assert retrain.main([*given, f"--labels_csv={tmp_path}/cases.csv", "--task=covid"]) == 2
+    assert "has no task 'covid'; it has pneumonia" in capsys.readouterr().err
 
 
 def test_pictures_drawn_in_another_way_are_drawn_again(embedded, sounds, tmp_path, capsys):

@@ -148,18 +148,24 @@ def _group_of(file: Path, group_regex: str | None) -> str:
     return (found[1] if found.re.groups else found[0]) or ""
 
 
-def from_csv(table: Path, task: str, percentages: Percentages, group_regex: str | None = None) -> list[Case]:
+def from_csv(
+    table: Path, task: str, percentages: Percentages, group_regex: str | None = None, only: bool = False
+) -> list[Case]:
     """The cases of a CSV table with the columns file and label, and optionally task, group, split and source.
 
     Files are looked up from the table's folder. Without a group it is that of the file's name, as in from_folders;
-    without a split the group's name decides. Raises UsageError on missing columns, files or splits that are none, and
-    on a file that is twice in a task.
+    without a split the group's name decides, and rows without a task are of `task`; with `only`, the rows of others are
+    passed over. Raises UsageError on missing columns, files or splits that are none, on a file that is twice in a task,
+    and where nothing is left.
     """
-    cases, lines = [], {}
+    cases, lines, tasks = [], {}, {}
     for line, row in _rows(table):
         name, label, own_task, group, split, source = (
             unicodedata.normalize("NFC", row.get(column) or "").strip() for column in COLUMNS
         )
+        tasks[own_task or task] = True  # in the order of the rows
+        if only and own_task not in ("", task):
+            continue
         file = table.parent / (row["file"] or "")
         if not label:
             raise UsageError(f"'{table}' has no label for '{name}'.")
@@ -172,6 +178,8 @@ def from_csv(table: Path, task: str, percentages: Percentages, group_regex: str 
             raise UsageError(f"'{table}': split '{split}' of {name} is none of {', '.join(SPLITS)}.")
         placed = split or percentages.split_of(group)
         cases.append(Case(file, own_task or task, label, group, placed, source, bool(split)))
+    if not cases:
+        raise UsageError(f"'{table}' has no task '{task}'; it has {', '.join(tasks)}.")
     return cases
 
 

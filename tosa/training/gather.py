@@ -54,7 +54,7 @@ def _read(flags, task: str, percentages: dataset.Percentages, problems: Problems
     if flags.audio_dir:
         spectrograms.draw_folder(flags.audio_dir, flags.image_dir, problems)
     if flags.labels_csv:
-        return dataset.from_csv(flags.labels_csv, task, percentages, flags.group_regex)
+        return dataset.from_csv(flags.labels_csv, task, percentages, flags.group_regex, only=bool(flags.task))
     if not flags.image_dir:
         raise UsageError("Say what to learn from: --image_dir or --labels_csv.")
     print(f"Looking for images in '{flags.image_dir}'")

@@ -52,6 +52,15 @@ def test_groups_by_nohash_and_by_regex(tmp_path):
     assert [case.group for case in by_regex] == ["person1", "person1", "person2"]
 
 
+def test_a_bracket_in_each_alternative(tmp_path):
+    make(tmp_path, "a/person12_x.png", "a/IM-7_x.png")
+    cases = dataset.from_folders(tmp_path, "t", Percentages(), r"person(\d+)|IM-(\d+)")
+    assert [case.group for case in cases] == ["7", "12"]
+    for empty in (r"x(\d*)", r"x(\d)?", "$"):
+        with pytest.raises(UsageError, match="empty group in 'IM-7_x.png'"):
+            dataset.from_folders(tmp_path, "t", Percentages(), empty)
+
+
 def test_split_depends_on_the_group_alone(tmp_path):
     names = [f"{label}/p{number}.png" for label in "ab" for number in range(200)]
     splits = []

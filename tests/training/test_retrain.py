@@ -272,7 +272,7 @@ BAD = {
     "no such weights": ({"weights": "none.h5"}, "none.h5"),
     "fine-tuning another architecture": ({"fine_tune": "all", "architecture": "vgg16"}, "--fine_tune"),
     "sounds' distortions for pictures": ({"random_gain": 3}, "--audio_dir"),
-    "too few to train on": ({"group_regex": "$"}, "left for training"),
+    "too few to train on": ({"group_regex": "[.]"}, "left for training"),
     "saved model into a full folder": ({"saved_model_dir": "/proc"}, "/proc"),
 }
 

@@ -88,8 +88,9 @@ def from_folders(
 ) -> list[Case]:
     """The cases of a folder with one folder a label, as the classic retrain.py takes them.
 
-    Hidden folders and files are passed over. A file's group is what group_regex finds in its name (its first bracket
-    if it has one), else its name up to `_nohash_`. Raises UsageError where a folder is missing or empty.
+    Hidden folders and files are passed over. A file's group is what group_regex finds in its name (the first of its
+    brackets that matched, if it has any), else its name up to `_nohash_`. Raises UsageError where a folder is missing
+    or empty, and where group_regex finds nothing.
     """
     if not folder.is_dir():
         raise UsageError(f"Image directory '{folder}' not found.")
@@ -145,7 +146,10 @@ def _group_of(file: Path, group_regex: str | None) -> str:
         raise UsageError(f"--group_regex {group_regex!r} is no regular expression: {error}.") from error
     if not found:
         raise UsageError(f"--group_regex {group_regex!r} finds nothing in '{file.name}'.")
-    return (found[1] if found.re.groups else found[0]) or ""
+    brackets = [text for text in found.groups() if text is not None] if found.re.groups else [found[0]]
+    if not any(brackets[:1]):
+        raise UsageError(f"--group_regex {group_regex!r} finds an empty group in '{file.name}'.")
+    return brackets[0]
 
 
 def from_csv(

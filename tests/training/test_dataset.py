@@ -158,6 +158,8 @@ BAD_LABELS = {
     "'b:c' cannot name a task": [("b:c", "a"), ("b:c", "d")],
     "cannot be a label": [("t", "a: b"), ("t", "c")],
     "one line": [("t", "a\nb"), ("t", "c")],
+    "no colon at its end": [("t", "ill:"), ("t", "c")],
+    "not blank": [("t", " "), ("t", "c")],
 }
 
 

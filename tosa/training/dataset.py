@@ -208,8 +208,10 @@ def check_labels(cases: list[Case], where: str, least: int = 2) -> None:
     for task, labels in labels_by_task(cases).items():
         if not re.fullmatch(r"[\w .-]+", task):
             raise UsageError(f"'{task}' cannot name a task: letters, digits, space, dot, dash and underscore can.")
-        if bad := [label for label in labels if ": " in label or not label.isprintable()]:
-            raise UsageError(f"{bad[0]!r} cannot be a label: it must be one line without a colon before a space.")
+        if bad := [label for label in labels if not label.strip() or ": " in f"{label} " or not label.isprintable()]:
+            raise UsageError(
+                f"{bad[0]!r} cannot be a label: it must be one line, not blank, no colon at its end or before a space."
+            )
         if len(labels) < least:
             raise UsageError(
                 f"Only one valid label, '{labels[0]}', found for task {task} at '{where}': two or more are needed."

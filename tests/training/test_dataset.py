@@ -2,8 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from sounds import RATE, container, coughs
 from tosa.errors import UsageError
 from tosa.training import dataset
+from tosa.training.bottlenecks import decode
 from tosa.training.dataset import Case, Percentages
 
 
@@ -25,6 +27,15 @@ def test_folders_are_labels(tmp_path):
         ("b.JPG", "sick"),
     ]
     assert dataset.labels_by_task(cases) == {"cough": ["not sick", "sick"]}
+
+
+@pytest.mark.parametrize(
+    "name, format, codec", [("x.aac", "adts", "aac"), ("x.oga", "ogg", "libopus"), ("x.MKA", "matroska", "aac")]
+)
+def test_what_can_be_heard_is_taken(tmp_path, name, format, codec):
+    (make(tmp_path, f"a/{name}") / "a" / name).write_bytes(container(coughs(rate=48_000), format, codec))
+    (case,) = dataset.from_folders(tmp_path, "t", Percentages())
+    assert case.is_sound and case.group == "x" and len(decode(case)) == pytest.approx(2 * RATE, rel=0.05)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from ..errors import UsageError
 SPLITS = ("training", "validation", "testing")
 COLUMNS = ("file", "label", "task", "group", "split", "source")  # of a table; only the first two are needed
 PICTURES = {".jpg", ".jpeg", ".png", ".dcm"}
-SOUNDS = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".webm", ".mp4", ".m4a"}
+SOUNDS = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".webm", ".mka", ".mp4", ".m4a", ".aac"}
 
 
 @dataclass(frozen=True)

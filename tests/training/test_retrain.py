@@ -304,6 +304,16 @@ def test_unreadable_sound_is_named(embedded, tmp_path, capsys):
     assert "broken.wav" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("samples, said", [(np.zeros(RATE), "nothing to hear"), (coughs(0.3)[-990:], "shorter than")])
+def test_sounds_that_are_not_drawn_first_pass_the_gate_too(embedded, sounds, tmp_path, capsys, samples, said):
+    folder = shutil.copytree(sounds, tmp_path / "sounds")
+    (folder / "sick" / "bad.wav").write_bytes(wav(samples))
+    given = flags_of_pictures(tmp_path, folder, how_many_training_steps=5)
+    assert retrain.main(given) == 2
+    assert re.search(f"bad.wav': .*{said}", capsys.readouterr().err)
+    assert retrain.main([*given, "--skip_unreadable"]) == 0
+
+
 def test_unreadable_picture_is_named(embedded, tmp_path, capsys):
     for label in "ab":
         (tmp_path / "pictures" / label).mkdir(parents=True)

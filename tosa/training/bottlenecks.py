@@ -33,7 +33,10 @@ def draw(case: Case, size: tuple[int, int] = (299, 299)) -> np.ndarray:
 
 
 def decode(case: Case) -> np.ndarray:
-    """A case's samples or pixels, as audio.decode and xray.decode give them. Raises UsageError naming the file."""
+    """A case's samples or pixels, as audio.decode and xray.decode give them.
+
+    Raises UsageError naming a file that cannot be read, or a sound that cannot be judged.
+    """
     return _decoded(case, _content(case))
 
 
@@ -48,7 +51,11 @@ def _decoded(case: Case, content: bytes) -> np.ndarray:
     if not content:
         raise UsageError(f"'{case.file}' is empty.")
     try:
-        return (audio if case.is_sound else xray).decode(content)
+        if not case.is_sound:
+            return xray.decode(content)
+        samples = audio.decode(content)
+        audio.check(samples)  # as serving does
+        return samples
     except RequestError as error:
         raise UsageError(f"'{case.file}': {error}") from error
 

@@ -157,7 +157,7 @@ def test_a_table_groups_as_folders_do(tmp_path):
 
 def test_semicolons_and_blanks(tmp_path):
     make(tmp_path, "x.png", "y.png")
-    text = "file;label;source;task;group;split\nx.png; a ; clinic ;lungs ; p1 ;testing \ny.png;b; ; ; ; \n"
+    text = "file ; label; source;task;group;split\n x.png ; a ; clinic ;lungs ; p1 ;testing \ny.png; \"b\"; ; ; ; \n"
     (tmp_path / "t.csv").write_text(text)
     first, second = dataset.from_csv(tmp_path / "t.csv", "t", Percentages(0, 0))
     assert first == Case(tmp_path / "x.png", "lungs", "a", "p1", "testing", "clinic", True)

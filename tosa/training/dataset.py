@@ -170,7 +170,7 @@ def from_csv(
         tasks[own_task or task] = True  # in the order of the rows
         if only and own_task not in ("", task):
             continue
-        file = table.parent / (row["file"] or "")
+        file = table.parent / (row["file"] or "").strip()
         if not label:
             raise UsageError(f"'{table}' has no label for '{name}'.")
         if not name or not file.is_file():
@@ -196,7 +196,8 @@ def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
     except UnicodeDecodeError as error:
         raise UsageError(f"--labels_csv '{table}' is not UTF-8 text. Save it as such.") from error
     semicolons = bool(lines) and ";" in lines[0] and "," not in lines[0]  # as spreadsheets write it in half of Europe
-    reader = csv.DictReader(lines, delimiter=";" if semicolons else ",")
+    reader = csv.DictReader(lines, delimiter=";" if semicolons else ",", skipinitialspace=True)
+    reader.fieldnames = [column.strip() for column in reader.fieldnames or []]
     rows = [(reader.line_num, row) for row in reader]
     if not rows or not {"file", "label"} <= rows[0][1].keys():
         raise UsageError(f"--labels_csv '{table}' needs a header with at least the columns file and label.")

@@ -173,7 +173,8 @@ def test_pictures_drawn_in_another_way_are_drawn_again(embedded, sounds, tmp_pat
     capsys.readouterr()
     assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=1)) == 0
     assert picture.stat().st_ino != before
-    assert "1 pictures" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "1 pictures" in out and "\n0 bottleneck files created." in out
 
 
 def test_curves_are_readable_by_tensorboard(embedded, sounds, tmp_path):

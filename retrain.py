@@ -89,7 +89,10 @@ def _data_flags(flags) -> None:
     )
     flag = _group(flags, "the cases")
     flag("audio_dir", None, "folder with one folder of sounds a label, drawn into --image_dir first", type=Path)
-    flag("task", None, "task to add to or replace in the graph, keeping its others; without it the graph has one")
+    flag(
+        "task", None, "task to add to or replace in the graph, keeping its others; without it the graph has one. Of a "
+        "table that names tasks, the rows of this one are taken",
+    )  # fmt: skip
     flag("demonstration", None, "'TASK: REASON': answer this task's findings as a demonstration, with the reason")
     flag("group_regex", None, "what in a file's name tells its patient or source; groups are never split")
     flag("testing_percentage", 10, "percent of the groups to test on")

@@ -2,8 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from sounds import RATE, container, coughs
 from tosa.errors import UsageError
 from tosa.training import dataset
+from tosa.training.bottlenecks import decode
 from tosa.training.dataset import Case, Percentages
 
 
@@ -25,6 +27,15 @@ def test_folders_are_labels(tmp_path):
         ("b.JPG", "sick"),
     ]
     assert dataset.labels_by_task(cases) == {"cough": ["not sick", "sick"]}
+
+
+@pytest.mark.parametrize(
+    "name, format, codec", [("x.aac", "adts", "aac"), ("x.oga", "ogg", "libopus"), ("x.MKA", "matroska", "aac")]
+)
+def test_what_can_be_heard_is_taken(tmp_path, name, format, codec):
+    (make(tmp_path, f"a/{name}") / "a" / name).write_bytes(container(coughs(rate=48_000), format, codec))
+    (case,) = dataset.from_folders(tmp_path, "t", Percentages())
+    assert case.is_sound and case.group == "x" and len(decode(case)) == pytest.approx(2 * RATE, rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +63,15 @@ def test_groups_by_nohash_and_by_regex(tmp_path):
     assert [case.group for case in by_regex] == ["person1", "person1", "person2"]
 
 
+def test_a_bracket_in_each_alternative(tmp_path):
+    make(tmp_path, "a/person12_x.png", "a/IM-7_x.png")
+    cases = dataset.from_folders(tmp_path, "t", Percentages(), r"person(\d+)|IM-(\d+)")
+    assert [case.group for case in cases] == ["7", "12"]
+    for empty in (r"x(\d*)", r"x(\d)?", "$"):
+        with pytest.raises(UsageError, match="empty group in 'IM-7_x.png'"):
+            dataset.from_folders(tmp_path, "t", Percentages(), empty)
+
+
 def test_split_depends_on_the_group_alone(tmp_path):
     names = [f"{label}/p{number}.png" for label in "ab" for number in range(200)]
     splits = []
@@ -77,6 +97,19 @@ def test_csv(tmp_path):
         "age": ["old"],
     }
     assert cases[0].split == "testing" and cases[1].group == "y" and cases[1].is_sound and not cases[0].is_sound
+
+
+def test_a_task_is_chosen_from_a_table(tmp_path):
+    """Rows that name no task are of it, and a table without the column is of it as a whole."""
+    table = make(tmp_path, "x.png", "y.png") / "t.csv"
+    table.write_text("file,label,task\nx.png,a,lungs\ny.png,b,\nnone.png,c,cough\n")
+    chosen = dataset.from_csv(table, "lungs", Percentages(), only=True)
+    assert [(case.label, case.task) for case in chosen] == [("a", "lungs"), ("b", "lungs")]
+    table.write_text("file,label\nx.png,a\ny.png,b\n")
+    assert len(dataset.from_csv(table, "lungs", Percentages(), only=True)) == 2
+    table.write_text("file,label,task\nx.png,a,lungs\ny.png,b,heart\n")
+    with pytest.raises(UsageError, match="no task 'cough'; it has lungs, heart"):
+        dataset.from_csv(table, "cough", Percentages(), only=True)
 
 
 def test_csv_as_spreadsheets_write_it(tmp_path):
@@ -124,10 +157,10 @@ def test_a_table_groups_as_folders_do(tmp_path):
 
 def test_semicolons_and_blanks(tmp_path):
     make(tmp_path, "x.png", "y.png")
-    text = "file;label;source;task;group;split\nx.png; a ; clinic ;lungs ; p1 ;testing \ny.png;b; ; ; ; \n"
+    text = "file ; label; source;task;group;split\n x.png ; a ; clinic ;lungs ; p1 ;testing \ny.png; \"b\"; ; ; ; \n"
     (tmp_path / "t.csv").write_text(text)
     first, second = dataset.from_csv(tmp_path / "t.csv", "t", Percentages(0, 0))
-    assert first == Case(tmp_path / "x.png", "lungs", "a", "p1", "testing", "clinic")
+    assert first == Case(tmp_path / "x.png", "lungs", "a", "p1", "testing", "clinic", True)
     assert second == Case(tmp_path / "y.png", "t", "b", "y", "training")
 
 
@@ -136,6 +169,8 @@ BAD_LABELS = {
     "'b:c' cannot name a task": [("b:c", "a"), ("b:c", "d")],
     "cannot be a label": [("t", "a: b"), ("t", "c")],
     "one line": [("t", "a\nb"), ("t", "c")],
+    "no colon at its end": [("t", "ill:"), ("t", "c")],
+    "not blank": [("t", " "), ("t", "c")],
 }
 
 

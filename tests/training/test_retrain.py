@@ -151,13 +151,15 @@ def test_a_sound_task_of_any_name_is_asked_of_sounds(embedded, sounds, tmp_path)
     assert answer.json["error"]["code"] == "task_missing"
 
 
-def test_a_table_names_the_task_in_the_label_file(embedded, sounds, tmp_path):
+def test_a_table_names_the_task_in_the_label_file(embedded, sounds, tmp_path, capsys):
     files = sorted(sounds.rglob("*.wav"))
     rows = [f"{file},pneumonia,{'ab'[number % 2]}" for number, file in enumerate(files)]
     (tmp_path / "cases.csv").write_text("\n".join(["file,task,label", *rows]))
     given = [f for f in flags(tmp_path, sounds, how_many_training_steps=5) if "audio_dir" not in f and "image" not in f]
     assert retrain.main([*given, f"--labels_csv={tmp_path}/cases.csv"]) == 0
     assert (tmp_path / "labels.txt").read_text() == "pneumonia: a\npneumonia: b\n"
+    assert retrain.main([*given, f"--labels_csv={tmp_path}/cases.csv", "--task=covid"]) == 2
+    assert "has no task 'covid'; it has pneumonia" in capsys.readouterr().err
 
 
 def test_pictures_drawn_in_another_way_are_drawn_again(embedded, sounds, tmp_path, capsys):
@@ -171,7 +173,8 @@ def test_pictures_drawn_in_another_way_are_drawn_again(embedded, sounds, tmp_pat
     capsys.readouterr()
     assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=1)) == 0
     assert picture.stat().st_ino != before
-    assert "1 pictures" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "1 pictures" in out and "\n0 bottleneck files created." in out
 
 
 def test_curves_are_readable_by_tensorboard(embedded, sounds, tmp_path):
@@ -270,7 +273,7 @@ BAD = {
     "no such weights": ({"weights": "none.h5"}, "none.h5"),
     "fine-tuning another architecture": ({"fine_tune": "all", "architecture": "vgg16"}, "--fine_tune"),
     "sounds' distortions for pictures": ({"random_gain": 3}, "--audio_dir"),
-    "too few to train on": ({"group_regex": "$"}, "left for training"),
+    "too few to train on": ({"group_regex": "[.]"}, "left for training"),
     "saved model into a full folder": ({"saved_model_dir": "/proc"}, "/proc"),
 }
 
@@ -300,6 +303,16 @@ def test_unreadable_sound_is_named(embedded, tmp_path, capsys):
         (tmp_path / "sounds" / label / "broken.wav").write_bytes(b"RIFF")
     assert retrain.main(flags(tmp_path, tmp_path / "sounds")) == 2
     assert "broken.wav" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("samples, said", [(np.zeros(RATE), "nothing to hear"), (coughs(0.3)[-990:], "shorter than")])
+def test_sounds_that_are_not_drawn_first_pass_the_gate_too(embedded, sounds, tmp_path, capsys, samples, said):
+    folder = shutil.copytree(sounds, tmp_path / "sounds")
+    (folder / "sick" / "bad.wav").write_bytes(wav(samples))
+    given = flags_of_pictures(tmp_path, folder, how_many_training_steps=5)
+    assert retrain.main(given) == 2
+    assert re.search(f"bad.wav': .*{said}", capsys.readouterr().err)
+    assert retrain.main([*given, "--skip_unreadable"]) == 0
 
 
 def test_unreadable_picture_is_named(embedded, tmp_path, capsys):

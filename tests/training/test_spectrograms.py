@@ -52,6 +52,15 @@ def test_what_is_hidden_is_passed_over(sounds, tmp_path):
     assert len(drawn(tmp_path / "p")) == 4
 
 
+def test_pictures_of_sounds_that_are_gone_are_told(sounds, tmp_path, capsys):
+    assert spectrograms.draw_folder(sounds, tmp_path / "p") == set()
+    (sounds / "a" / "0.wav").rename(sounds / "b" / "0.wav")
+    Image.new("L", (9, 9)).save(tmp_path / "p" / "a" / "x.png")
+    assert spectrograms.draw_folder(sounds, tmp_path / "p") == {tmp_path / "p" / "a" / "0.wav.png"}
+    out = capsys.readouterr().out
+    assert "2 pictures" in out and "0.wav.png'. Left out are the 1 that" in out
+
+
 @pytest.mark.parametrize("link", [False, True])
 def test_what_cannot_be_heard_is_named_or_skipped(sounds, tmp_path, link):
     spectrograms.draw_folder(sounds, tmp_path / "p")

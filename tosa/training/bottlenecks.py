@@ -33,7 +33,10 @@ def draw(case: Case, size: tuple[int, int] = (299, 299)) -> np.ndarray:
 
 
 def decode(case: Case) -> np.ndarray:
-    """A case's samples or pixels, those of X-rays in gray, as serving has them. Raises UsageError naming the file."""
+    """A case's samples or pixels, those of X-rays in gray, as serving has them.
+
+    Raises UsageError naming a file that cannot be read, or a sound that cannot be judged.
+    """
     return _decoded(case, _content(case))
 
 
@@ -48,10 +51,14 @@ def _decoded(case: Case, content: bytes) -> np.ndarray:
     if not content:
         raise UsageError(f"'{case.file}' is empty.")
     try:
-        decoded = (audio if case.is_sound else xray).decode(content)
+        if case.is_sound:
+            samples = audio.decode(content)
+            audio.check(samples)
+            return samples
+        pixels = xray.decode(content)
     except RequestError as error:
         raise UsageError(f"'{case.file}': {error}") from error
-    return decoded if case.of_sound else xray.gray(decoded)
+    return pixels if case.of_sound else xray.gray(pixels)
 
 
 def _drawn(case: Case, decoded: np.ndarray, size: tuple[int, int]) -> np.ndarray:

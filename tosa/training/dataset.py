@@ -14,7 +14,7 @@ from ..network import FIRST_TASK
 SPLITS = ("training", "validation", "testing")
 COLUMNS = ("file", "label", "task", "group", "split", "source")  # of a table; only the first two are needed
 PICTURES = {".jpg", ".jpeg", ".png", ".dcm"}
-SOUNDS = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".webm", ".mp4", ".m4a"}
+SOUNDS = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".webm", ".mka", ".mp4", ".m4a", ".aac"}
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Case:
     group: str
     split: str
     source: str = ""  # the hospital, microphone or data set it is from, where a table says so
+    split_given: bool = False  # by a table, not by the group's name
 
     @property
     def is_sound(self) -> bool:
@@ -56,6 +57,18 @@ class Percentages:
             return "validation"
         return "testing" if percent < self.validation + self.testing else "training"
 
+    def held_out(self, group: str) -> str | None:
+        """Validation or testing by a group's name where it cannot be trained on, None where both have no percent.
+
+        Those that would be trained on are parted as the percentages of the two are to each other.
+        """
+        if (split := self.split_of(group)) != "training":
+            return split
+        if not (held := self.validation + self.testing):
+            return None
+        rest = (place(group) - held) / (100 - held)
+        return "validation" if rest < self.validation / held else "testing"
+
 
 def place(group: str) -> float:
     """Where a group stands between 0 and 100, by its name alone."""
@@ -81,8 +94,9 @@ def from_folders(
 ) -> list[Case]:
     """The cases of a folder with one folder a label, as the classic retrain.py takes them.
 
-    Hidden folders and files are passed over. A file's group is what group_regex finds in its name (its first bracket
-    if it has one), else its name up to `_nohash_`. Raises UsageError where a folder is missing or empty.
+    Hidden folders and files are passed over. A file's group is what group_regex finds in its name (the first of its
+    brackets that matched, if it has any), else its name up to `_nohash_`. Raises UsageError where a folder is missing
+    or empty, and where group_regex finds nothing.
     """
     if not folder.is_dir():
         raise UsageError(f"Image directory '{folder}' not found.")
@@ -111,6 +125,12 @@ def _labels_of(names: list[str]) -> list[str]:
     return [label.lower() for label in shown] if all(label.isascii() for label in shown) else shown
 
 
+def drawn_of(picture: Path) -> Path | None:
+    """The sound that a picture is of by its name, cough.wav of cough.wav.png; None where it says none."""
+    sound = picture.with_suffix("")
+    return sound if picture.suffix.lower() == ".png" and sound.suffix.lower() in SOUNDS else None
+
+
 def _is_case(file: Path) -> bool:
     return file.suffix.lower() in PICTURES | SOUNDS and not is_hidden(file)
 
@@ -132,22 +152,31 @@ def _group_of(file: Path, group_regex: str | None) -> str:
         raise UsageError(f"--group_regex {group_regex!r} is no regular expression: {error}.") from error
     if not found:
         raise UsageError(f"--group_regex {group_regex!r} finds nothing in '{file.name}'.")
-    return (found[1] if found.re.groups else found[0]) or ""
+    brackets = [text for text in found.groups() if text is not None] if found.re.groups else [found[0]]
+    if not any(brackets[:1]):
+        raise UsageError(f"--group_regex {group_regex!r} finds an empty group in '{file.name}'.")
+    return brackets[0]
 
 
-def from_csv(table: Path, task: str, percentages: Percentages, group_regex: str | None = None) -> list[Case]:
+def from_csv(
+    table: Path, task: str, percentages: Percentages, group_regex: str | None = None, only: bool = False
+) -> list[Case]:
     """The cases of a CSV table with the columns file and label, and optionally task, group, split and source.
 
     Files are looked up from the table's folder. Without a group it is that of the file's name, as in from_folders;
-    without a split the group's name decides. Raises UsageError on missing columns, files or splits that are none, and
-    on a file that is twice in a task.
+    without a split the group's name decides, and rows without a task are of `task`; with `only`, the rows of others are
+    passed over. Raises UsageError on missing columns, files or splits that are none, on a file that is twice in a task,
+    and where nothing is left.
     """
-    cases, lines = [], {}
+    cases, lines, tasks = [], {}, {}
     for line, row in _rows(table):
         name, label, own_task, group, split, source = (
             unicodedata.normalize("NFC", row.get(column) or "").strip() for column in COLUMNS
         )
-        file = table.parent / (row["file"] or "")
+        tasks[own_task or task] = True  # in the order of the rows
+        if only and own_task not in ("", task):
+            continue
+        file = table.parent / (row["file"] or "").strip()
         if not label:
             raise UsageError(f"'{table}' has no label for '{name}'.")
         if not name or not file.is_file():
@@ -155,10 +184,12 @@ def from_csv(table: Path, task: str, percentages: Percentages, group_regex: str 
         if (first := lines.setdefault((own_task or task, file), line)) != line:
             raise UsageError(f"'{table}' has '{name}' twice in task {own_task or task}: in lines {first} and {line}.")
         group = group or _group_of(Path(name), group_regex)
-        split = split or percentages.split_of(group)
-        if split not in SPLITS:
+        if split and split not in SPLITS:
             raise UsageError(f"'{table}': split '{split}' of {name} is none of {', '.join(SPLITS)}.")
-        cases.append(Case(file, own_task or task, label, group, split, source))
+        placed = split or percentages.split_of(group)
+        cases.append(Case(file, own_task or task, label, group, placed, source, bool(split)))
+    if not cases:
+        raise UsageError(f"'{table}' has no task '{task}'; it has {', '.join(tasks)}.")
     return cases
 
 
@@ -171,7 +202,8 @@ def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
     except UnicodeDecodeError as error:
         raise UsageError(f"--labels_csv '{table}' is not UTF-8 text. Save it as such.") from error
     semicolons = bool(lines) and ";" in lines[0] and "," not in lines[0]  # as spreadsheets write it in half of Europe
-    reader = csv.DictReader(lines, delimiter=";" if semicolons else ",")
+    reader = csv.DictReader(lines, delimiter=";" if semicolons else ",", skipinitialspace=True)
+    reader.fieldnames = [column.strip() for column in reader.fieldnames or []]
     rows = [(reader.line_num, row) for row in reader]
     if not rows or not {"file", "label"} <= rows[0][1].keys():
         raise UsageError(f"--labels_csv '{table}' needs a header with at least the columns file and label.")
@@ -183,8 +215,10 @@ def check_labels(cases: list[Case], where: str, least: int = 2) -> None:
     for task, labels in labels_by_task(cases).items():
         if not re.fullmatch(r"[\w .-]+", task):
             raise UsageError(f"'{task}' cannot name a task: letters, digits, space, dot, dash and underscore can.")
-        if bad := [label for label in labels if ": " in label or not label.isprintable()]:
-            raise UsageError(f"{bad[0]!r} cannot be a label: it must be one line without a colon before a space.")
+        if bad := [label for label in labels if not label.strip() or ": " in f"{label} " or not label.isprintable()]:
+            raise UsageError(
+                f"{bad[0]!r} cannot be a label: it must be one line, not blank, no colon at its end or before a space."
+            )
         if len(labels) < least:
             raise UsageError(
                 f"Only one valid label, '{labels[0]}', found for task {task} at '{where}': two or more are needed."

@@ -24,7 +24,8 @@ def gather(flags, task: str | None = None, problems: Problems | None = None) -> 
         cases = readable(cases, problems)
     lists = {split: getattr(flags, f"{split}_list") for split in dataset.SPLITS}
     if any(lists.values()):
-        cases = splits.by_lists(cases, lists, percentages)
+        drawn = spectrograms.sounds_of(flags.image_dir, flags.audio_dir)
+        cases = splits.by_lists(cases, lists, percentages, drawn)
     else:
         cases = splits.with_rare_labels(cases, percentages)
     check(flags, cases)
@@ -50,21 +51,19 @@ def check(flags, cases: list[Case]) -> None:
 def _read(flags, task: str, percentages: dataset.Percentages, problems: Problems) -> list[Case]:
     if flags.audio_dir and not flags.image_dir:
         raise UsageError("--audio_dir needs --image_dir, the folder to draw its spectrograms into.")
-    if flags.audio_dir:
-        spectrograms.draw_folder(flags.audio_dir, flags.image_dir, problems)
+    gone = spectrograms.draw_folder(flags.audio_dir, flags.image_dir, problems) if flags.audio_dir else set()
     if flags.labels_csv:
-        return dataset.from_csv(flags.labels_csv, task, percentages, flags.group_regex)
+        return dataset.from_csv(flags.labels_csv, task, percentages, flags.group_regex, only=bool(flags.task))
     if not flags.image_dir:
         raise UsageError("Say what to learn from: --image_dir or --labels_csv.")
     print(f"Looking for images in '{flags.image_dir}'")
-    return dataset.from_folders(flags.image_dir, task, percentages, flags.group_regex, problems)
+    cases = dataset.from_folders(flags.image_dir, task, percentages, flags.group_regex, problems)
+    return [case for case in cases if case.file not in gone]
 
 
 def with_sounds(cases: list[Case], sounds: Path | None, pictures: Path | None) -> list[Case]:
     """The cases with the sounds in the place of the pictures that were drawn of them, to be changed and drawn anew."""
-    if not sounds:
-        return cases
-    drawn = {picture: sound for sound, picture in spectrograms.pictures_of(sounds, pictures).items()}
+    drawn = spectrograms.sounds_of(pictures, sounds)
     return [replace(case, file=drawn.get(case.file, case.file)) for case in cases]
 
 

@@ -9,16 +9,17 @@ from PIL import Image
 from .. import audio
 from ..errors import RequestError, UsageError
 from .bottlenecks import DRAWING, ahead
-from .dataset import SOUNDS, Problems, is_hidden
+from .dataset import SOUNDS, Problems, drawn_of, is_hidden
 from .files import beside, progress
 
 
-def draw_folder(sounds: Path, pictures: Path, problems: Problems | None = None) -> None:
+def draw_folder(sounds: Path, pictures: Path, problems: Problems | None = None) -> set[Path]:
     """Draw every sound of sounds/<label>/ as pictures/<label>/<name>.png, as serving would, on all cores.
 
     A picture takes over its sound's time of change, and a sound whose picture has it is not drawn again, unless the
-    pictures were drawn in another way. Hidden folders and files are passed over. Raises UsageError naming the first
-    sound that cannot be read or judged, unless problems skips it.
+    pictures were drawn in another way. Hidden folders and files are passed over. Returns the pictures that were drawn
+    of a sound which is gone, such as to another label. Raises UsageError naming the first sound that cannot be read or
+    judged, unless problems skips it.
     """
     problems = problems or Problems()
     if not sounds.is_dir():
@@ -35,14 +36,24 @@ def draw_folder(sounds: Path, pictures: Path, problems: Problems | None = None) 
     with beside(way) as partial:
         partial.write_text(DRAWING)
     others = set(pictures.rglob("*.png")) - set(targets.values())
+    gone = {picture for picture in others if drawn_of(picture)}
     if others:
-        print(f"{len(others)} pictures in '{pictures}' are of no sound in '{sounds}', such as '{min(others)}'.")
+        print(
+            f"{len(others)} pictures in '{pictures}' are of no sound in '{sounds}', such as '{min(others)}'. "
+            f"Left out are the {len(gone)} that were drawn of one which is gone."
+        )
+    return gone
 
 
 def pictures_of(sounds: Path, pictures: Path) -> dict[Path, Path]:
     """Where the picture of each sound is: pictures/<label>/<name of the sound, with its ending>.png."""
     files = (path.relative_to(sounds) for path in sorted(sounds.rglob("*")) if path.suffix.lower() in SOUNDS)
     return {sounds / file: pictures / file.with_suffix(file.suffix + ".png") for file in files if not is_hidden(file)}
+
+
+def sounds_of(pictures: Path | None, sounds: Path | None) -> dict[Path, Path]:
+    """The sound that each picture is drawn of, none where there are no sounds."""
+    return {picture: sound for sound, picture in pictures_of(sounds, pictures).items()} if sounds else {}
 
 
 def _is_fresh(file: Path, target: Path) -> bool:

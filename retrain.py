@@ -115,13 +115,14 @@ def _training_flags(flags) -> None:
     flag = _group(flags, "how to train")
     flag("how_many_training_steps", None, "training steps: 4000, or 4000 batches of --fine_tune", type=positive)
     flag("learning_rate", None, "0.01; 0.001 with adam; the peak of --fine_tune, 0.00015", type=between(0, 1e3))
-    flag("train_batch_size", None, "pictures a step: 100, or 16 with --fine_tune; -1 for all", type=count)
+    flag("train_batch_size", None, "pictures a step: 100, or 16 with --fine_tune; -1: all, as they are", type=count)
     flag("eval_step_interval", 10, "steps between two evaluations", type=positive)
     flag("test_batch_size", -1, "test pictures, -1 for all", type=count)
     flag("validation_batch_size", 100, "validation pictures an evaluation, -1 for all", type=count)
     flag(
         "class_balance", "drawn", "of the last layer. drawn: every step draws each label equally often, as the classic "
-        "did; weighted: cases are drawn as they come, and count the more the rarer their label is; none: as they come",
+        "did; weighted: cases are drawn as they come, and count the more the rarer their label is; none: as they come. "
+        "With --train_batch_size=-1 nothing is drawn, and only weighted balances",
         choices=BALANCES,
     )  # fmt: skip
     flag("hidden_units", 0, "rectified units between bottleneck and last layer, 0 for none", type=between(0, 1e5, int))

@@ -207,6 +207,17 @@ def test_a_test_batch_is_of_all_labels(embedded, pictures, tmp_path, capsys):
     assert all(sum(row) for row in task["confusion_matrix"])
 
 
+def test_the_graph_knows_which_label_is_health(embedded, pictures, tmp_path):
+    given = flags_of_pictures(tmp_path, pictures, how_many_training_steps=50, validation_percentage=70)
+    known = []
+    for _ in range(2):
+        assert retrain.main([*given, "--negative_label=light"]) == 0
+        known.append(Graph((tmp_path / "graph.pb").read_bytes()).metadata()["tasks"]["cough"]["operating_point"])
+        given = [flag for flag in given if "steps" not in flag] + ["--calibrate"]
+        given += [f"--graph={tmp_path}/graph.pb", f"--labels={tmp_path}/labels.txt"]
+    assert known[0]["labels"] == ["dark"] and known[0] == known[1]
+
+
 def test_misclassified_are_listed(embedded, sounds, tmp_path, capsys):
     assert retrain.main([*flags(tmp_path, sounds, how_many_training_steps=1, learning_rate=0.0),
                          "--print_misclassified_test_images"]) == 0  # fmt: skip

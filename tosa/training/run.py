@@ -39,7 +39,7 @@ def retrain(flags, settings: Settings) -> None:
     replaced = metadata.get("tasks", {}).pop(task, {})  # what was said of it holds no longer
     metadata = _marked(metadata, flags, known.cases)
     _keep_gate(metadata["tasks"][task], replaced)
-    metadata["tasks"][task] |= _worth(head, known) | {"training": asdict(_head_recipe(flags)) | known.distortion}
+    metadata["tasks"][task] |= _worth(flags, head, known) | {"training": asdict(_head_recipe(flags)) | known.distortion}
     constants = (familiarity.constants_of(graph) if kept else {}) | peaks.constants_of(graph)
     _write(flags, trunk, list((kept | {task: head}).values()), metadata, constants)
     publish.saved_model(flags)
@@ -169,7 +169,7 @@ def _finish(flags, trunk: GraphDef, trained: list[export.Head], metadata: dict, 
         known = metadata["tasks"][head.task]
         for before in ("calibration", "operating_point"):  # of another temperature
             known.pop(before, None)
-        known |= _worth(head, knowns[head.task])
+        known |= _worth(flags, head, knowns[head.task])
     training = in_split(cases, "training")
     constants = peaks.constants(Graph(trunk.SerializeToString()), training, problems)
     _write(flags, trunk, finished, metadata, _gate(metadata, training, problems) | constants)
@@ -185,12 +185,13 @@ def _serving(trunk: GraphDef) -> Network:
         return Network.load(file, None, precision="f32")
 
 
-def _worth(head: export.Head, known: Known) -> dict:
+def _worth(flags, head: export.Head, known: Known) -> dict:
     """What the graph says of a calibrated head beside its labels, by its validation cases."""
     validation = known.examples(list(head.labels), "validation")
     scores = head.scores(validation.bottlenecks)
     groups = [case.group for case in in_split(known.cases, "validation")]
-    return calibration.known_of(Answers(head.task, head.labels, validation.targets, scores, groups))
+    answers = Answers(head.task, head.labels, validation.targets, scores, groups)
+    return calibration.known_of(answers, flags.negative_label)
 
 
 def _gate(metadata: dict, training: list[Case], problems: Problems) -> dict[str, np.ndarray]:

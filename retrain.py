@@ -177,9 +177,9 @@ def main(arguments: list[str] | None = None) -> int:
     if (flags.graph or flags.labels) and not (flags.evaluate or flags.calibrate):
         reader.error("--graph and --labels are of --evaluate and --calibrate; TOSA_GRAPH names a graph to start from")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes on its build help nobody here
-    from tosa.training import architectures, publish, run  # here, so that --help answers at once
-
     try:
+        from tosa.training import architectures, publish, run  # here, so that --help answers at once
+
         publish.check_outputs(flags)
         architectures.check(flags)
         if flags.evaluate:
@@ -193,6 +193,11 @@ def main(arguments: list[str] | None = None) -> int:
     except (UsageError, ModelError, SettingError) as error:
         print(f"retrain.py: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        kept = flags.checkpoint_dir if flags.fine_tune else flags.bottleneck_dir
+        goes_on = "" if flags.evaluate else f"; the same command goes on from what it kept in '{kept}'"
+        print(f"retrain.py: interrupted{goes_on}", file=sys.stderr)
+        return 130
     except OSError as error:
         where = error.filename or ("the disk" if error.errno == errno.ENOSPC else "a file")
         print(f"retrain.py: {where}: {error.strerror}", file=sys.stderr)

@@ -168,10 +168,18 @@ def test_a_label_without_training_cases_is_refused(tmp_path, table, tiny):
         fine_tune.Sampler(light, fine_tune.Recipe(), columns)
 
 
-def test_wrong_weights_are_named(tmp_path, table, weights, capsys):
-    np.savez(weights / "weights.npz", nothing=np.zeros(1))
+@pytest.mark.parametrize("damage", ["other", "junk", "cut", "flipped", "empty"])
+def test_wrong_weights_are_named(tmp_path, table, weights, capsys, damage):
+    file = weights / "weights.npz"
+    data = bytearray(file.read_bytes())
+    at = data.index(b"NUMPY") + 140
+    data[at] ^= 8
+    np.savez(file, nothing=np.zeros(1))
+    if damage != "other":
+        file.write_bytes({"junk": b"junk" * 99, "cut": data[:-30], "flipped": data, "empty": b""}[damage])
     assert run(tmp_path, table, weights, "graph") == 2
-    assert "weights.npz" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "weights.npz" in err and err.count("\n") == 1
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from sounds import RATE, coughs, wav
 from tosa import audio, xray
 from tosa.graph import Graph
 from tosa.network import Network
-from tosa.training import bottlenecks, export
+from tosa.training import bottlenecks, export, run
 from tosa.training.cache import record_type
 from tosa.training.dataset import Case
 
@@ -345,6 +345,20 @@ def test_flags_of_another_use_are_refused(given, capsys):
     with pytest.raises(SystemExit) as ended:
         retrain.main([*given, "--image_dir=none"])
     assert ended.value.code == 2 and given[-1].split("=")[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "use, kept", [("bottleneck_dir=b", "'b'"), ("fine_tune=all", "'checkpoints'"), ("evaluate", "interrupted\n")]
+)
+def test_ctrl_c_ends_in_one_line(monkeypatch, capsys, use, kept):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    for name in ("retrain", "fine_tune", "evaluate"):
+        monkeypatch.setattr(run, name, interrupted)
+    assert retrain.main(["--image_dir=none", f"--{use}"]) == 130
+    err = capsys.readouterr().err
+    assert err.startswith("retrain.py: interrupted") and kept in err and err.count("\n") == 1
 
 
 def test_as_a_program_unknown_flags_exit_with_2():

@@ -138,6 +138,26 @@ def test_the_gate_stays_with_the_task_that_had_it(small_graph, pictures, tmp_pat
         assert ("not checked to be chest X-rays" in capsys.readouterr().out) == (not gate)
 
 
+def test_graphs_on_the_way_are_as_the_last_one(small_graph, pictures, tmp_path, monkeypatch):
+    """The first task is replaced in its place, and beside it stands what is known of both, and the gate."""
+    known = {"asthma": {"from": "picture", "gate": True}, "lungs": {"from": "picture", "note": "few"}}
+    heads = [export.Head(task, ("a", "b"), np.zeros((CHANNELS, 2)), np.zeros(2)) for task in known]
+    gate = {"tosa/familiarity/bias": np.float32(3)}
+    trunk = Graph(small_graph[0].read_bytes()).trunk()
+    (tmp_path / "old.pb").write_bytes(export.assemble(trunk, heads, {"tasks": known}, constants=gate))
+    monkeypatch.setenv("TOSA_GRAPH", str(tmp_path / "old.pb"))
+    given = flags_of_pictures(tmp_path, pictures, task="asthma", how_many_training_steps=5,
+                              intermediate_store_frequency=2, intermediate_output_graphs_dir=tmp_path)  # fmt: skip
+    assert retrain.main([*given, "--demonstration=asthma: drawn"]) == 0
+    whole, partial = (Graph((tmp_path / name).read_bytes()) for name in ("graph.pb", "intermediate_2.pb"))
+    assert (tmp_path / "intermediate_2.txt").read_text() == (tmp_path / "labels.txt").read_text()
+    assert partial.softmaxes() == whole.softmaxes() and partial.nodes.keys() == whole.nodes.keys()
+    tasks = partial.metadata()["tasks"]
+    own = {"labels": ["dark", "light"], "from": "picture", "gate": True, "demonstration": True, "note": "drawn"}
+    assert tasks["asthma"] == own and tasks["lungs"] == whole.metadata()["tasks"]["lungs"]
+    Network.load(tmp_path / "intermediate_2.pb", tmp_path / "intermediate_2.txt")
+
+
 def test_a_sound_task_of_any_name_is_asked_of_sounds(embedded, sounds, tmp_path):
     assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=5)) == 0
     os.environ["TOSA_GRAPH"] = str(tmp_path / "graph.pb")  # embedded's monkeypatch puts it back
@@ -282,6 +302,12 @@ BAD = {
     "fine-tuning another architecture": ({"fine_tune": "all", "architecture": "vgg16"}, "--fine_tune"),
     "sounds' distortions for pictures": ({"random_gain": 3}, "--audio_dir"),
     "too few to train on": ({"group_regex": "$"}, "left for training"),
+    "demonstration without a reason": ({"demonstration": "cough"}, "TASK: REASON"),
+    "demonstration of a task that is not there": ({"demonstration": "lungs: few"}, "TASK: REASON"),
+    "a reason for fine-tuning": ({"demonstration": "lungs: few", "fine_tune": "all"}, "TASK: REASON"),
+    "scores by a name of the trunk": ({"final_tensor_name": "pool_3"}, "another node"),
+    "scores by a name of fine-tuning's trunk": ({"final_tensor_name": "pool_3", "fine_tune": "all"}, "another node"),
+    "scores by a name that is none": ({"final_tensor_name": "my scores"}, "my scores"),
     "saved model into a full folder": ({"saved_model_dir": "/proc"}, "/proc"),
 }
 
@@ -300,8 +326,9 @@ def test_bad_flags_end_in_one_clear_line(embedded, pictures, tmp_path, capsys, m
     given = flags_of_pictures(tmp_path, pictures, how_many_training_steps=1)
     given += [f"--{flag}" if value is True else f"--{flag}={value}" for flag, value in more.items()]
     assert retrain.main(given) == 2
-    err = capsys.readouterr().err
+    out, err = capsys.readouterr()
     assert said in err and err.count("\n") == 1
+    assert "Step 0" not in out, "it is told after the training"
     assert not (tmp_path / "graph.pb").exists() and not (tmp_path / "labels.txt").exists()
 
 
@@ -425,11 +452,10 @@ def test_distortions_hidden_layer_and_what_is_left_behind(embedded, pictures, tm
     assert graphs[0] == graphs[1]
     out = capsys.readouterr().out
     assert "Making 3 distorted variants" in out and "Final test accuracy = 100.0%" in out
-    assert sorted(file.name for file in (tmp_path / "on_the_way").iterdir()) == [
-        "intermediate_20.pb",
-        "intermediate_40.pb",
-    ]
-    network = Network.load(tmp_path / "on_the_way" / "intermediate_20.pb", tmp_path / "labels.txt")
+    on_the_way = tmp_path / "on_the_way" / "intermediate_20.pb"
+    names = [f"intermediate_{step}.{ending}" for step in (20, 40) for ending in ("pb", "txt")]
+    assert sorted(file.name for file in on_the_way.parent.iterdir()) == names
+    network = Network.load(on_the_way, on_the_way.with_suffix(".txt"))
     assert network.tasks["cough"].weights is None
     assert Image.open(tmp_path / "plot.png").format == "PNG"
     assert {"report.json", "report.md", "plot.png"} <= {file.name for file in (tmp_path / "report").iterdir()}

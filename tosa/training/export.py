@@ -103,6 +103,14 @@ def heads_of(graph: Graph) -> dict[str, Head]:
     return heads
 
 
+def check_result(name: str, trunk: GraphDef) -> None:
+    """Raises UsageError where name cannot be that of the scores: it is no name, or taken already."""
+    if not re.fullmatch(r"[A-Za-z0-9.][\w./-]*", name, re.ASCII):
+        raise UsageError(f"--final_tensor_name '{name}' is no name of a node: take letters, digits and . _ - / alone.")
+    if name in {node.name for node in trunk.node} or name.startswith((f"{HEADS}/", "tosa/", "trunk/")):
+        raise UsageError(f"--final_tensor_name '{name}' is the name of another node of the graph. Choose another.")
+
+
 def assemble(
     trunk: GraphDef,
     heads: list[Head],

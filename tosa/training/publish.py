@@ -3,17 +3,19 @@
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
-from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from ..errors import UsageError
 from . import curves, dataset, duplicates, export, report
 from .bottlenecks import ahead
 from .dataset import Case, Problems
 from .figures import Answers, negative_of
-from .files import beside, check_writable, folder_beside, progress
+from .files import check_writable, folder_beside, progress
 from .splits import crossing_groups
+
+Write = Callable[[export.Head, Path, Path], None]  # writes the graph that a head makes, and its labels, to two files
 
 
 def check_outputs(flags) -> None:
@@ -45,16 +47,14 @@ def _check_saved_model(folder) -> None:
         raise UsageError("--saved_model_dir needs TensorFlow, which is not installed.") from error
 
 
-def intermediate(flags, trunk: GraphDef, kept: list[export.Head]) -> Callable[[int, export.Head], None]:
-    """What stores a graph every --intermediate_store_frequency steps, named by the step."""
+def intermediate(flags, write: Write) -> Callable[[int, export.Head], None]:
+    """What stores a graph and its labels every --intermediate_store_frequency steps, named by the step."""
 
     def store(step: int, head: export.Head) -> None:
         if flags.intermediate_store_frequency and step and step % flags.intermediate_store_frequency == 0:
             file = flags.intermediate_output_graphs_dir / f"intermediate_{step}.pb"
             print(f"Save intermediate result to : {file}")
-            with beside(file) as partial:
-                others = [other for other in kept if other.task != head.task]
-                partial.write_bytes(export.assemble(trunk, [*others, head], {}, flags.final_tensor_name))
+            write(head, file, file.with_suffix(".txt"))
 
     return store
 

@@ -22,6 +22,9 @@ LAST_LAYER = (  # what would say nothing to --fine_tune
     "intermediate_store_frequency saved_model_dir"
 ).split()
 
+USES = ("evaluate", "calibrate", "fine_tune")  # in the place of training the last layer
+OF_TRAINING = ("plot", "saved_model_dir", "how_many_training_steps")  # what would say nothing to the first two
+
 
 class Parser(argparse.ArgumentParser):
     """Ends with one line that names the flag, not with the list of all of them."""
@@ -172,8 +175,13 @@ def _report_flags(flags) -> None:
 def main(arguments: list[str] | None = None) -> int:
     reader = parser()
     flags = reader.parse_args(arguments)
+    uses = [name for name in USES if getattr(flags, name)]
+    if len(uses) > 1:
+        reader.error(f"--{uses[0]} and --{uses[1]} are two uses; take one")
     if flags.fine_tune and (idle := [name for name in LAST_LAYER if getattr(flags, name) != reader.get_default(name)]):
         reader.error(f"--{idle[0]} is of the last layer alone; --fine_tune does not know it")
+    if (flags.evaluate or flags.calibrate) and (idle := [name for name in OF_TRAINING if getattr(flags, name)]):
+        reader.error(f"--{idle[0]} is of a training, and --{uses[0]} trains nothing")
     if (flags.graph or flags.labels) and not (flags.evaluate or flags.calibrate):
         reader.error("--graph and --labels are of --evaluate and --calibrate; TOSA_GRAPH names a graph to start from")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes on its build help nobody here

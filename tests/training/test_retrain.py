@@ -21,7 +21,7 @@ from sounds import RATE, coughs, wav
 from tosa import audio, xray
 from tosa.graph import Graph
 from tosa.network import Network
-from tosa.training import bottlenecks, export, run
+from tosa.training import bottlenecks, curves, export, run
 from tosa.training.cache import record_type
 from tosa.training.dataset import Case
 
@@ -214,7 +214,12 @@ def test_calibrating_drops_what_held_of_the_old_temperature(small_graph, sounds,
     known = {"from": "sound", "calibration": {"n": 99}, "operating_point": {"threshold": 0.5}}
     given = graph_of(small_graph, "cough", known, tmp_path / "old.pb")
     given += [f"--output_graph={tmp_path}/graph.pb", f"--output_labels={tmp_path}/labels.txt"]
+    given += [f"--summaries_dir={tmp_path}", f"--report_dir={tmp_path}/report"]
+    with curves.Curves(tmp_path) as of_another_training:
+        of_another_training.write("train", 0, accuracy_1=0.5)
     assert retrain.main([*given, "--calibrate", f"--image_dir={sounds}", f"--bottleneck_dir={tmp_path}/b"]) == 0
+    assert "Training" not in (tmp_path / "report" / "report.md").read_text()
+    assert not (tmp_path / "report" / "plot.png").exists()
     task = Graph((tmp_path / "graph.pb").read_bytes()).metadata()["tasks"]["cough"]
     assert "operating_point" not in task and task["calibration"]["n"] < 20
 
@@ -324,6 +329,8 @@ def test_bad_flags_end_in_one_clear_line(embedded, pictures, tmp_path, capsys, m
         for file in ("a.pb", "b.npz"):
             (tmp_path / "inception" / file).touch()
     given = flags_of_pictures(tmp_path, pictures, how_many_training_steps=1)
+    if "calibrate" in more:
+        given = [flag for flag in given if "how_many" not in flag]
     given += [f"--{flag}" if value is True else f"--{flag}={value}" for flag, value in more.items()]
     assert retrain.main(given) == 2
     out, err = capsys.readouterr()
@@ -366,8 +373,14 @@ def test_impossible_and_unknown_flags_exit_with_2_in_one_line(flag, capsys):
 
 
 @pytest.mark.parametrize(
-    "given", [["--fine_tune=all", "--dropout=0.3"], ["--graph=a.pb"], ["--fine_tune=all", "--labels=a.txt"]]
-)
+    "given",
+    [
+        ["--fine_tune=all", "--dropout=0.3"], ["--graph=a.pb"], ["--fine_tune=all", "--labels=a.txt"],
+        ["--evaluate", "--plot=a.png"], ["--calibrate", "--plot=a.png"], ["--calibrate", "--saved_model_dir=a"],
+        ["--evaluate", "--how_many_training_steps=9"], ["--evaluate", "--calibrate"],
+        ["--calibrate", "--fine_tune=all"],
+    ],
+)  # fmt: skip
 def test_flags_of_another_use_are_refused(given, capsys):
     with pytest.raises(SystemExit) as ended:
         retrain.main([*given, "--image_dir=none"])

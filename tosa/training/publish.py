@@ -21,8 +21,6 @@ Write = Callable[[export.Head, Path, Path], None]  # writes the graph that a hea
 def check_outputs(flags) -> None:
     """Raises UsageError on the first output that could not be written, before any work is done."""
     files, folders = [flags.plot], [flags.report_dir]
-    if flags.plot and flags.evaluate:
-        raise UsageError("--plot draws a training's curves, and --evaluate trains nothing. Leave one out.")
     if not flags.evaluate:
         files += [flags.output_graph, flags.output_labels]
         folders += [flags.summaries_dir, flags.checkpoint_dir if flags.fine_tune else flags.bottleneck_dir]
@@ -33,7 +31,7 @@ def check_outputs(flags) -> None:
         check_writable(file)
     for folder in filter(None, folders):
         check_writable(folder, is_folder=True)
-    if flags.saved_model_dir and not flags.evaluate:
+    if flags.saved_model_dir:
         _check_saved_model(flags.saved_model_dir)
 
 
@@ -96,7 +94,7 @@ def publish(flags, tasks: list[tuple[Answers, list[Case]]], data: dict) -> None:
         if flags.negative_label and negative_of(answers.labels, flags.negative_label) is None:
             print(f"WARNING: --negative_label '{flags.negative_label}' is no label of {answers.task}.")
         print(report.text(answers, flags.negative_label, flags.prevalence))
-    drawn = {} if flags.evaluate else curves.read(flags.summaries_dir)
+    drawn = {} if flags.evaluate or flags.calibrate else curves.read(flags.summaries_dir)
     tested = [(answers, cases) for answers, cases in tasks if cases]
     report.write(flags.report_dir, report.Report(tested, data, drawn, flags.negative_label, flags.prevalence))
     if flags.plot:

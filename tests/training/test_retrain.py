@@ -105,7 +105,8 @@ def test_task_is_added_and_others_kept(embedded, sounds, tmp_path, monkeypatch, 
     monkeypatch.setenv("TOSA_LABELS", str(tmp_path / "labels.txt"))
     given = [flag for flag in flags(tmp_path, sounds, task="lungs") if "audio_dir" not in flag]
     assert retrain.main(given) == 0
-    assert "0 bottleneck files created." in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "0 bottleneck files created." in out and "will not have" not in out and "answers sounds" not in out
     both = Network.load(tmp_path / "graph.pb", tmp_path / "labels.txt")
     assert list(both.tasks) == ["cough", "lungs"]
     picture = audio.picture(wav(coughs()))[None]
@@ -156,6 +157,30 @@ def test_graphs_on_the_way_are_as_the_last_one(small_graph, pictures, tmp_path, 
     own = {"labels": ["dark", "light"], "from": "picture", "gate": True, "demonstration": True, "note": "drawn"}
     assert tasks["asthma"] == own and tasks["lungs"] == whole.metadata()["tasks"]["lungs"]
     Network.load(tmp_path / "intermediate_2.pb", tmp_path / "intermediate_2.txt")
+
+
+@pytest.mark.parametrize("more", [{}, {"fine_tune": "all", "final_tensor_name": "pool_3"}])  # refused, in no time
+def test_tasks_that_cannot_be_kept_are_told(small_graph, pictures, tmp_path, monkeypatch, capsys, more):
+    graph_of(small_graph, "asthma", {}, tmp_path / "served.pb")
+    monkeypatch.setenv("TOSA_GRAPH", str(tmp_path / "served.pb"))
+    (tmp_path / "inception").mkdir()
+    trunk = Graph(small_graph[0].read_bytes()).trunk()
+    (tmp_path / "inception" / "trunk.pb").write_bytes(trunk.SerializeToString())
+    given = flags_of_pictures(tmp_path, pictures, task="lungs", how_many_training_steps=5, **more)
+    assert retrain.main(given) == (2 if more else 0)
+    assert "WARNING: The new graph will not have asthma of the served one" in capsys.readouterr().out
+
+
+def test_a_graph_of_another_architecture(small_graph, pictures, tmp_path, capsys):
+    (tmp_path / "inception").mkdir()
+    trunk = Graph(small_graph[0].read_bytes()).trunk()
+    (tmp_path / "inception" / "trunk.pb").write_bytes(trunk.SerializeToString())
+    given = flags_of_pictures(tmp_path, pictures, how_many_training_steps=5)
+    assert retrain.main([*given, "--architecture=vgg16"]) == 2
+    err = capsys.readouterr().err
+    assert "--architecture 'vgg16' takes pictures of 224 pixels" in err and "299" in err and err.count("\n") == 1
+    assert retrain.main([*given, "--architecture=xception"]) == 0
+    assert "--architecture is not looked at" in capsys.readouterr().out
 
 
 def test_a_sound_task_of_any_name_is_asked_of_sounds(embedded, sounds, tmp_path):
@@ -451,7 +476,8 @@ def test_skip_unreadable_lists_and_goes_on(embedded, pictures, tmp_path, capsys)
 
 def test_pictures_of_any_size_are_taken(embedded, pictures, tmp_path, capsys):
     assert retrain.main(flags_of_pictures(tmp_path, pictures)) == 0
-    assert "Final test accuracy = 100.0%" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "Final test accuracy = 100.0%" in out and "answers sounds, under task cough." in out
 
 
 def test_distortions_hidden_layer_and_what_is_left_behind(embedded, pictures, tmp_path, capsys):

@@ -2,15 +2,16 @@
 
 import hashlib
 import tempfile
+from collections.abc import Collection
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
-from ..errors import UsageError
-from ..graph import Graph
-from ..network import FIRST_TASK, Network
+from ..errors import ModelError, UsageError
+from ..graph import Graph, GraphError
+from ..network import FIRST_TASK, Network, read_labels
 from ..settings import Settings
 from . import architectures, calibration, curves, dataset, export, familiarity, peaks, publish
 from . import head as heads
@@ -33,7 +34,9 @@ def retrain(flags, settings: Settings) -> None:
         network.start(precision="f32")
         kept, metadata = (export.heads_of(graph), graph.metadata()) if flags.task else ({}, {})
         trunk = graph.trunk()
+        architectures.check_size(flags, network.size)
         export.check_result(flags.final_tensor_name, trunk)
+        _tell_lost(flags, settings, {*kept, task}, "they are of another trunk")
         replaced = metadata.get("tasks", {}).pop(task, {})  # what was said of it holds no longer
         metadata = _marked(metadata, flags, cases)
         known = learn_from(cases, flags, network, export.trunk_sha256(trunk), problems)
@@ -51,6 +54,26 @@ def retrain(flags, settings: Settings) -> None:
     publish.publish(flags, [_tested(flags, head, known)], known.data(problems))
     if not flags.task:
         print("The graph has this one task. --task NAME adds to the graph it starts from, and keeps its others.")
+    _tell_input(flags, cases)
+
+
+def _tell_lost(flags, settings: Settings, tasks: Collection[str], why: str) -> None:
+    """Says which tasks of the served graph a new one of `tasks` lacks, where --task promises to keep them."""
+    if not flags.task:
+        return
+    try:
+        known = Graph(settings.graph.read_bytes()).metadata().get("tasks") or read_labels(settings.labels)
+    except (OSError, GraphError, ModelError):  # nothing is served
+        return
+    if lost := [task for task in known if task not in tasks]:
+        print(f"WARNING: The new graph will not have {', '.join(lost)} of the served one, '{settings.graph}': {why}.")
+
+
+def _tell_input(flags, cases: list[Case]) -> None:
+    """Says that pictures of the first task stand for sounds, as in the classic command."""
+    drawn = flags.task or flags.audio_dir or any(case.is_sound for case in cases)
+    if not drawn and FIRST_TASK in dataset.labels_by_task(cases):
+        print(f"The graph answers sounds, under task {FIRST_TASK}. For one that answers pictures give --task NAME.")
 
 
 def _keep_gate(known: dict, replaced: dict) -> None:
@@ -118,6 +141,7 @@ def fine_tune(flags, settings: Settings) -> None:
     problems = Problems(flags.skip_unreadable)
     cases = gather(flags, problems=problems)
     marked = _marked({}, flags, cases)
+    _tell_lost(flags, settings, marked["tasks"], "--fine_tune changes the trunk that they rest on")
     untrained = trunk_stage.freeze(lambda pictures, training: pictures)  # the nodes around any trunk
     export.check_result(flags.final_tensor_name, GraphDef.FromString(untrained))
     given = {
@@ -138,6 +162,7 @@ def fine_tune(flags, settings: Settings) -> None:
     files = {split: len(in_split(cases, split)) for split in dataset.SPLITS}
     known = {"recipe": asdict(recipe), "weights_sha256": _sha256(weights), "files": files, "before": _before(weights)}
     _finish(flags, trunk, tuning.heads(), known | marked, cases, problems)
+    _tell_input(flags, cases)
 
 
 def _before(weights: Path) -> list[dict]:

@@ -22,6 +22,9 @@ LAST_LAYER = (  # what would say nothing to --fine_tune
     "intermediate_store_frequency saved_model_dir"
 ).split()
 
+USES = ("evaluate", "calibrate", "fine_tune")  # in the place of training the last layer
+OF_TRAINING = ("plot", "saved_model_dir", "how_many_training_steps")  # what would say nothing to the first two
+
 
 class Parser(argparse.ArgumentParser):
     """Ends with one line that names the flag, not with the list of all of them."""
@@ -118,13 +121,14 @@ def _training_flags(flags) -> None:
     flag = _group(flags, "how to train")
     flag("how_many_training_steps", None, "training steps: 4000, or 4000 batches of --fine_tune", type=positive)
     flag("learning_rate", None, "0.01; 0.001 with adam; the peak of --fine_tune, 0.00015", type=between(0, 1e3))
-    flag("train_batch_size", None, "pictures a step: 100, or 16 with --fine_tune; -1 for all", type=count)
+    flag("train_batch_size", None, "pictures a step: 100, or 16 with --fine_tune; -1: all, as they are", type=count)
     flag("eval_step_interval", 10, "steps between two evaluations", type=positive)
     flag("test_batch_size", -1, "test pictures, -1 for all", type=count)
     flag("validation_batch_size", 100, "validation pictures an evaluation, -1 for all", type=count)
     flag(
         "class_balance", "drawn", "of the last layer. drawn: every step draws each label equally often, as the classic "
-        "did; weighted: cases are drawn as they come, and count the more the rarer their label is; none: as they come",
+        "did; weighted: cases are drawn as they come, and count the more the rarer their label is; none: as they come. "
+        "With --train_batch_size=-1 nothing is drawn, and only weighted balances",
         choices=BALANCES,
     )  # fmt: skip
     flag("hidden_units", 0, "rectified units between bottleneck and last layer, 0 for none", type=between(0, 1e5, int))
@@ -174,14 +178,19 @@ def _report_flags(flags) -> None:
 def main(arguments: list[str] | None = None) -> int:
     reader = parser()
     flags = reader.parse_args(arguments)
+    uses = [name for name in USES if getattr(flags, name)]
+    if len(uses) > 1:
+        reader.error(f"--{uses[0]} and --{uses[1]} are two uses; take one")
     if flags.fine_tune and (idle := [name for name in LAST_LAYER if getattr(flags, name) != reader.get_default(name)]):
         reader.error(f"--{idle[0]} is of the last layer alone; --fine_tune does not know it")
+    if (flags.evaluate or flags.calibrate) and (idle := [name for name in OF_TRAINING if getattr(flags, name)]):
+        reader.error(f"--{idle[0]} is of a training, and --{uses[0]} trains nothing")
     if (flags.graph or flags.labels) and not (flags.evaluate or flags.calibrate):
         reader.error("--graph and --labels are of --evaluate and --calibrate; TOSA_GRAPH names a graph to start from")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes on its build help nobody here
-    from tosa.training import architectures, publish, run  # here, so that --help answers at once
-
     try:
+        from tosa.training import architectures, publish, run  # here, so that --help answers at once
+
         publish.check_outputs(flags)
         architectures.check(flags)
         if flags.evaluate:
@@ -195,6 +204,11 @@ def main(arguments: list[str] | None = None) -> int:
     except (UsageError, ModelError, SettingError) as error:
         print(f"retrain.py: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        kept = flags.checkpoint_dir if flags.fine_tune else flags.bottleneck_dir
+        goes_on = "" if flags.evaluate else f"; the same command goes on from what it kept in '{kept}'"
+        print(f"retrain.py: interrupted{goes_on}", file=sys.stderr)
+        return 130
     except OSError as error:
         where = error.filename or ("the disk" if error.errno == errno.ENOSPC else "a file")
         print(f"retrain.py: {where}: {error.strerror}", file=sys.stderr)

@@ -29,6 +29,15 @@ def test_no_point_where_it_would_be_made_up(ill, labels):
     assert "operating_point" not in known and known["calibration"]["n"] == len(ill) + 20
 
 
+@pytest.mark.parametrize("labels", [("well", "normal"), ("normal", "well")])
+def test_the_label_that_is_said_to_stand_for_health(labels):
+    """It does though another has a healthy name; a task without it keeps its own."""
+    of_ill = answers([0.9] * 10, [0.1] * 10, labels)
+    wanted = [label for label in labels if label != "well"]
+    assert calibration.known_of(of_ill, "Well")["operating_point"]["labels"] == wanted
+    assert calibration.operating_point(of_ill, "fit")["labels"] == ["well"]
+
+
 def test_calibration_error_is_the_distance_from_what_was_promised():
     known = calibration.known_of(answers([0.8] * 10, [0.2] * 10))  # 80 % sure and always right
     assert known["calibration"] == {"ece": 0.2, "n": 20}

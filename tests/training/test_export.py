@@ -50,6 +50,25 @@ def test_heads_come_back_out_of_the_graph(served):
     np.testing.assert_allclose(found["cough"].hidden[0], served[2][0].hidden[0], rtol=1e-6)
 
 
+ODD = ["chest x-ray", "chest.20.x-ray", "pulmón", "a.b", "a b", "cough"]
+
+
+def test_tasks_of_any_name_have_nodes_that_tensorflow_takes(tf, trunk):
+    assert export.scope_of("cough") == "final_training_ops/cough"
+    data = export.assemble(trunk, [head(task) for task in ODD], {})
+    with tf.Graph().as_default():
+        tf.graph_util.import_graph_def(tf.compat.v1.GraphDef.FromString(data), name="")
+    assert len({export.scope_of(task) for task in ODD}) == len(ODD)
+    assert export.heads_of(Graph(data)).keys() == set(ODD)
+
+
+def test_heads_of_graphs_that_named_nodes_by_the_task_alone(trunk, monkeypatch):
+    with monkeypatch.context() as before:
+        before.setattr(export, "scope_of", lambda task: f"{export.HEADS}/{task}")
+        data = export.assemble(trunk, [head("chest x-ray")], {})
+    np.testing.assert_allclose(export.heads_of(Graph(data))["chest x-ray"].biases, head().biases, rtol=1e-6)
+
+
 def test_the_answer_says_why_it_has_no_map(served):
     client = app.create_app(served[0]).test_client()
     body = wav(coughs())

@@ -46,9 +46,11 @@ def test_bootstrap_draws_groups_not_cases():
     assert many[1] - many[0] == pytest.approx(once[1] - once[0], rel=0.2)
 
 
-def test_a_perfect_order_of_few_is_not_sure():
-    found = figures.area(np.repeat([True, False], [5, 20]), np.arange(25)[::-1], [str(n) for n in range(25)])
-    assert found["value"] == 1 and found["low"] == pytest.approx(figures.wilson(5, 5)[0])
+@pytest.mark.parametrize("value, score", [(1, -np.arange(25)), (0, np.arange(25))])
+def test_a_perfect_order_of_few_is_not_sure(value, score):
+    """In the right order or in the wrong one."""
+    found = figures.area(np.repeat([True, False], [5, 20]), score, [str(n) for n in range(25)])
+    assert found["value"] == value and (found["low"], found["high"]) == pytest.approx(figures.wilson(5 * value, 5))
     assert figures.area(np.ones(4, bool), np.arange(4), list("abcd")) is None
 
 
@@ -60,6 +62,12 @@ def test_rate_over_groups_is_wider_where_groups_agree():
     assert over["groups"] == 5 and over["high"] - over["low"] > found["high"] - found["low"]
     assert "over_groups" not in figures.rate(right, [str(n) for n in range(100)])
     assert figures.rate(np.zeros(0, bool), [])["value"] is None
+
+
+@pytest.mark.parametrize("value, cases", [(1, [True, True]), (0, [False, False]), (0.5, [True, False])])
+def test_rate_of_groups_that_are_all_alike_is_not_sure(value, cases):
+    over = figures.rate(np.tile(cases, 6), [str(n // 2) for n in range(12)])["over_groups"]
+    assert (over["low"], over["high"]) == pytest.approx(figures.wilson(6 * value, 6)) and over["by"] == "Wilson"
 
 
 @pytest.mark.parametrize("prevalence, expected", [(0.5, 0.9 / (0.9 + 0.2)), (0.01, 0.009 / (0.009 + 0.198))])

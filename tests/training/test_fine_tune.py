@@ -143,6 +143,21 @@ def test_checkpoint_of_another_training_is_neither_taken_nor_lost(tmp_path, tabl
     assert (tmp_path / "graph" / "checkpoint.npz").read_bytes() == checkpoint
 
 
+def test_a_new_training_clears_the_curves_of_others(tmp_path, table, weights, monkeypatch):
+    """One that goes on from a checkpoint keeps them."""
+    from tosa.training import curves, fine_tune
+
+    recipe = fine_tune.Recipe
+    monkeypatch.setattr(fine_tune, "Recipe", lambda **given: recipe(**given, checkpoint_every=1))
+    with curves.Curves(tmp_path / "sum") as written:
+        written.write("train", 99, accuracy=0.5)
+    steps = []
+    for _ in range(2):
+        assert run(tmp_path, table, weights, "graph", steps=2) == 0
+        steps.append([step for step, _ in curves.read(tmp_path / "sum")["train", "accuracy"]])
+    assert steps == [[1, 2], [1, 2]]
+
+
 def test_sampler_and_network_agree_on_the_columns(tmp_path, table, tiny):
     """Where the first case is not one to train on, tasks appear in another order among those that are."""
     from tosa.training import dataset, fine_tune
@@ -168,10 +183,18 @@ def test_a_label_without_training_cases_is_refused(tmp_path, table, tiny):
         fine_tune.Sampler(light, fine_tune.Recipe(), columns)
 
 
-def test_wrong_weights_are_named(tmp_path, table, weights, capsys):
-    np.savez(weights / "weights.npz", nothing=np.zeros(1))
+@pytest.mark.parametrize("damage", ["other", "junk", "cut", "flipped", "empty"])
+def test_wrong_weights_are_named(tmp_path, table, weights, capsys, damage):
+    file = weights / "weights.npz"
+    data = bytearray(file.read_bytes())
+    at = data.index(b"NUMPY") + 140
+    data[at] ^= 8
+    np.savez(file, nothing=np.zeros(1))
+    if damage != "other":
+        file.write_bytes({"junk": b"junk" * 99, "cut": data[:-30], "flipped": data, "empty": b""}[damage])
     assert run(tmp_path, table, weights, "graph") == 2
-    assert "weights.npz" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "weights.npz" in err and err.count("\n") == 1
 
 
 @pytest.fixture(scope="session")

@@ -10,15 +10,15 @@ from tosa.training.dataset import Case
 from tosa.training.figures import Answers
 
 
-def answered(folder, count, labels=("normal", "bacteria", "virus")):
+def answered(folder, count, labels=("normal", "bacteria", "virus"), name="x.png"):
     """Answers right three times of four, to a picture or two a group."""
     rng = np.random.default_rng(0)
-    Image.fromarray(phantom()).save(folder / "x.png")
+    Image.fromarray(phantom()).save(folder / name)
     targets = rng.integers(0, len(labels), count)
     scores = rng.dirichlet(np.ones(len(labels)), count)
     scores[np.arange(count), np.where(rng.random(count) < 0.75, targets, 0)] += 1
     scores /= scores.sum(axis=1, keepdims=True)
-    cases = [Case(folder / "x.png", "lungs", labels[target], f"p{row // 2}", "testing", "ab"[row % 2])
+    cases = [Case(folder / name, "lungs", labels[target], f"p{row // 2}", "testing", "ab"[row % 2])
              for row, target in enumerate(targets)]  # fmt: skip
     return Answers("lungs", labels, targets, scores, [case.group for case in cases]), cases
 
@@ -67,6 +67,13 @@ def test_same_answers_same_files(tmp_path):
         report.write(tmp_path / name, report.Report([answered(tmp_path, 30)]))
     for file in (tmp_path / "a").iterdir():
         assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes(), file.name
+
+
+def test_dollars_are_no_mathematics(tmp_path):
+    curves = {("validation", f"{kind}/$\\frac$"): [(0, 0.5), (1, 0.9)] for kind in ("accuracy", "cross_entropy")}
+    odd = answered(tmp_path, 30, ("$\\frac$", "$x_$"), "$\\sqrt$.png")
+    report.write(tmp_path / "report", report.Report([odd], curves=curves))
+    assert len(list((tmp_path / "report").glob("*.png"))) == 5
 
 
 def test_a_thousand_cases_take_seconds(tmp_path):

@@ -21,7 +21,7 @@ from sounds import RATE, coughs, wav
 from tosa import audio, xray
 from tosa.graph import Graph
 from tosa.network import Network
-from tosa.training import bottlenecks, export
+from tosa.training import bottlenecks, curves, export, run
 from tosa.training.cache import record_type
 from tosa.training.dataset import Case
 
@@ -105,7 +105,8 @@ def test_task_is_added_and_others_kept(embedded, sounds, tmp_path, monkeypatch, 
     monkeypatch.setenv("TOSA_LABELS", str(tmp_path / "labels.txt"))
     given = [flag for flag in flags(tmp_path, sounds, task="lungs") if "audio_dir" not in flag]
     assert retrain.main(given) == 0
-    assert "0 bottleneck files created." in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "0 bottleneck files created." in out and "will not have" not in out and "answers sounds" not in out
     both = Network.load(tmp_path / "graph.pb", tmp_path / "labels.txt")
     assert list(both.tasks) == ["cough", "lungs"]
     picture = audio.picture(wav(coughs()))[None]
@@ -136,6 +137,50 @@ def test_the_gate_stays_with_the_task_that_had_it(small_graph, pictures, tmp_pat
         tasks = Graph((tmp_path / "graph.pb").read_bytes()).metadata()["tasks"]
         assert tasks["lungs"]["gate"] and tasks[task].get("gate") == gate
         assert ("not checked to be chest X-rays" in capsys.readouterr().out) == (not gate)
+
+
+def test_graphs_on_the_way_are_as_the_last_one(small_graph, pictures, tmp_path, monkeypatch):
+    """The first task is replaced in its place, and beside it stands what is known of both, and the gate."""
+    known = {"asthma": {"from": "picture", "gate": True}, "lungs": {"from": "picture", "note": "few"}}
+    heads = [export.Head(task, ("a", "b"), np.zeros((CHANNELS, 2)), np.zeros(2)) for task in known]
+    gate = {"tosa/familiarity/bias": np.float32(3)}
+    trunk = Graph(small_graph[0].read_bytes()).trunk()
+    (tmp_path / "old.pb").write_bytes(export.assemble(trunk, heads, {"tasks": known}, constants=gate))
+    monkeypatch.setenv("TOSA_GRAPH", str(tmp_path / "old.pb"))
+    given = flags_of_pictures(tmp_path, pictures, task="asthma", how_many_training_steps=5,
+                              intermediate_store_frequency=2, intermediate_output_graphs_dir=tmp_path)  # fmt: skip
+    assert retrain.main([*given, "--demonstration=asthma: drawn"]) == 0
+    whole, partial = (Graph((tmp_path / name).read_bytes()) for name in ("graph.pb", "intermediate_2.pb"))
+    assert (tmp_path / "intermediate_2.txt").read_text() == (tmp_path / "labels.txt").read_text()
+    assert partial.softmaxes() == whole.softmaxes() and partial.nodes.keys() == whole.nodes.keys()
+    tasks = partial.metadata()["tasks"]
+    own = {"labels": ["dark", "light"], "from": "picture", "gate": True, "demonstration": True, "note": "drawn"}
+    assert tasks["asthma"] == own and tasks["lungs"] == whole.metadata()["tasks"]["lungs"]
+    Network.load(tmp_path / "intermediate_2.pb", tmp_path / "intermediate_2.txt")
+
+
+@pytest.mark.parametrize("more", [{}, {"fine_tune": "all", "final_tensor_name": "pool_3"}])  # refused, in no time
+def test_tasks_that_cannot_be_kept_are_told(small_graph, pictures, tmp_path, monkeypatch, capsys, more):
+    graph_of(small_graph, "asthma", {}, tmp_path / "served.pb")
+    monkeypatch.setenv("TOSA_GRAPH", str(tmp_path / "served.pb"))
+    (tmp_path / "inception").mkdir()
+    trunk = Graph(small_graph[0].read_bytes()).trunk()
+    (tmp_path / "inception" / "trunk.pb").write_bytes(trunk.SerializeToString())
+    given = flags_of_pictures(tmp_path, pictures, task="lungs", how_many_training_steps=5, **more)
+    assert retrain.main(given) == (2 if more else 0)
+    assert "WARNING: The new graph will not have asthma of the served one" in capsys.readouterr().out
+
+
+def test_a_graph_of_another_architecture(small_graph, pictures, tmp_path, capsys):
+    (tmp_path / "inception").mkdir()
+    trunk = Graph(small_graph[0].read_bytes()).trunk()
+    (tmp_path / "inception" / "trunk.pb").write_bytes(trunk.SerializeToString())
+    given = flags_of_pictures(tmp_path, pictures, how_many_training_steps=5)
+    assert retrain.main([*given, "--architecture=vgg16"]) == 2
+    err = capsys.readouterr().err
+    assert "--architecture 'vgg16' takes pictures of 224 pixels" in err and "299" in err and err.count("\n") == 1
+    assert retrain.main([*given, "--architecture=xception"]) == 0
+    assert "--architecture is not looked at" in capsys.readouterr().out
 
 
 def test_a_sound_task_of_any_name_is_asked_of_sounds(embedded, sounds, tmp_path):
@@ -197,7 +242,12 @@ def test_calibrating_drops_what_held_of_the_old_temperature(small_graph, sounds,
     known = {"from": "sound", "calibration": {"n": 99}, "operating_point": {"threshold": 0.5}}
     given = graph_of(small_graph, "cough", known, tmp_path / "old.pb")
     given += [f"--output_graph={tmp_path}/graph.pb", f"--output_labels={tmp_path}/labels.txt"]
+    given += [f"--summaries_dir={tmp_path}", f"--report_dir={tmp_path}/report"]
+    with curves.Curves(tmp_path) as of_another_training:
+        of_another_training.write("train", 0, accuracy_1=0.5)
     assert retrain.main([*given, "--calibrate", f"--image_dir={sounds}", f"--bottleneck_dir={tmp_path}/b"]) == 0
+    assert "Training" not in (tmp_path / "report" / "report.md").read_text()
+    assert not (tmp_path / "report" / "plot.png").exists()
     task = Graph((tmp_path / "graph.pb").read_bytes()).metadata()["tasks"]["cough"]
     assert "operating_point" not in task and task["calibration"]["n"] < 20
 
@@ -208,6 +258,17 @@ def test_a_test_batch_is_of_all_labels(embedded, pictures, tmp_path, capsys):
     assert "Final test accuracy = 100.0% (N=6)" in capsys.readouterr().out
     (task,) = json.loads((tmp_path / "report" / "report.json").read_text())["tasks"].values()
     assert all(sum(row) for row in task["confusion_matrix"])
+
+
+def test_the_graph_knows_which_label_is_health(embedded, pictures, tmp_path):
+    given = flags_of_pictures(tmp_path, pictures, how_many_training_steps=50, validation_percentage=70)
+    known = []
+    for _ in range(2):
+        assert retrain.main([*given, "--negative_label=light"]) == 0
+        known.append(Graph((tmp_path / "graph.pb").read_bytes()).metadata()["tasks"]["cough"]["operating_point"])
+        given = [flag for flag in given if "steps" not in flag] + ["--calibrate"]
+        given += [f"--graph={tmp_path}/graph.pb", f"--labels={tmp_path}/labels.txt"]
+    assert known[0]["labels"] == ["dark"] and known[0] == known[1]
 
 
 def test_misclassified_are_listed(embedded, sounds, tmp_path, capsys):
@@ -274,6 +335,12 @@ BAD = {
     "fine-tuning another architecture": ({"fine_tune": "all", "architecture": "vgg16"}, "--fine_tune"),
     "sounds' distortions for pictures": ({"random_gain": 3}, "--audio_dir"),
     "too few to train on": ({"group_regex": "[.]"}, "left for training"),
+    "demonstration without a reason": ({"demonstration": "cough"}, "TASK: REASON"),
+    "demonstration of a task that is not there": ({"demonstration": "lungs: few"}, "TASK: REASON"),
+    "a reason for fine-tuning": ({"demonstration": "lungs: few", "fine_tune": "all"}, "TASK: REASON"),
+    "scores by a name of the trunk": ({"final_tensor_name": "pool_3"}, "another node"),
+    "scores by a name of fine-tuning's trunk": ({"final_tensor_name": "pool_3", "fine_tune": "all"}, "another node"),
+    "scores by a name that is none": ({"final_tensor_name": "my scores"}, "my scores"),
     "saved model into a full folder": ({"saved_model_dir": "/proc"}, "/proc"),
 }
 
@@ -290,10 +357,13 @@ def test_bad_flags_end_in_one_clear_line(embedded, pictures, tmp_path, capsys, m
         for file in ("a.pb", "b.npz"):
             (tmp_path / "inception" / file).touch()
     given = flags_of_pictures(tmp_path, pictures, how_many_training_steps=1)
+    if "calibrate" in more:
+        given = [flag for flag in given if "how_many" not in flag]
     given += [f"--{flag}" if value is True else f"--{flag}={value}" for flag, value in more.items()]
     assert retrain.main(given) == 2
-    err = capsys.readouterr().err
+    out, err = capsys.readouterr()
     assert said in err and err.count("\n") == 1
+    assert "Step 0" not in out, "it is told after the training"
     assert not (tmp_path / "graph.pb").exists() and not (tmp_path / "labels.txt").exists()
 
 
@@ -341,12 +411,32 @@ def test_impossible_and_unknown_flags_exit_with_2_in_one_line(flag, capsys):
 
 
 @pytest.mark.parametrize(
-    "given", [["--fine_tune=all", "--dropout=0.3"], ["--graph=a.pb"], ["--fine_tune=all", "--labels=a.txt"]]
-)
+    "given",
+    [
+        ["--fine_tune=all", "--dropout=0.3"], ["--graph=a.pb"], ["--fine_tune=all", "--labels=a.txt"],
+        ["--evaluate", "--plot=a.png"], ["--calibrate", "--plot=a.png"], ["--calibrate", "--saved_model_dir=a"],
+        ["--evaluate", "--how_many_training_steps=9"], ["--evaluate", "--calibrate"],
+        ["--calibrate", "--fine_tune=all"],
+    ],
+)  # fmt: skip
 def test_flags_of_another_use_are_refused(given, capsys):
     with pytest.raises(SystemExit) as ended:
         retrain.main([*given, "--image_dir=none"])
     assert ended.value.code == 2 and given[-1].split("=")[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "use, kept", [("bottleneck_dir=b", "'b'"), ("fine_tune=all", "'checkpoints'"), ("evaluate", "interrupted\n")]
+)
+def test_ctrl_c_ends_in_one_line(monkeypatch, capsys, use, kept):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    for name in ("retrain", "fine_tune", "evaluate"):
+        monkeypatch.setattr(run, name, interrupted)
+    assert retrain.main(["--image_dir=none", f"--{use}"]) == 130
+    err = capsys.readouterr().err
+    assert err.startswith("retrain.py: interrupted") and kept in err and err.count("\n") == 1
 
 
 def test_as_a_program_unknown_flags_exit_with_2():
@@ -399,7 +489,8 @@ def test_skip_unreadable_lists_and_goes_on(embedded, pictures, tmp_path, capsys)
 
 def test_pictures_of_any_size_are_taken(embedded, pictures, tmp_path, capsys):
     assert retrain.main(flags_of_pictures(tmp_path, pictures)) == 0
-    assert "Final test accuracy = 100.0%" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "Final test accuracy = 100.0%" in out and "answers sounds, under task cough." in out
 
 
 def test_distortions_hidden_layer_and_what_is_left_behind(embedded, pictures, tmp_path, capsys):
@@ -413,11 +504,10 @@ def test_distortions_hidden_layer_and_what_is_left_behind(embedded, pictures, tm
     assert graphs[0] == graphs[1]
     out = capsys.readouterr().out
     assert "Making 3 distorted variants" in out and "Final test accuracy = 100.0%" in out
-    assert sorted(file.name for file in (tmp_path / "on_the_way").iterdir()) == [
-        "intermediate_20.pb",
-        "intermediate_40.pb",
-    ]
-    network = Network.load(tmp_path / "on_the_way" / "intermediate_20.pb", tmp_path / "labels.txt")
+    on_the_way = tmp_path / "on_the_way" / "intermediate_20.pb"
+    names = [f"intermediate_{step}.{ending}" for step in (20, 40) for ending in ("pb", "txt")]
+    assert sorted(file.name for file in on_the_way.parent.iterdir()) == names
+    network = Network.load(on_the_way, on_the_way.with_suffix(".txt"))
     assert network.tasks["cough"].weights is None
     assert Image.open(tmp_path / "plot.png").format == "PNG"
     assert {"report.json", "report.md", "plot.png"} <= {file.name for file in (tmp_path / "report").iterdir()}

@@ -78,7 +78,8 @@ def trunk_file(flags, settings: Settings):
     plain = architecture == KNOWN[DEFAULT]
     found = [flags.weights] if flags.weights else networks(flags.model_dir, GRAPHS if plain else (".pb", *WEIGHTS))
     if found and found[0].suffix == ".pb":
-        print(f"The trunk is '{found[0]}'.")
+        note = "" if plain else " A graph has its own architecture: --architecture is not looked at."
+        print(f"The trunk is '{found[0]}'.{note}")
         yield found[0]
     elif plain and not found:
         print(f"No network in '{flags.model_dir}': the trunk is that of the embedded graph, '{settings.graph}'.")
@@ -105,6 +106,19 @@ def check(flags) -> None:
         raise UsageError(f"--weights '{flags.weights}' is none of {', '.join(WEIGHTS)}.")
     if flags.weights and not flags.weights.is_file():
         raise UsageError(f"--weights '{flags.weights}' is not there.")
+
+
+def check_size(flags, size: tuple[int, int]) -> None:
+    """Raises UsageError where a trunk for pictures of this height and width cannot be of --architecture.
+
+    The default may be any graph's, since a graph needs no --architecture.
+    """
+    architecture = named(flags.architecture)
+    if architecture != KNOWN[DEFAULT] and size != (architecture.side, architecture.side):
+        raise UsageError(
+            f"--architecture '{flags.architecture}' takes pictures of {architecture.side} pixels, and the graph in "
+            f"'{flags.weights or flags.model_dir}' such of {size[0]}: leave one of them out."
+        )
 
 
 def networks(model_dir: Path, endings: tuple[str, ...] = GRAPHS) -> list[Path]:

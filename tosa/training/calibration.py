@@ -7,23 +7,27 @@ from .figures import Answers, calibration, negative_of
 LEAST = 10  # ill and healthy cases that an operating point needs; fewer would make it up
 
 
-def known_of(answers: Answers) -> dict:
+def known_of(answers: Answers, negative: str | None = None) -> dict:
     """What the graph says of a task beside its labels: `calibration` and, where it can be told, `operating_point`.
 
-    answers: the calibrated ones to the validation cases.
+    answers: the calibrated ones to the validation cases; negative: as operating_point takes it.
     """
     if not len(answers.targets):
         return {}
     known = {"calibration": {"ece": round(calibration(answers)["ece"], 4), "n": len(answers.targets)}}
-    point = operating_point(answers)
+    point = operating_point(answers, negative)
     return known | ({"operating_point": point} if point else {})
 
 
-def operating_point(answers: Answers) -> dict | None:
+def operating_point(answers: Answers, negative: str | None = None) -> dict | None:
     """The threshold over the summed score of all ill labels that has the highest sensitivity + specificity (Youden,
     Cancer 1950), the middle one of several; None without a label that stands for health, or with too few cases.
+
+    negative: the label that does, where the task has it, else one of HEALTHY.
     """
-    healthy = negative_of(answers.labels)
+    healthy = negative_of(answers.labels, negative)
+    if healthy is None:  # it may be a label of another task that is trained beside this one
+        healthy = negative_of(answers.labels)
     if healthy is None:
         return None
     ill = answers.targets != healthy

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from sklearn.metrics import roc_curve
 
 from .figures import Answers, negative_of
@@ -90,5 +91,10 @@ def contact_sheet(pictures: list[np.ndarray], captions: list[str]) -> Figure:
 
 
 def save(figure: Figure, file: Path) -> None:
-    """Writes a PNG without the time it was made, so that the same figure is the same file."""
+    """Writes a PNG without the time it was made, so that the same figure is the same file.
+
+    Labels, tasks and names of files are the user's: a $ in them is no mathematics.
+    """
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
     figure.savefig(file, format="png", dpi=100, metadata={"Software": None})

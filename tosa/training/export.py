@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -76,6 +77,11 @@ def halve(data: bytes) -> GraphDef:
     return halved
 
 
+def scope_of(task: str) -> str:
+    """The folder of a task's nodes: its name, with characters that TensorFlow may refuse as their codes."""
+    return f"{HEADS}/" + re.sub(r"[^\w-]", lambda found: f".{ord(found[0]):x}.", task, flags=re.ASCII)
+
+
 def heads_of(graph: Graph) -> dict[str, Head]:
     """The heads of a graph that `assemble` wrote, by task; none for a trunk.
 
@@ -86,12 +92,23 @@ def heads_of(graph: Graph) -> dict[str, Head]:
         raise UsageError("This is a classic graph: neither --task nor --calibrate knows its last layer. Train anew.")
     heads = {}
     for task, known in tasks.items():
+        scope = scope_of(task)
+        if f"{scope}/weights" not in graph.nodes:  # a graph of the time when it was the name as it is
+            scope = f"{HEADS}/{task}"
         weights, biases, temperature, *hidden = (
-            graph.constant(f"{HEADS}/{task}/{name}") for name in ("weights", "biases", "temperature", *HIDDEN)
+            graph.constant(f"{scope}/{name}") for name in ("weights", "biases", "temperature", *HIDDEN)
         )
         hidden = None if hidden[0] is None else tuple(hidden)
         heads[task] = Head(task, tuple(known["labels"]), weights, biases, float(temperature), hidden)
     return heads
+
+
+def check_result(name: str, trunk: GraphDef) -> None:
+    """Raises UsageError where name cannot be that of the scores: it is no name, or taken already."""
+    if not re.fullmatch(r"[A-Za-z0-9.][\w./-]*", name, re.ASCII):
+        raise UsageError(f"--final_tensor_name '{name}' is no name of a node: take letters, digits and . _ - / alone.")
+    if name in {node.name for node in trunk.node} or name.startswith((f"{HEADS}/", "tosa/", "trunk/")):
+        raise UsageError(f"--final_tensor_name '{name}' is the name of another node of the graph. Choose another.")
 
 
 def assemble(
@@ -108,10 +125,10 @@ def assemble(
     graph = GraphDef()
     graph.CopyFrom(trunk)
     for head in heads:
-        _append(graph, head, result if len(heads) == 1 else f"{HEADS}/{head.task}/softmax")
+        _append(graph, head, result if len(heads) == 1 else f"{scope_of(head.task)}/softmax")
     if len(heads) > 1:
         graph.node.append(constant_node(f"{result}/axis", np.int32(1)))
-        softmaxes = [f"{HEADS}/{head.task}/softmax" for head in heads]
+        softmaxes = [f"{scope_of(head.task)}/softmax" for head in heads]
         concat = graph.node.add(name=result, op="ConcatV2", input=[*softmaxes, f"{result}/axis"])
         concat.attr["N"].i, concat.attr["T"].type, concat.attr["Tidx"].type = len(heads), DT_FLOAT, DT_INT32
     tasks = metadata.get("tasks", {})
@@ -124,7 +141,7 @@ def assemble(
 
 def _append(graph: GraphDef, head: Head, softmax_name: str) -> None:
     """Add a head's operations: bottleneck x weights + biases, divided by the temperature, softmax."""
-    scope = f"{HEADS}/{head.task}"
+    scope = scope_of(head.task)
     graph.node.append(constant_node(f"{scope}/weights", head.weights.astype(np.float32)))
     graph.node.append(constant_node(f"{scope}/biases", head.biases.astype(np.float32)))
     graph.node.append(constant_node(f"{scope}/temperature", np.float32(head.temperature)))

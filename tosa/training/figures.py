@@ -1,7 +1,9 @@
 """What a graph is worth on labelled cases, as numbers: counts, rates, and their 95 % intervals.
 
 Intervals of rates are Wilson's over cases. Where a group (a patient) has several cases, these say less than as many
-independent ones would, so there the interval of a bootstrap over groups stands beside it.
+independent ones would, so there the interval of a bootstrap over groups stands beside it. Where all groups are alike,
+as when all cases are right, each draw is the same and the bootstrap would be sure of it: there it is Wilson's, with
+the groups for cases.
 """
 
 from dataclasses import dataclass
@@ -31,7 +33,7 @@ class Answers:
         return self.scores.argmax(axis=1)
 
 
-def wilson(right: int, count: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson(right: float, count: int, confidence: float = 0.95) -> tuple[float, float]:
     """Interval of a rate (Wilson, JASA 1927); (0, 1) for no cases."""
     if not count:
         return 0.0, 1.0
@@ -81,22 +83,26 @@ def rate(right: np.ndarray, groups: list[str]) -> dict:
     if 1 < len(set(groups)) < count:
         counts = group_draws(groups)
         drawn = counts @ right / np.maximum(counts.sum(axis=1), 1)
-        found["over_groups"] = {**_limits(drawn[counts.sum(axis=1) > 0]), "groups": len(set(groups))}
+        over = {**_limits(drawn[counts.sum(axis=1) > 0]), "groups": len(set(groups)), "by": "bootstrap"}
+        if over["high"] - over["low"] < 1e-9:
+            low, high = wilson(found["value"] * over["groups"], over["groups"])
+            over |= {"low": low, "high": high, "by": "Wilson"}
+        found["over_groups"] = over
     return found
 
 
 def area(positive: np.ndarray, score: np.ndarray, groups: list[str]) -> dict | None:
     """The AUC with its interval, by a bootstrap over groups; None where there is but one kind of case.
 
-    Where all pairs are in order, no draw can be worse, and the bootstrap would be sure of it. The interval is then
-    what Wilson's would be with the groups of the rarer kind for cases, since as few could all have been lucky.
+    Where all pairs are in order, or none is, all draws are alike, and the bootstrap would be sure of it. The interval
+    is then what Wilson's would be with the groups of the rarer kind for cases, since as few could all have been lucky.
     """
     if not 0 < positive.sum() < len(positive):
         return None
     value = auc(positive, score)
     drawn = drawn_aucs(positive, score, group_draws(groups))
     kinds = [len({group for group, is_positive in zip(groups, positive) if is_positive == kind}) for kind in (1, 0)]
-    if value < 1 and len(drawn):
+    if 0 < value < 1 and len(drawn):
         return {"value": value, **_limits(drawn), "n": len(positive), "by": "bootstrap over groups"}
     low, high = wilson(round(value * min(kinds)), min(kinds))
     return {"value": value, "low": low, "high": high, "n": min(kinds), "by": "Wilson over groups of the rarer kind"}

@@ -18,9 +18,8 @@ from tqdm import tqdm
 
 from ..errors import UsageError
 from ..graph import Graph
-from . import augment, trunk
+from . import augment, curves, trunk
 from .bottlenecks import decode, draw
-from .curves import Curves
 from .dataset import Case, in_split, labels_by_task
 from .export import Head, heads_of
 from .files import save_arrays
@@ -212,11 +211,13 @@ def fine_tune(cases: list[Case], recipe: Recipe, weights: Path, checkpoints: Pat
     tuning = FineTuning(cases, recipe, weights)
     if tuning.restore(checkpoints):
         print(f"Going on from step {tuning.step} of '{checkpoints}'.")
+    if not tuning.step:
+        curves.clear(summaries)
     sampler = Sampler(in_split(cases, "training"), recipe, tuning.columns)
     validation = in_split(cases, "validation")
     seen = []
     bar = tqdm(total=recipe.steps, initial=tuning.step, desc="fine-tuning", unit="step", disable=None)
-    with ThreadPoolExecutor(1) as ahead, Curves(summaries) as curves, bar:
+    with ThreadPoolExecutor(1) as ahead, curves.Curves(summaries) as written, bar:
         following = ahead.submit(sampler.batch, tuning.step)
         while tuning.step < recipe.steps:
             pictures, targets = following.result()
@@ -225,15 +226,15 @@ def fine_tune(cases: list[Case], recipe: Recipe, weights: Path, checkpoints: Pat
             tuning.step += 1
             bar.update()
             if tuning.step % recipe.checkpoint_every == 0 or tuning.step == recipe.steps:
-                _log(curves, tuning.step, "Train", *np.mean(seen, axis=0))
+                _log(written, tuning.step, "Train", *np.mean(seen, axis=0))
                 seen = []
                 tuning.save(checkpoints)
                 if validation and tuning.step % recipe.validate_every == 0:
-                    _validate(tuning, validation, curves)
+                    _validate(tuning, validation, written)
     return tuning
 
 
-def _validate(tuning: FineTuning, cases: list[Case], curves: Curves) -> None:
+def _validate(tuning: FineTuning, cases: list[Case], written: curves.Curves) -> None:
     """Log accuracy and cross entropy of each task on cases, undisturbed."""
     targets = np.array([tuning.columns[case.task, case.label] for case in cases])
     logits = predict(tuning, cases) + (tuning.same_task.numpy()[targets] - 1) * 1e9
@@ -241,7 +242,7 @@ def _validate(tuning: FineTuning, cases: list[Case], curves: Curves) -> None:
     for task in labels_by_task(cases):
         of_task = np.array([case.task == task for case in cases])
         right = (logits.argmax(axis=1) == targets)[of_task]
-        _log(curves, tuning.step, f"Validation {task}", losses[of_task].mean(), right.mean(), f" (N={len(right)})")
+        _log(written, tuning.step, f"Validation {task}", losses[of_task].mean(), right.mean(), f" (N={len(right)})")
 
 
 def predict(tuning: FineTuning, cases: list[Case], batch_size: int = 32) -> np.ndarray:
@@ -250,9 +251,9 @@ def predict(tuning: FineTuning, cases: list[Case], batch_size: int = 32) -> np.n
     return np.concatenate([tuning.logits(np.stack([draw(case) for case in batch])).numpy() for batch in batches])
 
 
-def _log(curves: Curves, step: int, name: str, loss: float, accuracy: float, note: str = "") -> None:
+def _log(written: curves.Curves, step: int, name: str, loss: float, accuracy: float, note: str = "") -> None:
     split, *task = name.lower().split()
     tqdm.write(f"{datetime.now()}: Step {step}: {name} accuracy = {accuracy * 100:.1f}%{note}")
     tqdm.write(f"{datetime.now()}: Step {step}: {name} cross entropy = {loss:f}")
     suffix = "/".join(["", *task])
-    curves.write(split, step, **{f"accuracy{suffix}": accuracy, f"cross_entropy{suffix}": loss})
+    written.write(split, step, **{f"accuracy{suffix}": accuracy, f"cross_entropy{suffix}": loss})

@@ -3,24 +3,24 @@
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
-from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from ..errors import UsageError
 from . import curves, dataset, duplicates, export, report
 from .bottlenecks import ahead
 from .dataset import Case, Problems
 from .figures import Answers, negative_of
-from .files import beside, check_writable, folder_beside, progress
+from .files import check_writable, folder_beside, progress
 from .splits import crossing_groups
+
+Write = Callable[[export.Head, Path, Path], None]  # writes the graph that a head makes, and its labels, to two files
 
 
 def check_outputs(flags) -> None:
     """Raises UsageError on the first output that could not be written, before any work is done."""
     files, folders = [flags.plot], [flags.report_dir]
-    if flags.plot and flags.evaluate:
-        raise UsageError("--plot draws a training's curves, and --evaluate trains nothing. Leave one out.")
     if not flags.evaluate:
         files += [flags.output_graph, flags.output_labels]
         folders += [flags.summaries_dir, flags.checkpoint_dir if flags.fine_tune else flags.bottleneck_dir]
@@ -31,7 +31,7 @@ def check_outputs(flags) -> None:
         check_writable(file)
     for folder in filter(None, folders):
         check_writable(folder, is_folder=True)
-    if flags.saved_model_dir and not flags.evaluate:
+    if flags.saved_model_dir:
         _check_saved_model(flags.saved_model_dir)
 
 
@@ -45,16 +45,14 @@ def _check_saved_model(folder) -> None:
         raise UsageError("--saved_model_dir needs TensorFlow, which is not installed.") from error
 
 
-def intermediate(flags, trunk: GraphDef, kept: list[export.Head]) -> Callable[[int, export.Head], None]:
-    """What stores a graph every --intermediate_store_frequency steps, named by the step."""
+def intermediate(flags, write: Write) -> Callable[[int, export.Head], None]:
+    """What stores a graph and its labels every --intermediate_store_frequency steps, named by the step."""
 
     def store(step: int, head: export.Head) -> None:
         if flags.intermediate_store_frequency and step and step % flags.intermediate_store_frequency == 0:
             file = flags.intermediate_output_graphs_dir / f"intermediate_{step}.pb"
             print(f"Save intermediate result to : {file}")
-            with beside(file) as partial:
-                others = [other for other in kept if other.task != head.task]
-                partial.write_bytes(export.assemble(trunk, [*others, head], {}, flags.final_tensor_name))
+            write(head, file, file.with_suffix(".txt"))
 
     return store
 
@@ -96,7 +94,7 @@ def publish(flags, tasks: list[tuple[Answers, list[Case]]], data: dict) -> None:
         if flags.negative_label and negative_of(answers.labels, flags.negative_label) is None:
             print(f"WARNING: --negative_label '{flags.negative_label}' is no label of {answers.task}.")
         print(report.text(answers, flags.negative_label, flags.prevalence))
-    drawn = {} if flags.evaluate else curves.read(flags.summaries_dir)
+    drawn = {} if flags.evaluate or flags.calibrate else curves.read(flags.summaries_dir)
     tested = [(answers, cases) for answers, cases in tasks if cases]
     report.write(flags.report_dir, report.Report(tested, data, drawn, flags.negative_label, flags.prevalence))
     if flags.plot:

@@ -56,7 +56,7 @@ def _value(known: dict, key: str) -> str:
     value, low, high = (f"{known[x]:.3f}" if key == "auc" else f"{known[x]:.1%}" for x in ("value", "low", "high"))
     words = f"{value:>6}  95 % interval {low} to {high} (N={known['n']}; {known['by']})"
     if over := known.get("over_groups"):
-        words += f", {over['low']:.1%} to {over['high']:.1%} (bootstrap over {over['groups']} groups)"
+        words += f", {over['low']:.1%} to {over['high']:.1%} ({over['by']} over {over['groups']} groups)"
     if "prevalence" in known:
         words += f" if {known['prevalence']:.1%} of all were ill"
     return words

@@ -2,15 +2,16 @@
 
 import hashlib
 import tempfile
+from collections.abc import Collection
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
-from ..errors import UsageError
-from ..graph import Graph
-from ..network import FIRST_TASK, Network
+from ..errors import ModelError, UsageError
+from ..graph import Graph, GraphError
+from ..network import FIRST_TASK, Network, read_labels
 from ..settings import Settings
 from . import architectures, calibration, curves, dataset, export, familiarity, peaks, publish
 from . import head as heads
@@ -33,19 +34,46 @@ def retrain(flags, settings: Settings) -> None:
         network.start(precision="f32")
         kept, metadata = (export.heads_of(graph), graph.metadata()) if flags.task else ({}, {})
         trunk = graph.trunk()
+        architectures.check_size(flags, network.size)
+        export.check_result(flags.final_tensor_name, trunk)
+        _tell_lost(flags, settings, {*kept, task}, "they are of another trunk")
+        replaced = metadata.get("tasks", {}).pop(task, {})  # what was said of it holds no longer
+        metadata = _marked(metadata, flags, cases)
         known = learn_from(cases, flags, network, export.trunk_sha256(trunk), problems)
     check(flags, known.cases)
-    head = calibrated(_trained(flags, task, known, trunk, list(kept.values())), known)
-    replaced = metadata.get("tasks", {}).pop(task, {})  # what was said of it holds no longer
-    metadata = _marked(metadata, flags, known.cases)
     _keep_gate(metadata["tasks"][task], replaced)
-    metadata["tasks"][task] |= _worth(head, known) | {"training": asdict(_head_recipe(flags)) | known.distortion}
     constants = (familiarity.constants_of(graph) if kept else {}) | peaks.constants_of(graph)
-    _write(flags, trunk, list((kept | {task: head}).values()), metadata, constants)
+
+    def write(head: export.Head, file: Path, labels: Path) -> None:
+        _write(flags, trunk, list((kept | {task: head}).values()), metadata, constants, file, labels)
+
+    head = calibrated(_trained(flags, task, known, trunk, write), known)
+    metadata["tasks"][task] |= _worth(flags, head, known) | {"training": asdict(_head_recipe(flags)) | known.distortion}
+    write(head, flags.output_graph, flags.output_labels)
     publish.saved_model(flags)
     publish.publish(flags, [_tested(flags, head, known)], known.data(problems))
     if not flags.task:
         print("The graph has this one task. --task NAME adds to the graph it starts from, and keeps its others.")
+    _tell_input(flags, cases)
+
+
+def _tell_lost(flags, settings: Settings, tasks: Collection[str], why: str) -> None:
+    """Says which tasks of the served graph a new one of `tasks` lacks, where --task promises to keep them."""
+    if not flags.task:
+        return
+    try:
+        known = Graph(settings.graph.read_bytes()).metadata().get("tasks") or read_labels(settings.labels)
+    except (OSError, GraphError, ModelError):  # nothing is served
+        return
+    if lost := [task for task in known if task not in tasks]:
+        print(f"WARNING: The new graph will not have {', '.join(lost)} of the served one, '{settings.graph}': {why}.")
+
+
+def _tell_input(flags, cases: list[Case]) -> None:
+    """Says that pictures of the first task stand for sounds, as in the classic command."""
+    drawn = flags.task or flags.audio_dir or any(case.is_sound for case in cases)
+    if not drawn and FIRST_TASK in dataset.labels_by_task(cases):
+        print(f"The graph answers sounds, under task {FIRST_TASK}. For one that answers pictures give --task NAME.")
 
 
 def _keep_gate(known: dict, replaced: dict) -> None:
@@ -59,12 +87,12 @@ def _keep_gate(known: dict, replaced: dict) -> None:
         print("Pictures of this task are not checked to be chest X-rays: any that are gray are answered.")
 
 
-def _trained(flags, task: str, known: Known, trunk: GraphDef, kept: list[export.Head]) -> export.Head:
+def _trained(flags, task: str, known: Known, trunk: GraphDef, write: publish.Write) -> export.Head:
     """A head trained on what is known of the training cases, with its curves and intermediate graphs written."""
     labels = dataset.labels_by_task(known.cases)[task]
     curves.clear(flags.summaries_dir)
     with curves.Curves(flags.summaries_dir) as written:
-        store = publish.intermediate(flags, trunk, kept)
+        store = publish.intermediate(flags, write)
         training, validation = (known.examples(labels, split) for split in ("training", "validation"))
         head = heads.train(task, labels, training, validation, _head_recipe(flags), written.write, store)
         written.write_graph(export.outline(export.assemble(trunk, [head], {}, flags.final_tensor_name)))
@@ -112,6 +140,10 @@ def fine_tune(flags, settings: Settings) -> None:
 
     problems = Problems(flags.skip_unreadable)
     cases = gather(flags, problems=problems)
+    marked = _marked({}, flags, cases)
+    _tell_lost(flags, settings, marked["tasks"], "--fine_tune changes the trunk that they rest on")
+    untrained = trunk_stage.freeze(lambda pictures, training: pictures)  # the nodes around any trunk
+    export.check_result(flags.final_tensor_name, GraphDef.FromString(untrained))
     given = {
         "layers": flags.fine_tune,
         "steps": flags.how_many_training_steps,
@@ -129,7 +161,8 @@ def fine_tune(flags, settings: Settings) -> None:
     trunk = export.halve(trunk_stage.freeze(tuning.float32_trunk()))
     files = {split: len(in_split(cases, split)) for split in dataset.SPLITS}
     known = {"recipe": asdict(recipe), "weights_sha256": _sha256(weights), "files": files, "before": _before(weights)}
-    _finish(flags, trunk, tuning.heads(), known, cases, problems)
+    _finish(flags, trunk, tuning.heads(), known | marked, cases, problems)
+    _tell_input(flags, cases)
 
 
 def _before(weights: Path) -> list[dict]:
@@ -152,12 +185,13 @@ def calibrate(flags, settings: Settings) -> None:
     if len(trained) < len(known) or {case.task for case in cases} - known.keys():
         names = ", ".join(known) or "it has none"
         raise UsageError(f"--calibrate needs cases of all the graph's tasks and no others: {names}.")
-    _finish(flags, graph.trunk(), trained, graph.metadata(), cases, problems)
+    trunk = graph.trunk()
+    export.check_result(flags.final_tensor_name, trunk)
+    _finish(flags, trunk, trained, _marked(graph.metadata(), flags, cases), cases, problems)
 
 
 def _finish(flags, trunk: GraphDef, trained: list[export.Head], metadata: dict, cases: list[Case], problems: Problems):
     """Calibrate heads on the validation cases, write graph and labels, and report on the testing cases."""
-    metadata = _marked(metadata, flags, cases)
     network, name = _serving(trunk), export.trunk_sha256(trunk)
     held = [case for case in cases if case.split != "training"]
     knowns = {
@@ -169,10 +203,11 @@ def _finish(flags, trunk: GraphDef, trained: list[export.Head], metadata: dict, 
         known = metadata["tasks"][head.task]
         for before in ("calibration", "operating_point"):  # of another temperature
             known.pop(before, None)
-        known |= _worth(head, knowns[head.task])
+        known |= _worth(flags, head, knowns[head.task])
     training = in_split(cases, "training")
     constants = peaks.constants(Graph(trunk.SerializeToString()), training, problems)
-    _write(flags, trunk, finished, metadata, _gate(metadata, training, problems) | constants)
+    constants = _gate(metadata, training, problems) | constants
+    _write(flags, trunk, finished, metadata, constants, flags.output_graph, flags.output_labels)
     tested = [_tested(flags, head, knowns[head.task]) for head in finished]
     publish.publish(flags, tested, publish.data_of(cases, problems))
 
@@ -185,12 +220,13 @@ def _serving(trunk: GraphDef) -> Network:
         return Network.load(file, None, precision="f32")
 
 
-def _worth(head: export.Head, known: Known) -> dict:
+def _worth(flags, head: export.Head, known: Known) -> dict:
     """What the graph says of a calibrated head beside its labels, by its validation cases."""
     validation = known.examples(list(head.labels), "validation")
     scores = head.scores(validation.bottlenecks)
     groups = [case.group for case in in_split(known.cases, "validation")]
-    return calibration.known_of(Answers(head.task, head.labels, validation.targets, scores, groups))
+    answers = Answers(head.task, head.labels, validation.targets, scores, groups)
+    return calibration.known_of(answers, flags.negative_label)
 
 
 def _gate(metadata: dict, training: list[Case], problems: Problems) -> dict[str, np.ndarray]:
@@ -237,11 +273,13 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def _write(flags, trunk: GraphDef, trained: list[export.Head], metadata: dict, constants: dict) -> None:
+def _write(
+    flags, trunk: GraphDef, trained: list[export.Head], metadata: dict, constants: dict, graph: Path, labels: Path
+) -> None:
     """Write graph and labels beside their places, and rename both when both are whole."""
-    with beside(flags.output_graph) as graph, beside(flags.output_labels) as labels:
-        with naming(flags.output_graph):
-            graph.write_bytes(export.assemble(trunk, trained, metadata, flags.final_tensor_name, constants))
+    with beside(graph) as graph_beside, beside(labels) as labels_beside:
+        with naming(graph):
+            graph_beside.write_bytes(export.assemble(trunk, trained, metadata, flags.final_tensor_name, constants))
         classic = not flags.task and [head.task for head in trained] == [FIRST_TASK]
-        labels.write_text(export.label_lines(trained, classic), encoding="utf-8")
-    print(f"Wrote '{flags.output_graph}' and '{flags.output_labels}'.")
+        labels_beside.write_text(export.label_lines(trained, classic), encoding="utf-8")
+    print(f"Wrote '{graph}' and '{labels}'.")

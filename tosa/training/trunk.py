@@ -1,6 +1,7 @@
 """The trunk: a network without its last layer, Inception-v3 mostly, from weights to a Keras model to a frozen graph."""
 
 import re
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -41,15 +42,27 @@ def load(trunk, file: Path) -> None:
     """Put the weights of an .npz file into the trunk.
 
     file: arrays `conv2d_N__kernel` and `batch_normalization_N__beta`, `__moving_mean`, `__moving_variance`, N from 1
-    in order of creation, of any float type. Raises UsageError where one is missing or has another shape.
+    in order of creation, of any float type. Raises UsageError where one is missing or has another shape, and where the
+    file is damaged.
     """
-    with np.load(file, allow_pickle=False) as arrays:
+    with _naming(file), np.load(file, allow_pickle=False) as arrays:
         for name, layer in weight_layers(trunk):
             for variable in layer.weights:
                 key = f"{name}__{variable.name}"
                 if key not in arrays or arrays[key].shape != tuple(variable.shape):
                     raise UsageError(f"'{file}' is not an Inception-v3 for Tosa: array {key} is missing or misshapen.")
                 variable.assign(arrays[key].astype(np.float32))
+
+
+@contextmanager
+def _naming(file: Path):
+    """Turns what reading weights raises into a UsageError that names the file."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except Exception as error:  # NumPy, Keras, h5py and zipfile each have their own
+        raise UsageError(f"'{file}' cannot be read as weights: {_first_line(error)}") from error
 
 
 def load_graph(trunk, graph: Graph) -> None:
@@ -121,12 +134,8 @@ def application(architecture: Architecture, weights: Path | None):
     if weights and weights.suffix == ".npz" and architecture.constructor == "InceptionV3":
         load(built, weights)
     elif weights:
-        try:
+        with _naming(weights):
             _load_application(built, weights)
-        except UsageError:
-            raise
-        except Exception as error:  # Keras, h5py and zipfile each have their own
-            raise UsageError(f"'{weights}' cannot be read as weights: {_first_line(error)}") from error
     return built
 
 

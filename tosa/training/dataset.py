@@ -36,7 +36,7 @@ class Case:
     @property
     def of_sound(self) -> bool:
         """Whether it is a sound or a sound's picture, by its name or task. Those are in colour, X-rays in gray."""
-        return self.is_sound or self.task == FIRST_TASK or Path(self.file.stem).suffix.lower() in SOUNDS
+        return self.is_sound or self.task == FIRST_TASK or drawn_of(self.file) is not None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import hashlib
 import tempfile
 from collections.abc import Collection
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,11 @@ from ..errors import ModelError, UsageError
 from ..graph import Graph, GraphError
 from ..network import FIRST_TASK, Network, read_labels
 from ..settings import Settings
-from . import architectures, calibration, curves, dataset, export, familiarity, peaks, publish
+from . import architectures, curves, dataset, export, familiarity, finish, peaks, publish
 from . import head as heads
 from .dataset import Case, Problems, in_split
 from .evaluation import evaluate_graph
 from .examples import Known, learn_from
-from .figures import Answers
-from .files import beside, naming
 from .gather import check, gather
 
 
@@ -38,20 +36,21 @@ def retrain(flags, settings: Settings) -> None:
         export.check_result(flags.final_tensor_name, trunk)
         _tell_lost(flags, settings, {*kept, task}, "they are of another trunk")
         replaced = metadata.get("tasks", {}).pop(task, {})  # what was said of it holds no longer
-        metadata = _marked(metadata, flags, cases)
+        metadata = finish.marked(metadata, flags, cases)
         known = learn_from(cases, flags, network, export.trunk_sha256(trunk), problems)
     check(flags, known.cases)
     _keep_gate(metadata["tasks"][task], replaced)
     constants = (familiarity.constants_of(graph) if kept else {}) | peaks.constants_of(graph)
 
     def write(head: export.Head, file: Path, labels: Path) -> None:
-        _write(flags, trunk, list((kept | {task: head}).values()), metadata, constants, file, labels)
+        finish.write(flags, trunk, list((kept | {task: head}).values()), metadata, constants, file, labels)
 
-    head = calibrated(_trained(flags, task, known, trunk, write), known)
-    metadata["tasks"][task] |= _worth(flags, head, known) | {"training": asdict(_head_recipe(flags)) | known.distortion}
+    head = finish.calibrated(_trained(flags, task, known, trunk, write), known)
+    training = asdict(_head_recipe(flags)) | known.distortion
+    metadata["tasks"][task] |= finish.worth(flags, head, known) | {"training": training}
     write(head, flags.output_graph, flags.output_labels)
     publish.saved_model(flags)
-    publish.publish(flags, [_tested(flags, head, known)], known.data(problems))
+    publish.publish(flags, [finish.tested(flags, head, known)], known.data(problems))
     if not flags.task:
         print("The graph has this one task. --task NAME adds to the graph it starts from, and keeps its others.")
     _tell_input(flags, cases)
@@ -99,24 +98,6 @@ def _trained(flags, task: str, known: Known, trunk: GraphDef, write: publish.Wri
     return head
 
 
-def calibrated(head: export.Head, known: Known) -> export.Head:
-    """The head with the temperature that fits the validation cases."""
-    validation = known.examples(list(head.labels), "validation")
-    return replace(head, temperature=heads.temperature(head.logits(validation.bottlenecks), validation.targets))
-
-
-def _tested(flags, head: export.Head, known: Known) -> tuple[Answers, list[Case]]:
-    """The head's answers to the testing cases, as many as --test_batch_size says."""
-    testing, cases = known.examples(list(head.labels), "testing"), in_split(known.cases, "testing")
-    if flags.test_batch_size != -1:
-        row_of = {case: row for row, case in enumerate(cases)}
-        cases = dataset.in_order(cases)[: flags.test_batch_size]
-        rows = [row_of[case] for case in cases]
-        testing = heads.Examples(testing.bottlenecks[rows], testing.targets[rows])
-    scores = head.scores(testing.bottlenecks)
-    return Answers(head.task, head.labels, testing.targets, scores, [case.group for case in cases]), cases
-
-
 def _one_task(cases: list[Case]) -> str:
     """The one task of cases. Raises UsageError for several."""
     tasks = list(dataset.labels_by_task(cases))
@@ -140,7 +121,7 @@ def fine_tune(flags, settings: Settings) -> None:
 
     problems = Problems(flags.skip_unreadable)
     cases = gather(flags, problems=problems)
-    marked = _marked({}, flags, cases)
+    marked = finish.marked({}, flags, cases)
     _tell_lost(flags, settings, marked["tasks"], "--fine_tune changes the trunk that they rest on")
     untrained = trunk_stage.freeze(lambda pictures, training: pictures)  # the nodes around any trunk
     export.check_result(flags.final_tensor_name, GraphDef.FromString(untrained))
@@ -187,7 +168,7 @@ def calibrate(flags, settings: Settings) -> None:
         raise UsageError(f"--calibrate needs cases of all the graph's tasks and no others: {names}.")
     trunk = graph.trunk()
     export.check_result(flags.final_tensor_name, trunk)
-    _finish(flags, trunk, trained, _marked(graph.metadata(), flags, cases), cases, problems)
+    _finish(flags, trunk, trained, finish.marked(graph.metadata(), flags, cases), cases, problems)
 
 
 def _finish(flags, trunk: GraphDef, trained: list[export.Head], metadata: dict, cases: list[Case], problems: Problems):
@@ -198,17 +179,17 @@ def _finish(flags, trunk: GraphDef, trained: list[export.Head], metadata: dict, 
         task: learn_from([case for case in held if case.task == task], flags, network, name, problems)
         for task in dataset.labels_by_task(cases)
     }
-    finished = [calibrated(head, knowns[head.task]) for head in trained]
+    finished = [finish.calibrated(head, knowns[head.task]) for head in trained]
     for head in finished:
         known = metadata["tasks"][head.task]
         for before in ("calibration", "operating_point"):  # of another temperature
             known.pop(before, None)
-        known |= _worth(flags, head, knowns[head.task])
+        known |= finish.worth(flags, head, knowns[head.task])
     training = in_split(cases, "training")
     constants = peaks.constants(Graph(trunk.SerializeToString()), training, problems)
     constants = _gate(metadata, training, problems) | constants
-    _write(flags, trunk, finished, metadata, constants, flags.output_graph, flags.output_labels)
-    tested = [_tested(flags, head, knowns[head.task]) for head in finished]
+    finish.write(flags, trunk, finished, metadata, constants, flags.output_graph, flags.output_labels)
+    tested = [finish.tested(flags, head, knowns[head.task]) for head in finished]
     publish.publish(flags, tested, publish.data_of(cases, problems))
 
 
@@ -218,15 +199,6 @@ def _serving(trunk: GraphDef) -> Network:
         file = Path(folder) / "trunk.pb"
         file.write_bytes(trunk.SerializeToString(deterministic=True))
         return Network.load(file, None, precision="f32")
-
-
-def _worth(flags, head: export.Head, known: Known) -> dict:
-    """What the graph says of a calibrated head beside its labels, by its validation cases."""
-    validation = known.examples(list(head.labels), "validation")
-    scores = head.scores(validation.bottlenecks)
-    groups = [case.group for case in in_split(known.cases, "validation")]
-    answers = Answers(head.task, head.labels, validation.targets, scores, groups)
-    return calibration.known_of(answers, flags.negative_label)
 
 
 def _gate(metadata: dict, training: list[Case], problems: Problems) -> dict[str, np.ndarray]:
@@ -254,32 +226,6 @@ def _asked(flags, settings: Settings) -> tuple[Path, Path]:
     return (flags.graph, flags.labels) if flags.graph else (settings.graph, settings.labels)
 
 
-def _marked(metadata: dict, flags, cases: list[Case]) -> dict:
-    """metadata with what serving must know of the tasks of cases: from which input they are, and --demonstration."""
-    tasks = {task: dict(known) for task, known in metadata.get("tasks", {}).items()}
-    for task in dataset.labels_by_task(cases):
-        drawn = flags.audio_dir or any(case.of_sound for case in cases if case.task == task)
-        tasks.setdefault(task, {})["from"] = "sound" if drawn else "picture"
-    if flags.demonstration:
-        task, _, reason = flags.demonstration.partition(": ")
-        if not reason or task not in tasks:
-            raise UsageError(f"--demonstration needs the form 'TASK: REASON', TASK one of {', '.join(tasks)}.")
-        tasks[task] |= {"demonstration": True, "note": reason}
-    return {**metadata, "tasks": tasks}
-
-
 def _sha256(file: Path) -> str:
     with open(file, "rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def _write(
-    flags, trunk: GraphDef, trained: list[export.Head], metadata: dict, constants: dict, graph: Path, labels: Path
-) -> None:
-    """Write graph and labels beside their places, and rename both when both are whole."""
-    with beside(graph) as graph_beside, beside(labels) as labels_beside:
-        with naming(graph):
-            graph_beside.write_bytes(export.assemble(trunk, trained, metadata, flags.final_tensor_name, constants))
-        classic = not flags.task and [head.task for head in trained] == [FIRST_TASK]
-        labels_beside.write_text(export.label_lines(trained, classic), encoding="utf-8")
-    print(f"Wrote '{graph}' and '{labels}'.")

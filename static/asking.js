@@ -1,5 +1,4 @@
-/* Sending: one request for what is ready, or one for each of several files, and what came of it.
-   Loaded with the first question, since nobody needs it before. */
+/* Sending: one request for what is ready, or one for each of several files, and what came of it. */
 
 import { labelKey, showAnswer } from "./answer.js";
 import { ask, askEach } from "./send.js";

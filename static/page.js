@@ -8,12 +8,21 @@ const MAX_FILE_BYTES = 10 * 2 ** 20; // the server's limit
 const MAX_FILES = 500; // at once
 
 const $ = (id) => document.getElementById(id);
-let recording = null; // record.js, which comes with the first press of its button
+let recording = null; // record.js, from the first press of its button on
+
+/* A module that the first sight does without: fetched ahead, so that it is there when the server is not.
+   Returns what awaits it. Firefox remembers that an address failed, so each later try has one of its own. */
+function ahead(address) {
+  let tries = 0;
+  let module = import(address);
+  module.catch(() => {}); // told where it is awaited
+  return () => (module = module.catch(() => import(`${address}?${(tries += 1)}`)));
+}
 
 async function pressRecord() {
   hideAnswer();
   try {
-    recording ??= await import("./record.js");
+    recording = await recorder();
   } catch {
     tell("", "error.network");
     return;
@@ -70,7 +79,7 @@ async function send() {
   enter("sending");
   tell("status.sending");
   try {
-    const { askBatch, askOnce } = await import("./asking.js");
+    const { askBatch, askOnce } = await asking();
     if (shelf.batch()) await askBatch(shelf.batch());
     else await askOnce(shelf.parts());
   } catch {
@@ -131,3 +140,5 @@ sayDisclaimer($("disclaimer"), $("disclaimer").textContent);
 speak(preferredLanguage());
 listen();
 document.body.dataset.ready = "";
+const recorder = ahead("./record.js");
+const asking = ahead("./asking.js");

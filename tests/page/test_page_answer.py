@@ -1,6 +1,7 @@
 """What the page makes of the server's answers and refusals, in three languages and under any address."""
 
 import threading
+from contextlib import contextmanager
 
 import pytest
 
@@ -134,14 +135,53 @@ def test_the_first_sight_needs_less_than_100_kilobytes_and_nothing_from_elsewher
     page.browser.execute_cdp_cmd("Network.enable", {})
     page.browser.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": True})
     page = Page(page.browser, server.url())
-    loaded = page.run(
-        """return [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+    loaded = page.until(lambda: page.run(
+        """const all = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
+        const ahead = all.find(({ name }) => name.endsWith("/record.js")); // the first of what comes after
+        return ahead && all.filter(({ startTime }) => startTime < ahead.startTime)
             .map(({ name, transferSize }) => [name, transferSize]);"""
-    )
+    ))  # fmt: skip
     page.browser.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": False})
     assert all(name.startswith(server.url()) and size > 0 for name, size in loaded)
     assert {name.rsplit("/", 1)[1] for name, _ in loaded} >= {"", "page.js", "tosa.css", "strings.json"}
     assert sum(size for _, size in loaded) <= 100_000, sorted(loaded, key=lambda entry: -entry[1])
+
+
+MODULES = ("/record.js", "/asking.js")
+
+
+@contextmanager
+def blocked(page, *addresses):
+    """No request to what ends like one of these gets through; what the console says of it is taken away."""
+    page.browser.execute_cdp_cmd("Network.enable", {})
+    patterns = [{"urlPattern": f"http://*:*/*{address}\\?", "block": True} for address in addresses]
+    page.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urlPatterns": patterns})
+    try:
+        yield
+    finally:
+        page.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urlPatterns": []})
+        page.complaints()
+
+
+def test_recording_and_asking_need_no_server_to_begin_with(page):
+    fetched = "return performance.getEntriesByType('resource').map(({ name }) => name).join()"
+    page.until(lambda: all(module in page.run(fetched) for module in (*MODULES, "/visit.js", "/wav.js")))
+    page.answer_with(json_reply(finding()))
+    page.drop("coughs.wav", "audio/wav", COUGHS)
+    with blocked(page, ".js"):
+        page.ask()
+
+
+def test_a_module_that_did_not_come_is_asked_for_anew(page, server):
+    """Under another address: Firefox would not ask again for one that failed."""
+    with blocked(page, *MODULES):
+        page = Page(page.browser, server.url())
+        page.press("#record")
+        page.reach("recording")
+        page.until_recorded(0.5)
+        page.press("#record")
+        page.reach("ready")
+        page.ask()
 
 
 @pytest.mark.parametrize("strips", [True, False], ids=["proxy strips the prefix", "prefix is handed on"])

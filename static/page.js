@@ -118,6 +118,10 @@ function listen() {
   document.querySelectorAll("[data-copy]").forEach((button) => {
     button.addEventListener("click", async () => (await import("./answer.js")).copy($(button.dataset.copy)));
   });
+  // A key held down presses one button, not also the one that the focus moves on to.
+  document.addEventListener("keydown", (event) => {
+    if (event.repeat && ["Enter", " "].includes(event.key) && event.target.matches("button")) event.preventDefault();
+  });
   document.addEventListener("paste", ({ clipboardData }) => takeFiles(clipboardData.files));
   listenForDrops();
 }

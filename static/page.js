@@ -1,7 +1,7 @@
 /* The page: its controls, files from anywhere, and the switch of language. */
 
 import * as shelf from "./shelf.js";
-import { atRest, enter, offer, state, takesFiles, tell } from "./state.js";
+import { atRest, enter, offer, state, takesFiles, tell, tellRest } from "./state.js";
 import { preferredLanguage, sayDisclaimer, setLanguage } from "./words.js";
 
 const MAX_FILE_BYTES = 10 * 2 ** 20; // the server's limit
@@ -24,7 +24,7 @@ async function pressRecord() {
   try {
     recording = await recorder();
   } catch {
-    tell("", "error.network");
+    tell("", "microphone.unreachable");
     return;
   }
   await recording.pressRecord();
@@ -63,7 +63,7 @@ function discard({ currentTarget }) {
   shelf.take(currentTarget.dataset.take);
   hideAnswer();
   enter(atRest() ? "rest" : state()); // a recording under way goes on
-  if (atRest()) tell(shelf.isEmpty() ? "status.idle" : "status.chosen");
+  if (atRest()) tellRest();
   $(shelf.isEmpty() ? "record" : "send").focus();
 }
 

@@ -2,7 +2,7 @@
 
 import * as shelf from "./shelf.js";
 import { atRest, enter, offer, state, takesFiles, tell, tellRest } from "./state.js";
-import { preferredLanguage, sayDisclaimer, setLanguage } from "./words.js";
+import { preferredLanguage, say, sayDisclaimer, setLanguage } from "./words.js";
 
 const MAX_FILE_BYTES = 10 * 2 ** 20; // the server's limit
 const MAX_FILES = 500; // at once
@@ -37,6 +37,7 @@ async function takeFiles(list) {
   const [parts, problem] = await Promise.all([
     Promise.all(files.slice(0, 2).map(shelf.partOf)), trouble(files),
   ]).catch(() => [[], "file.unreadable"]); // a folder, or gone since it was chosen
+  if (files.length && state() === "recording") say($("problem"), "file.later");
   if (!files.length || !takesFiles()) return; // asked after the wait, in which a recording may have begun
   recording?.cancelRecording();
   hideAnswer();

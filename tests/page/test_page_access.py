@@ -233,6 +233,19 @@ def test_colour_is_never_the_only_sign(page):
     assert page.text(".consequence") == ENGLISH["operating.above"].replace("{threshold}", "41.0%")
 
 
+def test_the_focus_goes_on_from_a_button_that_goes_away(page):
+    """Ask Tosa, after the last file of several; Look closer, whose line is written anew."""
+    page.answer_with(json_reply(finding()))
+    page.give("drop", *[(f"{number}.wav", "", COUGHS) for number in range(3)])
+    page.reach("ready")
+    page.press("#send")
+    page.reach("idle")
+    assert page.run("return document.activeElement.matches('#visit .scroll')")
+    page.press(".look")
+    page.reach("ready")
+    assert page.run("return document.activeElement === document.querySelector('.look')")
+
+
 @pytest.mark.parametrize("key, code, text", [("Enter", 13, "\r"), (" ", 32, " ")])
 def test_a_key_held_down_does_not_press_the_button_that_comes_next(page, key, code, text):
     """The focus goes from the recording that is discarded to the record button."""

@@ -117,6 +117,7 @@ REPLIES = {
     "Yours.": refusal("never heard of"),
     "error.no_answer": "new Response('<html>', {status: 502})",
     "error.network": "Promise.reject(new TypeError('offline'))",
+    "error.timeout": "Promise.reject(new DOMException('', 'TimeoutError'))",
 }
 
 
@@ -129,6 +130,27 @@ def test_a_refusal_is_told_and_the_sample_kept(page, key):
     sentence = STRINGS["es"].get(key, key).replace("{seconds}", "7").replace("{status}", "502")
     page.until(lambda: page.text("#problem") == sentence)
     assert page.state == "ready" and page.shown("#send") and not page.shown("#answer")
+
+
+def test_a_slow_line_gets_the_time_that_its_files_need(page):
+    page.answer_with(json_reply(finding()))
+    page.run("const real = AbortSignal.timeout; AbortSignal.timeout = (ms) => real.call(AbortSignal, window.ms = ms);")
+    page.drop("coughs.wav", "audio/wav", COUGHS)
+    page.ask()
+    assert page.run("return ms") == pytest.approx(60_000 + len(COUGHS) / 20)  # at 20 kB/s
+
+
+ODD = {"error.no_answer": json_reply({"findings": []}), "error.internal": json_reply({"findings": [{"task": "odd"}]})}
+
+
+@pytest.mark.parametrize("key", ODD)
+def test_an_odd_answer_to_another_look_leaves_the_page_usable(page, key):
+    page.answer_with(json_reply(finding()), ODD[key])
+    page.drop("coughs.wav", "audio/wav", COUGHS)
+    page.ask()
+    page.press(".look")
+    page.until(lambda: page.text("#problem") == ENGLISH[key].replace("{status}", "200"))
+    page.reach("ready")
 
 
 def test_the_first_sight_needs_less_than_100_kilobytes_and_nothing_from_elsewhere(page, server):

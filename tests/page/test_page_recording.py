@@ -204,8 +204,10 @@ def test_a_file_that_is_slow_to_read_does_not_end_a_recording_begun_meanwhile(pa
     page.press("#record")
     page.reach("recording")
     page.run("read(new ArrayBuffer(9));")
+    page.sentence("#problem", "file.later")
     assert page.state == "recording" and not page.shown("#ready")
     stop_and_check(page)
+    assert not page.text("#problem")
 
 
 def test_a_denied_microphone_is_told_and_files_go_on_working(bare_page, server):

@@ -1,5 +1,4 @@
-/* Sending: one request for what is ready, or one for each of several files, and what came of it.
-   Loaded with the first question, since nobody needs it before. */
+/* Sending: one request for what is ready, or one for each of several files, and what came of it. */
 
 import { labelKey, showAnswer } from "./answer.js";
 import { ask, askEach } from "./send.js";
@@ -39,14 +38,26 @@ async function lookAgain(parts, record) {
   if (parts.image_data) shelf.putPicture(parts.image_data);
   enter("sending");
   tell("status.sending");
-  await askOnce(parts, record);
-  enter("rest");
+  try {
+    await askOnce(parts, record);
+  } catch {
+    tell("", "error.internal"); // an answer that cannot be drawn
+  } finally {
+    enter("rest");
+    // The button that was pressed has gone from the line, and the focus with it. A refused line has no new one.
+    const next = record.row.querySelector(".look") ?? $("send");
+    if (document.activeElement === document.body) next.focus({ preventScroll: true });
+  }
 }
 
 export async function askBatch(files) {
   const jobs = files.map((file) => {
     const parts = async () => ({ [await shelf.partOf(file)]: file });
-    const record = visit.add(file.name, async () => lookAgain(await parts(), record));
+    const record = visit.add(file.name, async () => {
+      const found = await parts().catch(() => null); // gone since it was chosen
+      if (found) await lookAgain(found, record);
+      else if (atRest()) tell("", "file.unreadable");
+    });
     return { parts, record };
   });
   stopped = false;
@@ -57,6 +68,9 @@ export async function askBatch(files) {
     $("progress").value = answered + refused;
     const values = { done: String(answered + refused), all: String(files.length), refused: String(refused) };
     const over = answered + refused === files.length || stopped;
+    if (over && document.activeElement.matches("#stop, #ready *")) { // which go
+      $("visit").querySelector(".scroll").focus({ preventScroll: true });
+    }
     say($("batch-word"), over ? "batch.done" : "batch.running", values);
     $("stop").hidden = over;
   };
@@ -70,9 +84,10 @@ export async function askBatch(files) {
   progress();
   $("visit").scrollIntoView({ block: "start" });
   await askEach(jobs, done, () => stopped);
-  for (const { record } of jobs) if (!record.answer && !record.problem) visit.wait(record, "visit.stopped");
+  const unsent = jobs.filter(({ record }) => !record.answer && !record.problem);
+  unsent.forEach(({ record }) => visit.wait(record, "visit.stopped"));
   shelf.clear();
-  tell("status.batch");
+  tell(unsent.length ? "status.batch.stopped" : "status.batch");
   progress();
 }
 

@@ -1,21 +1,30 @@
 /* The page: its controls, files from anywhere, and the switch of language. */
 
 import * as shelf from "./shelf.js";
-import { atRest, enter, offer, state, takesFiles, tell } from "./state.js";
-import { preferredLanguage, sayDisclaimer, setLanguage } from "./words.js";
+import { atRest, enter, offer, state, takesFiles, tell, tellRest } from "./state.js";
+import { preferredLanguage, say, sayDisclaimer, setLanguage } from "./words.js";
 
 const MAX_FILE_BYTES = 10 * 2 ** 20; // the server's limit
 const MAX_FILES = 500; // at once
 
 const $ = (id) => document.getElementById(id);
-let recording = null; // record.js, which comes with the first press of its button
+let recording = null; // record.js, from the first press of its button on
+
+/* A module that the first sight does without: fetched ahead, so that it is there when the server is not.
+   Returns what awaits it. Firefox remembers that an address failed, so each later try has one of its own. */
+function ahead(address) {
+  let tries = 0;
+  let module = import(address);
+  module.catch(() => {}); // told where it is awaited
+  return () => (module = module.catch(() => import(`${address}?${(tries += 1)}`)));
+}
 
 async function pressRecord() {
   hideAnswer();
   try {
-    recording ??= await import("./record.js");
+    recording = await recorder();
   } catch {
-    tell("", "error.network");
+    tell("", "microphone.unreachable");
     return;
   }
   await recording.pressRecord();
@@ -28,6 +37,7 @@ async function takeFiles(list) {
   const [parts, problem] = await Promise.all([
     Promise.all(files.slice(0, 2).map(shelf.partOf)), trouble(files),
   ]).catch(() => [[], "file.unreadable"]); // a folder, or gone since it was chosen
+  if (files.length && state() === "recording") say($("problem"), "file.later");
   if (!files.length || !takesFiles()) return; // asked after the wait, in which a recording may have begun
   recording?.cancelRecording();
   hideAnswer();
@@ -54,7 +64,7 @@ function discard({ currentTarget }) {
   shelf.take(currentTarget.dataset.take);
   hideAnswer();
   enter(atRest() ? "rest" : state()); // a recording under way goes on
-  if (atRest()) tell(shelf.isEmpty() ? "status.idle" : "status.chosen");
+  if (atRest()) tellRest();
   $(shelf.isEmpty() ? "record" : "send").focus();
 }
 
@@ -70,7 +80,7 @@ async function send() {
   enter("sending");
   tell("status.sending");
   try {
-    const { askBatch, askOnce } = await import("./asking.js");
+    const { askBatch, askOnce } = await asking();
     if (shelf.batch()) await askBatch(shelf.batch());
     else await askOnce(shelf.parts());
   } catch {
@@ -109,6 +119,10 @@ function listen() {
   document.querySelectorAll("[data-copy]").forEach((button) => {
     button.addEventListener("click", async () => (await import("./answer.js")).copy($(button.dataset.copy)));
   });
+  // A key held down presses one button, not also the one that the focus moves on to.
+  document.addEventListener("keydown", (event) => {
+    if (event.repeat && ["Enter", " "].includes(event.key) && event.target.matches("button")) event.preventDefault();
+  });
   document.addEventListener("paste", ({ clipboardData }) => takeFiles(clipboardData.files));
   listenForDrops();
 }
@@ -131,3 +145,5 @@ sayDisclaimer($("disclaimer"), $("disclaimer").textContent);
 speak(preferredLanguage());
 listen();
 document.body.dataset.ready = "";
+const recorder = ahead("./record.js");
+const asking = ahead("./asking.js");

@@ -3,7 +3,7 @@
 import { judge, peakOf } from "./loudness.js";
 import * as scope from "./scope.js";
 import * as shelf from "./shelf.js";
-import { atRest, enter, offer, tell } from "./state.js";
+import { atRest, enter, offer, tell, tellRest } from "./state.js";
 import { MAX_SECONDS, Take } from "./take.js";
 import { encodeWav } from "./wav.js";
 import { say } from "./words.js";
@@ -33,8 +33,6 @@ export function cancelRecording() {
 }
 
 async function record() {
-  shelf.take("sound");
-  shelf.take("batch");
   const mine = (take = new Take({ state: step, count, heard, unanswered }));
   try {
     const recording = await mine.run();
@@ -45,6 +43,7 @@ async function record() {
 }
 
 function step(name) {
+  if (name === "recording") ["sound", "batch"].forEach(shelf.take); // what was there before, no sooner than this
   enter(name);
   tell(`status.${name}`);
   say($("count"), "");
@@ -95,9 +94,9 @@ function finish(recording, problem = "") {
   document.body.style.setProperty("--level", 0);
   const { refusal, warning } = recording ? judge(recording.samples, recording.rate) : {};
   if (!recording || refusal) {
-    if (!recording) scope.hint();
     enter("rest");
-    tell(recording || problem ? "" : "status.idle", refusal ?? problem);
+    if (recording || problem) tell("", refusal ?? problem);
+    else tellRest();
     return;
   }
   const { samples, rate } = recording;

@@ -12,7 +12,8 @@ const REASONS = {
   AbortError: "in_use",
 };
 
-/* `reason` is insecure, unsupported, denied, missing, in_use or failed; each has its sentence in strings.json. */
+/* `reason` is insecure, unsupported, unreachable (the server), denied, missing, in_use or failed; each has its
+   sentence in strings.json. */
 export class MicrophoneError extends Error {
   constructor(reason) {
     super(reason);
@@ -23,27 +24,37 @@ export class MicrophoneError extends Error {
 export class Recorder {
   blocks = [];
   length = 0;
+  released = false;
 
-  /* Ask for the microphone and listen. `onBlock(block, rate)` follows every block, `onEnd()` a pulled plug. */
-  static async start(onBlock, onEnd) {
+  /* Ask for the microphone and listen. `onAsk()` comes before the browser's question, `onBlock(block, rate)` with
+     every block, `onEnd()` with a pulled plug. Released meanwhile, it goes no further. Throws MicrophoneError. */
+  async start(onAsk, onBlock, onEnd) {
     if (!window.isSecureContext) throw new MicrophoneError("insecure");
     if (!navigator.mediaDevices?.getUserMedia || !window.AudioWorkletNode) throw new MicrophoneError("unsupported");
-    const recorder = new Recorder();
     try {
+      await this.load(); // first, so that no microphone is open while a server hangs
+      if (this.released) return;
+      onAsk();
       const wishes = Object.fromEntries(FILTERS.map((filter) => [filter, false]));
-      recorder.stream = await navigator.mediaDevices.getUserMedia({ audio: { ...wishes, channelCount: 1 } });
-      await recorder.listen(onBlock);
-      recorder.stream.getTracks().forEach((track) => track.addEventListener("ended", onEnd));
-      return recorder;
+      this.stream = await navigator.mediaDevices.getUserMedia({ audio: { ...wishes, channelCount: 1 } });
+      if (this.released) this.release(); // of the late microphone too
+      else await this.listen(onBlock, onEnd);
     } catch (error) {
-      recorder.release();
-      throw new MicrophoneError(REASONS[error.name] ?? "failed");
+      this.release();
+      throw error instanceof MicrophoneError ? error : new MicrophoneError(REASONS[error.name] ?? "failed");
     }
   }
 
-  async listen(onBlock) {
+  async load() {
     this.context = new AudioContext();
-    await this.context.audioWorklet.addModule(new URL("capture-worklet.js", import.meta.url));
+    try {
+      await this.context.audioWorklet.addModule(new URL("capture-worklet.js", import.meta.url));
+    } catch {
+      throw new MicrophoneError("unreachable"); // an AbortError, which of a microphone would mean that it is in use
+    }
+  }
+
+  async listen(onBlock, onEnd) {
     const capture = new AudioWorkletNode(this.context, "capture", { channelCount: 1, channelCountMode: "explicit" });
     const heard = new Promise((resolve) => {
       capture.port.onmessage = ({ data: block }) => {
@@ -57,6 +68,7 @@ export class Recorder {
     capture.connect(this.context.destination); // silent, but what leads nowhere may not be run
     await this.context.resume();
     await heard;
+    this.stream.getTracks().forEach((track) => track.addEventListener("ended", onEnd));
   }
 
   /* Forget what came so far. */
@@ -89,6 +101,7 @@ export class Recorder {
 
   release() {
     this.stream?.getTracks().forEach((track) => track.stop());
-    if (this.context?.state !== "closed") this.context?.close();
+    if (!this.released) this.context?.close();
+    this.released = true;
   }
 }

@@ -1,6 +1,7 @@
 /* One request: files to the server, its answer or the reason why there is none. */
 
-const PATIENCE_MS = 60_000; // for an answer
+const PATIENCE_MS = 60_000; // for an answer, once the files have come
+const SLOWEST = 20; // bytes a millisecond, of a line that is still waited for
 const RETRY_SECONDS = "2"; // where a busy server does not say
 const AT_ONCE = 2; // requests of a batch in flight: the rest of the server is for others
 const TRIES = 20; // of one file at a busy server
@@ -10,19 +11,25 @@ const TRIES = 20; // of one file at a busy server
 export async function ask(parts, explain = true) {
   const form = new FormData();
   for (const [part, file] of Object.entries(parts)) form.append(part, file, file.name);
+  const files = Object.values(parts);
   try {
-    const signal = AbortSignal.timeout(PATIENCE_MS);
+    const signal = AbortSignal.timeout(PATIENCE_MS + files.reduce((bytes, { size }) => bytes + size, 0) / SLOWEST);
     const response = await fetch(explain ? "?explain=1" : "?", { method: "POST", body: form, signal });
     const answer = await response.json().catch(() => ({}));
-    if (response.ok && answer.findings) return { answer };
+    if (response.ok && answer.findings?.length) return { answer };
     if (!answer.error) return { problem: ["error.no_answer", { status: String(response.status) }] };
     const seconds = response.headers.get("Retry-After") ?? RETRY_SECONDS;
     const problem = [`error.${answer.error.code}`, { otherwise: answer.error.message, seconds }];
     return { problem, wait: response.status === 503 ? Number(seconds) || Number(RETRY_SECONDS) : undefined };
-  } catch {
-    return { problem: ["error.network"] };
+  } catch ({ name }) {
+    if (name === "TimeoutError") return { problem: ["error.timeout"] };
+    return { problem: [(await readable(files)) ? "error.network" : "file.unreadable"] };
   }
 }
+
+/* Whether files are still there as they were chosen. */
+const readable = (files) =>
+  Promise.all(files.map((file) => file.slice(0, 1).arrayBuffer())).then(() => true, () => false);
 
 /* Ask for each job {parts} in turn, a few at once. `done(job, result)` follows each; `stopped()` ends it early. */
 export async function askEach(jobs, done, stopped) {

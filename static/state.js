@@ -1,13 +1,14 @@
 /* What the page is at, and what it tells of it.
 
-   idle -> asking (for the microphone) -> counting -> recording -> ready -> sending -> ready, now with an answer
-   A file leads from idle, asking, counting or ready straight to ready. */
+   idle -> loading (the recorder) -> asking (for the microphone) -> counting -> recording -> ready -> sending -> ready,
+   now with an answer. A file leads from all but recording and sending straight to ready. */
 
 import * as shelf from "./shelf.js";
 import { say } from "./words.js";
 
 const BUTTON_WORDS = {
-  idle: "record", asking: "cancel", counting: "cancel", recording: "stop", ready: "record", sending: "sending",
+  idle: "record", loading: "cancel", asking: "cancel", counting: "cancel", recording: "stop", ready: "record",
+  sending: "sending",
 };
 
 const $ = (id) => document.getElementById(id);
@@ -41,4 +42,9 @@ export function offer(status) {
 export function tell(status, problem, values) {
   say($("status"), status, values);
   say($("problem"), problem, values);
+}
+
+/* What can be done at rest. */
+export function tellRest() {
+  tell(shelf.isEmpty() ? "status.idle" : shelf.hasRecording() ? "status.recorded" : "status.chosen");
 }

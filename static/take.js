@@ -11,6 +11,7 @@ const UNANSWERED_MS = 10_000; // after which the page points at the browser's qu
 
 export class Take {
   cancelled = false;
+  recorder = new Recorder();
   over = () => {}; // ends the step that is waited for
 
   constructor(show) {
@@ -19,10 +20,10 @@ export class Take {
 
   /* Returns {samples, rate, filters}, null if it was cancelled. Throws MicrophoneError. */
   async run() {
-    this.show.state("asking");
-    this.recorder = await this.ask();
-    if (!this.recorder) return null;
+    this.show.state("loading");
     try {
+      await this.ask();
+      if (this.cancelled) return null;
       await this.countDown();
       if (this.cancelled) return null;
       this.recorder.restart();
@@ -48,11 +49,14 @@ export class Take {
   }
 
   async ask() {
-    const reminder = setTimeout(() => this.show.unanswered(), UNANSWERED_MS);
-    const started = Recorder.start((...block) => this.hear(...block), () => this.over());
-    started.then((late) => this.cancelled && late.release(), () => {});
+    let reminder;
+    const asking = () => {
+      this.show.state("asking");
+      reminder = setTimeout(() => this.show.unanswered(), UNANSWERED_MS);
+    };
+    const started = this.recorder.start(asking, (...block) => this.hear(...block), () => this.over());
     try {
-      return await Promise.race([started, new Promise((resolve) => (this.over = () => resolve(null)))]);
+      await Promise.race([started, new Promise((resolve) => (this.over = resolve))]);
     } finally {
       clearTimeout(reminder);
     }

@@ -231,3 +231,30 @@ def test_colour_is_never_the_only_sign(page):
     assert int(page.find(".scores .chosen th").value_of_css_property("font-weight")) >= 700
     assert "underline" in page.find("#languages [lang=en]").value_of_css_property("text-decoration-line")
     assert page.text(".consequence") == ENGLISH["operating.above"].replace("{threshold}", "41.0%")
+
+
+def test_the_focus_goes_on_from_a_button_that_goes_away(page):
+    """Ask Tosa, after the last file of several; Look closer, whose line is written anew."""
+    page.answer_with(json_reply(finding()))
+    page.give("drop", *[(f"{number}.wav", "", COUGHS) for number in range(3)])
+    page.reach("ready")
+    page.press("#send")
+    page.reach("idle")
+    assert page.run("return document.activeElement.matches('#visit .scroll')")
+    page.press(".look")
+    page.reach("ready")
+    assert page.run("return document.activeElement === document.querySelector('.look')")
+
+
+@pytest.mark.parametrize("key, code, text", [("Enter", 13, "\r"), (" ", 32, " ")])
+def test_a_key_held_down_does_not_press_the_button_that_comes_next(page, key, code, text):
+    """The focus goes from the recording that is discarded to the record button."""
+    pressed = {"type": "keyDown", "key": key, "windowsVirtualKeyCode": code, "text": text}
+    page.drop("coughs.wav", "audio/wav", COUGHS)
+    page.run("document.querySelector('[data-take=sound]').focus()")
+    for event in (pressed, pressed | {"type": "keyUp"}) if key == " " else (pressed,):
+        page.browser.execute_cdp_cmd("Input.dispatchKeyEvent", event)
+    assert page.run("return document.activeElement.id") == "record"
+    for event in (pressed | {"autoRepeat": True}, pressed | {"type": "keyUp"}):
+        page.browser.execute_cdp_cmd("Input.dispatchKeyEvent", event)
+    assert page.state == "idle"

@@ -1,6 +1,7 @@
 """What the page makes of the server's answers and refusals, in three languages and under any address."""
 
 import threading
+from contextlib import contextmanager
 
 import pytest
 
@@ -116,6 +117,7 @@ REPLIES = {
     "Yours.": refusal("never heard of"),
     "error.no_answer": "new Response('<html>', {status: 502})",
     "error.network": "Promise.reject(new TypeError('offline'))",
+    "error.timeout": "Promise.reject(new DOMException('', 'TimeoutError'))",
 }
 
 
@@ -130,18 +132,78 @@ def test_a_refusal_is_told_and_the_sample_kept(page, key):
     assert page.state == "ready" and page.shown("#send") and not page.shown("#answer")
 
 
+def test_a_slow_line_gets_the_time_that_its_files_need(page):
+    page.answer_with(json_reply(finding()))
+    page.run("const real = AbortSignal.timeout; AbortSignal.timeout = (ms) => real.call(AbortSignal, window.ms = ms);")
+    page.drop("coughs.wav", "audio/wav", COUGHS)
+    page.ask()
+    assert page.run("return ms") == pytest.approx(60_000 + len(COUGHS) / 20)  # at 20 kB/s
+
+
+ODD = {"error.no_answer": json_reply({"findings": []}), "error.internal": json_reply({"findings": [{"task": "odd"}]})}
+
+
+@pytest.mark.parametrize("key", ODD)
+def test_an_odd_answer_to_another_look_leaves_the_page_usable(page, key):
+    page.answer_with(json_reply(finding()), ODD[key])
+    page.drop("coughs.wav", "audio/wav", COUGHS)
+    page.ask()
+    page.press(".look")
+    page.until(lambda: page.text("#problem") == ENGLISH[key].replace("{status}", "200"))
+    page.reach("ready")
+
+
 def test_the_first_sight_needs_less_than_100_kilobytes_and_nothing_from_elsewhere(page, server):
     page.browser.execute_cdp_cmd("Network.enable", {})
     page.browser.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": True})
     page = Page(page.browser, server.url())
-    loaded = page.run(
-        """return [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+    loaded = page.until(lambda: page.run(
+        """const all = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
+        const ahead = all.find(({ name }) => name.endsWith("/record.js")); // the first of what comes after
+        return ahead && all.filter(({ startTime }) => startTime < ahead.startTime)
             .map(({ name, transferSize }) => [name, transferSize]);"""
-    )
+    ))  # fmt: skip
     page.browser.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": False})
     assert all(name.startswith(server.url()) and size > 0 for name, size in loaded)
     assert {name.rsplit("/", 1)[1] for name, _ in loaded} >= {"", "page.js", "tosa.css", "strings.json"}
     assert sum(size for _, size in loaded) <= 100_000, sorted(loaded, key=lambda entry: -entry[1])
+
+
+MODULES = ("/record.js", "/asking.js")
+
+
+@contextmanager
+def blocked(page, *addresses):
+    """No request to what ends like one of these gets through; what the console says of it is taken away."""
+    page.browser.execute_cdp_cmd("Network.enable", {})
+    patterns = [{"urlPattern": f"http://*:*/*{address}\\?", "block": True} for address in addresses]
+    page.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urlPatterns": patterns})
+    try:
+        yield
+    finally:
+        page.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urlPatterns": []})
+        page.complaints()
+
+
+def test_recording_and_asking_need_no_server_to_begin_with(page):
+    fetched = "return performance.getEntriesByType('resource').map(({ name }) => name).join()"
+    page.until(lambda: all(module in page.run(fetched) for module in (*MODULES, "/visit.js", "/wav.js")))
+    page.answer_with(json_reply(finding()))
+    page.drop("coughs.wav", "audio/wav", COUGHS)
+    with blocked(page, ".js"):
+        page.ask()
+
+
+def test_a_module_that_did_not_come_is_asked_for_anew(page, server):
+    """Under another address: Firefox would not ask again for one that failed."""
+    with blocked(page, *MODULES):
+        page = Page(page.browser, server.url())
+        page.press("#record")
+        page.reach("recording")
+        page.until_recorded(0.5)
+        page.press("#record")
+        page.reach("ready")
+        page.ask()
 
 
 @pytest.mark.parametrize("strips", [True, False], ids=["proxy strips the prefix", "prefix is handed on"])

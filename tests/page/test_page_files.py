@@ -88,6 +88,17 @@ def test_a_file_that_is_gone_does_not_stop_the_others(page):
     assert [ENGLISH["file.unreadable"] in row.text for row in page.all("#rows tr")] == [True, False, False]
 
 
+def test_a_file_that_is_gone_when_it_is_sent_is_told_of(page, tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(PHANTOM)
+    page.find("#file").send_keys(str(path))
+    page.reach("ready")
+    path.unlink()
+    page.press("#send")
+    page.sentence("#problem", "file.unreadable")
+    page.complaints()  # of the request that came to nothing
+
+
 def test_the_preview_does_not_push_the_button_out_of_sight(page):
     """The preview loads after the button has the focus, and is tall."""
     # A browser scrolls by whole pixels, so a part of one may stay below.
@@ -215,6 +226,9 @@ def test_several_files_are_answered_in_a_table_that_can_be_saved(page):
     page.all(".look")[0].click()
     page.until(lambda: page.shown("#answer"))
     assert page.shown("#findings .plain") and len(page.all("#rows tr")) == 4
+    page.run(FIRST_UNREADABLE)  # gone since
+    page.all(".look")[1].click()
+    page.sentence("#problem", "file.unreadable", "es")
     page.press("#forget")
     assert not page.shown("#visit") and not page.all("#rows tr")
 
@@ -251,6 +265,8 @@ def test_a_batch_can_be_stopped(page):
     page.press("#stop")
     page.run(f"waiting.forEach((done) => done({json_reply(finding())}));")
     page.reach("idle")
+    page.sentence("#status", "status.batch.stopped")
+    assert page.run("return document.activeElement.matches('#visit .scroll')")
     assert page.text("#batch-word") == "Finished: 2 of 5 files, refused: 0."
     assert [ENGLISH["visit.stopped"] in row.text for row in page.all("#rows tr")] == [False] * 2 + [True] * 3
 

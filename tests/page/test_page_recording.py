@@ -68,13 +68,15 @@ def test_the_countdown_counts_and_can_be_cancelled(page):
     page.press("#record")
     page.reach("recording")
     assert [count for count in page.run("return counts") if count] == ["3", "2", "1"]
+    page.until_recorded(0.5)
     page.press("#record")
-    page.until(lambda: page.state in ("ready", "idle"))
+    page.reach("ready")
     page.press("#record")
     page.reach("counting")
     page.sentence("#status", "status.counting")
     page.press("#record")
-    page.reach("idle")
+    page.reach("ready")
+    page.sentence("#status", "status.recorded")  # the earlier one is still there
     assert page.run("return track.readyState") == "ended" and not page.text("#problem")
 
 
@@ -202,8 +204,10 @@ def test_a_file_that_is_slow_to_read_does_not_end_a_recording_begun_meanwhile(pa
     page.press("#record")
     page.reach("recording")
     page.run("read(new ArrayBuffer(9));")
+    page.sentence("#problem", "file.later")
     assert page.state == "recording" and not page.shown("#ready")
     stop_and_check(page)
+    assert not page.text("#problem")
 
 
 def test_a_denied_microphone_is_told_and_files_go_on_working(bare_page, server):
@@ -263,6 +267,40 @@ def test_a_late_yes_to_a_cancelled_question_lets_go_of_the_microphone(bare_page)
     bare_page.run("allow();")
     bare_page.until(lambda: bare_page.run("return track.readyState") == "ended")
     assert bare_page.state == "idle"
+
+
+def test_a_cancelled_start_lets_go_of_the_microphone_at_once(page):
+    page.run(FAKE, 0.5)
+    page.run("AudioContext.prototype.resume = () => new Promise(() => {});")
+    page.drop("a.png", "image/png", PHANTOM)
+    page.press("#record")
+    page.until(lambda: page.run("return window.track"))
+    page.press("#record")
+    page.reach("ready")
+    assert page.run("return track.readyState") == "ended"
+    page.sentence("#status", "status.chosen")
+
+
+def test_no_microphone_is_asked_for_while_the_server_hangs(page):
+    page.run(FAKE, 0.5)
+    page.run("AudioWorklet.prototype.addModule = () => new Promise((come) => (window.come = come));")
+    page.press("#record")
+    page.sentence("#status", "status.loading")
+    page.press("#record")
+    page.reach("idle")
+    page.browser.execute_async_script("come(); setTimeout(arguments[0], 100);")
+    assert page.state == "idle" and not page.run("return window.track")
+
+
+def test_a_server_that_is_gone_is_told_and_the_earlier_recording_kept(page):
+    page.run(FAKE, 0.5)
+    page.record(0.5)
+    page.reach("ready")
+    page.run("AudioWorklet.prototype.addModule = async () => { throw new DOMException('', 'AbortError'); };")
+    page.press("#record")
+    page.sentence("#problem", "microphone.unreachable")
+    assert page.state == "ready" and page.shown("#ready-sound")
+    assert page.find("#scope").get_attribute("data-drawn") == "whole"
 
 
 def test_an_insecure_page_says_why_it_gets_no_microphone(bare_page, server):

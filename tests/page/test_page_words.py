@@ -34,7 +34,7 @@ def _used():
     used |= {f"filter.{name}" for name in re.findall(r"\w+", filters)}
     words = re.search(r"BUTTON_WORDS = \{(.*?)\}", SCRIPTS["state.js"], re.DOTALL)[1]
     used |= {f"button.{word}" for word in re.findall(r'"(\w+)"', words)}
-    used |= {f"status.{name}" for name in ("asking", "counting", "recording")}  # the states of a take
+    used |= {f"status.{name}" for name in ("loading", "asking", "counting", "recording")}  # the states of a take
     for kind in ("sound", "picture"):
         used |= {f"explanation.{kind}{more}" for more in ("", ".plain", ".alt")}
     return used

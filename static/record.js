@@ -29,7 +29,15 @@ export async function pressRecord() {
 
 export function cancelRecording() {
   take?.cancel();
+  over();
+}
+
+/* Nothing of a recording under way is shown any more. */
+function over() {
   take = null;
+  say($("clock"), "");
+  say($("count"), "");
+  document.body.style.setProperty("--level", 0);
 }
 
 async function record() {
@@ -88,10 +96,7 @@ function showLevel(peak) {
 }
 
 function finish(recording, problem = "") {
-  take = null;
-  say($("clock"), "");
-  say($("count"), "");
-  document.body.style.setProperty("--level", 0);
+  over();
   const { refusal, warning } = recording ? judge(recording.samples, recording.rate) : {};
   if (!recording || refusal) {
     enter("rest");

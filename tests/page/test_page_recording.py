@@ -167,6 +167,14 @@ def stop_and_check(page):
     assert page.shown("#ready-sound") and page.run("return track.readyState") == "ended"
 
 
+def test_a_file_that_ends_the_countdown_ends_it_on_the_button_too(page):
+    page.run(FAKE, 0.5)
+    page.press("#record")
+    page.until(lambda: page.text("#count"))
+    page.drop("a.png", "image/png", PHANTOM)
+    assert page.text("#count") == "" and page.text("#record-word") == ENGLISH["button.record"]
+
+
 @pytest.mark.parametrize("state", ["counting", "recording"])
 def test_a_picture_is_discarded_and_the_recording_goes_on(page, state):
     page.run(FAKE, 0.5)

@@ -78,8 +78,8 @@ def sound(samples: np.ndarray, rng: np.random.Generator, background: np.ndarray 
     part = _placed(samples, rng)
     if rng.random() < 0.25:
         part = _in_a_room(part, rng)
-    if background is not None and rng.random() < 0.5:
-        part = _mixed(part, audio.window(background), rng.uniform(0, 25))
+    if background is not None and rng.random() < 0.6:
+        part = _mixed(part, audio.window(background), rng.uniform(-3, 25))
     if rng.random() < 0.5:
         part = _mixed(part, _coloured_noise(len(part), rng), rng.uniform(5, 45))
     if rng.random() < 0.6:

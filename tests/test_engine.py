@@ -54,6 +54,7 @@ def test_both_ways_answer_alike(small_graph):
     pictures = np.random.default_rng(0).integers(0, 256, (2, 299, 299, 3), np.uint8)
     for alone, together in zip(asked._alone.infer(pictures), asked._for_several().infer(pictures), strict=True):
         np.testing.assert_allclose(alone, together, rtol=1e-5, atol=1e-6)
+    assert asked._alone.transformed is asked._together.transformed  # one copy of the weights in memory
 
 
 def test_a_fault_leaves_the_next_picture_its_cores(small_graph):

@@ -407,6 +407,8 @@ class TestKept:
         with ThreadPoolExecutor(4) as pool:
             scores = list(pool.map(lambda _: found.run(pictures).scores, range(8)))
         np.testing.assert_allclose(scores, [network.run(pictures).scores] * 8, rtol=1e-5, atol=1e-6)
+        asked = found._engine
+        assert asked._alone.transformed is asked._together.transformed  # the file's own memory, once
 
     def test_it_is_written_once(self, small_graph, cache):
         (file,) = cache.iterdir()

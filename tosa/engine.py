@@ -62,7 +62,7 @@ class Engine:
     def __init__(
         self, graph: Cut | np.ndarray, outputs: int, threads: int | None, precision: str, peaks: Mapping = NONE
     ):
-        """graph: from cut, or what `exported` gave of it, with so many outputs.
+        """graph: from cut, or what `exported` gave of it, writeable since OpenVINO asks for that; with so many outputs.
 
         threads: how many cores to use, all by default. precision: f32, bf16 or int8, which needs the graph's peaks.
         Raises GraphError if OpenVINO cannot run it.
@@ -77,7 +77,7 @@ class Engine:
                 model = read(self._core, graph, peaks if self._eight_bits else NONE)
                 self._alone = _Compiled(self._core.compile_model(model, "CPU", self._config | ALONE), outputs)
             else:
-                self._alone = self._imported(graph, ALONE)
+                self._alone = self._imported(openvino.Tensor(graph, shared_memory=True), ALONE)
         except (RuntimeError, UnicodeDecodeError) as error:  # what OpenVINO says of a wrong byte may hold it
             reasons = [line.removeprefix("--") for line in str(error).splitlines() if line.startswith("-- ")]
             raise GraphError(":".join(["cannot be run by OpenVINO", *reasons[-1:]])) from error
@@ -114,10 +114,9 @@ class Engine:
         if self._together is None and self._compiling.acquire(blocking=False):
             try:
                 if self._together is None:
-                    shared = self.exported()
                     if self._alone.transformed is None:  # its weights are its own
-                        self._alone = self._imported(shared, ALONE)
-                    self._together = self._imported(shared, TOGETHER)
+                        self._alone = self._imported(openvino.Tensor(self.exported()), ALONE)
+                    self._together = self._imported(self._alone.transformed, TOGETHER)
             except RuntimeError as error:
                 print(f"Tosa answers with all cores on each picture: {error}", file=sys.stderr, flush=True)
             finally:
@@ -128,20 +127,20 @@ class Engine:
         """The graph in OpenVINO's own form, all transformations done: uint8 (n,)."""
         alone = self._alone
         if alone.transformed is not None:
-            return alone.transformed
+            return alone.transformed.data
         file = io.BytesIO()
         alone.model.export_model(file)
         return np.frombuffer(file.getbuffer(), np.uint8)
 
-    def _imported(self, transformed: np.ndarray, hint: dict) -> "_Compiled":
-        model = self._core.import_model(openvino.Tensor(transformed), "CPU", self._config | hint)
+    def _imported(self, transformed: openvino.Tensor, hint: dict) -> "_Compiled":
+        model = self._core.import_model(transformed, "CPU", self._config | hint)
         return _Compiled(model, self._outputs, transformed)
 
 
 class _Compiled:
     """A compiled model and its idle requests, each of which serves one thread at a time."""
 
-    def __init__(self, model: openvino.CompiledModel, outputs: int, transformed: np.ndarray | None = None):
+    def __init__(self, model: openvino.CompiledModel, outputs: int, transformed: openvino.Tensor | None = None):
         """transformed: what the model was imported from. It reads its weights there, so that must not go before it."""
         self.model = model
         self.ports = [model.output(f"{SERVED}{number}:0") for number in range(outputs)]

@@ -33,12 +33,14 @@ class Kept:
         self._mapped: mmap.mmap | None = None
 
     def read(self) -> np.ndarray | None:
-        """What was written, uint8 (n,), as memory of the file; None if it is not there, not whole or another user's."""
+        """What was written, uint8 (n,), as a private map of the file; None if it is not there, not whole or another
+        user's.
+        """
         try:
             with open(self.file, "rb") as file:
                 if hasattr(os, "getuid") and os.fstat(file.fileno()).st_uid != os.getuid():
                     return None
-                self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         except (OSError, ValueError):  # an empty file cannot be mapped
             return None
         with suppress(OSError):  # of a disk that cannot be written to

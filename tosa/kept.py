@@ -77,6 +77,6 @@ class Kept:
             old.unlink()
 
     def release(self) -> None:
-        """Leave the file's memory to the system, which reads it again if it is asked for: it has been copied."""
+        """Leave the file's memory to the system, which reads again the part that answers need."""
         if self._mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
             self._mapped.madvise(mmap.MADV_DONTNEED)

@@ -79,7 +79,7 @@ class Network:
 
     @classmethod
     def read(cls, graph: Path, labels: Path | None) -> "Network":
-        """The first half of `load`: what Python does. It answers after `start`, the half that Python does not."""
+        """The first half of `load`: what Python does. It answers after `start`, the half that Python hardly does."""
         names = read_labels(labels) if labels else {}
         data = _read(graph, "Set TOSA_GRAPH to a frozen graph, or make one with retrain.py.")
         files = f"{graph} (labels: {labels})" if labels else f"{graph}"

@@ -1,6 +1,8 @@
 """Compiled networks on disk: found again as they were written, or not at all."""
 
 import os
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +28,24 @@ def test_what_was_written_is_found(place):
     np.testing.assert_array_equal(content, CONTENT)
     found.release()
     np.testing.assert_array_equal(content, CONTENT)  # read from the disk again
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux tells what is in memory")
+def test_what_is_asked_for_again_is_in_memory_alone(tmp_path):
+    place = Kept(tmp_path, MADE_FROM)
+    place.write(np.ones(20_000_000, np.uint8))
+    content = place.read()
+    assert content.all() and resident(place.file) > 15_000
+    place.release()
+    assert resident(place.file) == 0
+    assert content[[5_000_000, 15_000_000]].all()
+    assert 0 < resident(place.file) <= 2 * 128
+
+
+def resident(file: Path) -> int:
+    """kB of the file's maps that are in memory."""
+    maps = re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", Path("/proc/self/smaps").read_text(), flags=re.MULTILINE)
+    return sum(int(re.search(r"Rss: +(\d+) kB", text)[1]) for text in maps if str(file) in text)
 
 
 @pytest.mark.parametrize(

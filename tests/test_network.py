@@ -410,6 +410,19 @@ class TestKept:
         asked = found._engine
         assert asked._alone.transformed is asked._together.transformed  # the file's own memory, once
 
+    def test_what_has_been_written_is_used(self, small_graph, network, pictures, tmp_path, monkeypatch):
+        read, found = networks.Kept.read, []
+        monkeypatch.setattr(networks.Kept, "read", lambda kept: found.append(read(kept)) or found[-1])
+        asked = Network.read(*small_graph).start(precision="f32", keep_in=tmp_path)
+        asked.keep()
+        with ThreadPoolExecutor(4) as pool:
+            scores = list(pool.map(lambda _: asked.run(pictures).scores, range(8)))
+        asked.keep()  # what was in memory of the file is gone
+        scores.append(asked.run(pictures).scores)
+        np.testing.assert_allclose(scores, [network.run(pictures).scores] * 9, rtol=1e-5, atol=1e-6)
+        for compiled in (asked._engine._alone, asked._engine._together):
+            assert np.shares_memory(compiled.transformed.data, found[-1])
+
     def test_it_is_written_once(self, small_graph, cache):
         (file,) = cache.iterdir()
         written = file.stat().st_ino

@@ -68,6 +68,7 @@ class Engine:
         Raises GraphError if OpenVINO cannot run it.
         """
         self._core, self._outputs, self._eight_bits = core(), outputs, precision == "int8"
+        self._transformed: openvino.Tensor | None = None  # what `exported` gives, where it is there already
         # Threads pinned to cores wait for whatever else runs there: the slowest answers took twice as long.
         self._config = {"INFERENCE_PRECISION_HINT": HINTS.get(precision, precision), "ENABLE_CPU_PINNING": False}
         if threads:
@@ -77,7 +78,8 @@ class Engine:
                 model = read(self._core, graph, peaks if self._eight_bits else NONE)
                 self._alone = _Compiled(self._core.compile_model(model, "CPU", self._config | ALONE), outputs)
             else:
-                self._alone = self._imported(openvino.Tensor(graph, shared_memory=True), ALONE)
+                self.import_from(graph)
+                self._alone = self._imported(ALONE)
         except (RuntimeError, UnicodeDecodeError) as error:  # what OpenVINO says of a wrong byte may hold it
             reasons = [line.removeprefix("--") for line in str(error).splitlines() if line.startswith("-- ")]
             raise GraphError(":".join(["cannot be run by OpenVINO", *reasons[-1:]])) from error
@@ -114,9 +116,11 @@ class Engine:
         if self._together is None and self._compiling.acquire(blocking=False):
             try:
                 if self._together is None:
+                    if self._transformed is None:
+                        self._transformed = openvino.Tensor(self.exported())
                     if self._alone.transformed is None:  # its weights are its own
-                        self._alone = self._imported(openvino.Tensor(self.exported()), ALONE)
-                    self._together = self._imported(self._alone.transformed, TOGETHER)
+                        self._alone = self._imported(ALONE)
+                    self._together = self._imported(TOGETHER)
             except RuntimeError as error:
                 print(f"Tosa answers with all cores on each picture: {error}", file=sys.stderr, flush=True)
             finally:
@@ -125,16 +129,19 @@ class Engine:
 
     def exported(self) -> np.ndarray:
         """The graph in OpenVINO's own form, all transformations done: uint8 (n,)."""
-        alone = self._alone
-        if alone.transformed is not None:
-            return alone.transformed.data
+        if self._transformed is not None:
+            return self._transformed.data
         file = io.BytesIO()
-        alone.model.export_model(file)
+        self._alone.model.export_model(file)
         return np.frombuffer(file.getbuffer(), np.uint8)
 
-    def _imported(self, transformed: openvino.Tensor, hint: dict) -> "_Compiled":
-        model = self._core.import_model(transformed, "CPU", self._config | hint)
-        return _Compiled(model, self._outputs, transformed)
+    def import_from(self, exported: np.ndarray) -> None:
+        """What `exported` gave, lying somewhere else: weights are taken from there from now on, not from a copy."""
+        self._transformed = openvino.Tensor(exported, shared_memory=True)
+
+    def _imported(self, hint: dict) -> "_Compiled":
+        model = self._core.import_model(self._transformed, "CPU", self._config | hint)
+        return _Compiled(model, self._outputs, self._transformed)
 
 
 class _Compiled:

@@ -63,6 +63,7 @@ class Network:
         self._outputs = [graph.feature_map(), BOTTLENECK, *softmaxes]
         self._peaks = graph.peaks()
         self._kept: Kept | None = None  # where `keep` writes
+        self._read: Kept | None = None  # whose file has the weights
 
     @classmethod
     def load(
@@ -111,8 +112,8 @@ class Network:
             self._use(Engine(transformed, len(self._outputs), threads, precision))
         except GraphError:
             return False
-        self._kept.release()
-        self._kept = None
+        self._read, self._kept = self._kept, None
+        self._read.release()
         return True
 
     def _use(self, engine: Engine) -> None:
@@ -120,11 +121,19 @@ class Network:
         self._check()
 
     def keep(self) -> None:
-        """Write what was compiled for a later start to find, once, where `start` was given a folder for it."""
+        """For quiet moments, where `start` was given a folder: write what was compiled for a later start to find, once.
+
+        The weights are taken from the file from then on; those that nobody has needed since are left to the system.
+        """
         kept, self._kept = self._kept, None
         if kept:
             with suppress(RuntimeError):  # what OpenVINO cannot export is compiled again
                 kept.write(self._engine.exported())
+            if (written := kept.read()) is not None:
+                self._engine.import_from(written)
+                self._read = kept
+        if self._read:
+            self._read.release()
 
     def constant(self, name: str) -> np.ndarray | None:
         """Value of the graph's Const node `name`, None without one. Those that the bottleneck needs are not kept."""

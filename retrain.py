@@ -22,8 +22,8 @@ LAST_LAYER = (  # what would say nothing to --fine_tune
     "intermediate_store_frequency saved_model_dir"
 ).split()
 
-USES = ("evaluate", "calibrate", "fine_tune")  # in the place of training the last layer
-OF_TRAINING = ("plot", "saved_model_dir", "how_many_training_steps")  # what would say nothing to the first two
+USES = ("evaluate", "calibrate", "refit", "fine_tune")  # in the place of training one task's last layer
+OF_TRAINING = ("plot", "saved_model_dir", "how_many_training_steps")  # what would say nothing to the first three
 
 
 class Parser(argparse.ArgumentParser):
@@ -171,7 +171,11 @@ def _report_flags(flags) -> None:
         nargs="?", const="testing", choices=["training", "validation", "testing", "all"],
     )  # fmt: skip
     flag("calibrate", False, "train nothing: fit temperatures, operating points and the gate", action="store_true")
-    flag("graph", None, "graph to evaluate or calibrate, in the place of the served one", type=Path)
+    flag(
+        "refit", False, "fit the last layers of all tasks anew, as --fine_tune does at its end, then as --calibrate",
+        action="store_true",
+    )  # fmt: skip
+    flag("graph", None, "graph to evaluate, calibrate or refit, in the place of the served one", type=Path)
     flag("labels", None, "its labels", type=Path)
 
 
@@ -183,10 +187,13 @@ def main(arguments: list[str] | None = None) -> int:
         reader.error(f"--{uses[0]} and --{uses[1]} are two uses; take one")
     if flags.fine_tune and (idle := [name for name in LAST_LAYER if getattr(flags, name) != reader.get_default(name)]):
         reader.error(f"--{idle[0]} is of the last layer alone; --fine_tune does not know it")
-    if (flags.evaluate or flags.calibrate) and (idle := [name for name in OF_TRAINING if getattr(flags, name)]):
-        reader.error(f"--{idle[0]} is of a training, and --{uses[0]} trains nothing")
-    if (flags.graph or flags.labels) and not (flags.evaluate or flags.calibrate):
-        reader.error("--graph and --labels are of --evaluate and --calibrate; TOSA_GRAPH names a graph to start from")
+    of_graph = flags.evaluate or flags.calibrate or flags.refit
+    if of_graph and (idle := [name for name in OF_TRAINING if getattr(flags, name)]):
+        reader.error(f"--{idle[0]} is of a training in steps, which --{uses[0]} is not")
+    if (flags.graph or flags.labels) and not of_graph:
+        reader.error(
+            "--graph and --labels are of --evaluate, --calibrate and --refit; TOSA_GRAPH names a graph to start from"
+        )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes on its build help nobody here
     try:
         from tosa.training import architectures, publish, run  # here, so that --help answers at once
@@ -195,7 +202,7 @@ def main(arguments: list[str] | None = None) -> int:
         architectures.check(flags)
         if flags.evaluate:
             run.evaluate(flags, Settings())
-        elif flags.calibrate:
+        elif flags.calibrate or flags.refit:
             run.calibrate(flags, Settings())
         elif flags.fine_tune:
             run.fine_tune(flags, Settings())

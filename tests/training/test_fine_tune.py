@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -90,8 +91,7 @@ def test_learns_both_tasks_and_is_served(tmp_path, table, weights, capsys):
 def test_calibrating_changes_neither_trunk_nor_heads(tmp_path, table, weights, monkeypatch, capsys):
     """Calibrated anew on the cases it was trained with, the graph holds what it held; for others it needs all tasks."""
     assert run(tmp_path, table, weights, "graph", steps=3) == 0
-    for name, file in (("GRAPH", "graph.pb"), ("LABELS", "graph.txt")):
-        monkeypatch.setenv(f"TOSA_{name}", str(tmp_path / file))
+    served(tmp_path, monkeypatch)
     flags = [f"--output_graph={tmp_path}/again.pb", f"--output_labels={tmp_path}/again.txt", "--calibrate"]
     assert retrain.main([f"--labels_csv={table}", *flags]) == 0
     before, after = (Graph((tmp_path / name).read_bytes()) for name in ("graph.pb", "again.pb"))
@@ -101,6 +101,48 @@ def test_calibrating_changes_neither_trunk_nor_heads(tmp_path, table, weights, m
     table.write_text("\n".join(line for line in table.read_text().splitlines() if "cough" not in line))
     assert retrain.main([f"--labels_csv={table}", *flags]) == 2
     assert "cases of all the graph's tasks" in capsys.readouterr().err
+
+
+def served(folder, monkeypatch, *, graph="graph"):
+    for name, file in (("GRAPH", f"{graph}.pb"), ("LABELS", f"{graph}.txt")):
+        monkeypatch.setenv(f"TOSA_{name}", str(folder / file))
+
+
+def test_refitting_changes_the_last_layers_alone(tmp_path, table, weights, monkeypatch, capsys):
+    """Heads that say nothing become right, on a trunk that stays; for that each label needs cases, and no other."""
+    from tosa.training import dataset, refit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(refit, "fitted", lambda head, *_: (replace(head, weights=head.weights * 0), {"decay": None}))
+        assert run(tmp_path, table, weights, "graph", steps=150) == 0
+    served(tmp_path, monkeypatch)
+    flags = [f"--output_graph={tmp_path}/again.pb", f"--output_labels={tmp_path}/again.txt", "--refit"]
+    assert retrain.main([f"--labels_csv={table}", *flags]) == 0
+    assert capsys.readouterr().out.count("last layer fitted anew with weight decay") == 2
+    before, after = (Network.read(tmp_path / f"{name}.pb", tmp_path / f"{name}.txt") for name in ("graph", "again"))
+    trunks = [network.graph.trunk().SerializeToString(deterministic=True) for network in (before, after)]
+    assert trunks[0] == trunks[1]
+    how = after.metadata["tasks"]["lungs"]["refit"]
+    assert how["decay"] in refit.DECAYS and how["cross_entropy"][0] > how["cross_entropy"][1]
+    cases = dataset.in_split(dataset.from_csv(table, "t", dataset.Percentages()), "training")
+    assert how["cases"] == 2 * sum(case.task == "lungs" for case in cases)  # as they came and changed
+    dark, light = (np.full((1, 299, 299, 3), level, np.uint8) for level in (30, 180))
+    before, after = before.start(precision="f32"), after.start(precision="f32")
+    assert before.run(dark).scores[0, 0] == pytest.approx(before.run(light).scores[0, 0])
+    assert after.run(dark).scores[0, 0] > 0.8 and after.run(light).scores[0, 0] < 0.2
+
+    rows = table.read_text()
+    table.write_text(rows.replace("lungs,light", "lungs,bright"))
+    assert retrain.main([f"--labels_csv={table}", *flags]) == 2
+    assert "has no label bright" in capsys.readouterr().err
+    three = [line.replace("dark", "dim") if number % 8 == 1 else line for number, line in enumerate(rows.splitlines())]
+    table.write_text("\n".join(three))
+    assert run(tmp_path, table, weights, "graph3", steps=3) == 0
+    served(tmp_path, monkeypatch, graph="graph3")
+    table.write_text(rows)
+    capsys.readouterr()
+    assert retrain.main([f"--labels_csv={table}", *flags]) == 2
+    assert "No case of lungs: 'dim'" in capsys.readouterr().err
 
 
 def test_goes_on_where_it_was_killed(tmp_path, table, weights, monkeypatch, capsys, tiny):

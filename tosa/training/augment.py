@@ -3,13 +3,38 @@
 Every function takes its randomness from a numpy Generator, so a seed repeats a training.
 """
 
+import hashlib
 import io
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from .. import audio
 from ..xray import SIZE, resize
+from .bottlenecks import decode
+from .dataset import Case
+
+
+class Augmentation:
+    """Changes cases of any kind; sounds get others mixed in that are no cough."""
+
+    def __init__(self, training: list[Case]):
+        """training: the cases whose sounds may be mixed in."""
+        self.backgrounds = [case for case in training if case.is_sound and case.label == "not sick"]
+        names = "\n".join(case.file.name for case in self.backgrounds)
+        self._digest = hashlib.sha256(Path(__file__).read_bytes() + names.encode()).hexdigest()
+
+    def __str__(self) -> str:
+        """Names what a changed picture depends on beside its case, by which it is found in a cache."""
+        return f"augmented {self._digest}"
+
+    def draw(self, decoded: np.ndarray, is_sound: bool, rng: np.random.Generator) -> np.ndarray:
+        """The changed picture uint8 (SIZE, SIZE, 3) of samples or pixels, as `bottlenecks.decode` gives them."""
+        if not is_sound:
+            return picture(decoded, rng)
+        background = self.backgrounds[rng.integers(len(self.backgrounds))] if self.backgrounds else None
+        return sound(decoded, rng, background and decode(background))
 
 
 def picture(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -17,7 +18,6 @@ from .. import audio, xray
 from ..errors import RequestError, UsageError
 from .cache import Cache
 from .dataset import Case, Problems
-from .distort import Distortion
 from .files import progress
 
 DRAWING = " ".join(str(getattr(audio, name)) for name in (
@@ -65,27 +65,33 @@ def _drawn(case: Case, decoded: np.ndarray, size: tuple[int, int]) -> np.ndarray
     return xray.resize(audio.draw(audio.window(decoded)) if case.is_sound else xray.resize(decoded), size)
 
 
+class Change(Protocol):
+    """What makes variants of a case, such as distort.Distortion. Its text is part of what names their bottlenecks."""
+
+    def draw(self, decoded: np.ndarray, is_sound: bool, rng: np.random.Generator) -> np.ndarray: ...
+
+
 @dataclass(frozen=True)
 class Drawing:
-    """A case as it is, or one of its distorted variants."""
+    """A case as it is, or one of its variants."""
 
     case: Case
-    distortion: Distortion | None = None
+    change: Change | None = None
     variant: int = 0
 
     def key(self, content: bytes) -> bytes:
-        """Names all that the picture depends on: the file's content, how sounds are drawn, gray, the distortion."""
+        """Names all that the picture depends on: the file's content, how sounds are drawn, gray, the change."""
         way = DRAWING if self.case.is_sound else "" if self.case.of_sound else "gray"
-        way += f"{self.distortion}{self.variant}" if self.distortion else ""
+        way += f"{self.change}{self.variant}" if self.change else ""
         return hashlib.sha256(content + way.encode()).digest()
 
     def draw(self, content: bytes, key: bytes, size: tuple[int, int]) -> np.ndarray:
         """The picture uint8 (*size, 3); what is random in it depends on the key alone."""
         decoded = _decoded(self.case, content)
-        if not self.distortion:
+        if not self.change:
             return _drawn(self.case, decoded, size)
         rng = np.random.default_rng(int.from_bytes(key[:16], "little"))
-        return xray.resize(self.distortion.draw(decoded, self.case.is_sound, rng), size)
+        return xray.resize(self.change.draw(decoded, self.case.is_sound, rng), size)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import UsageError
 from ..network import Network
-from . import dataset, publish
+from . import dataset, gather, publish
 from .bottlenecks import BATCH, ahead, draw
 from .dataset import Case, Problems, in_split
 from .figures import Answers
@@ -20,11 +20,7 @@ def evaluate_graph(network: Network, cases: list[Case], flags, problems: Problem
     asked = cases if split == "all" else in_split(cases, split)
     if not asked:
         raise UsageError(f"No case is in {split}; raise its percentage, or take --evaluate=all.")
-    for task, labels in dataset.labels_by_task(asked).items():
-        if task not in network.tasks:
-            raise UsageError(f"The graph has no task '{task}'; it has {', '.join(network.tasks)}. Choose with --task.")
-        if missing := set(labels) - set(network.tasks[task].labels):
-            raise UsageError(f"The graph's task '{task}' has no label {', '.join(sorted(missing))}.")
+    gather.check_known(asked, {name: task.labels for name, task in network.tasks.items()})
     tasks = []
     for task in dataset.labels_by_task(asked):
         known, own = network.tasks[task], [case for case in asked if case.task == task]

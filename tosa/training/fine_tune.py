@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from ..errors import UsageError
 from ..graph import Graph
-from . import augment, curves, trunk
+from . import curves, trunk
+from .augment import Augmentation
 from .bottlenecks import decode, draw
 from .dataset import Case, in_split, labels_by_task
 from .export import Head, heads_of
@@ -59,20 +60,15 @@ class Sampler:
             raise UsageError(f"No case is left to train {', '.join(missing)} on; lower the percentages.")
         self.probabilities = np.sqrt(sizes)[of_label] / sizes[of_label]
         self.probabilities /= self.probabilities.sum()
-        self.backgrounds = [case for case in cases if case.is_sound and case.label == "not sick"]
+        self.augmentation = Augmentation(cases)
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Pictures uint8 (batch, 299, 299, 3) and their labels' columns int64 (batch,)."""
         rng = np.random.default_rng([self.recipe.seed, step])
         chosen = rng.choice(len(self.cases), self.recipe.batch_size, p=self.probabilities)
-        pictures = np.stack([self._changed(self.cases[index], rng) for index in chosen])
-        return pictures, np.array([self.columns[self.cases[i].task, self.cases[i].label] for i in chosen])
-
-    def _changed(self, case: Case, rng) -> np.ndarray:
-        if not case.is_sound:
-            return augment.picture(decode(case), rng)
-        background = self.backgrounds[rng.integers(len(self.backgrounds))] if self.backgrounds else None
-        return augment.sound(decode(case), rng, background and decode(background))
+        cases = [self.cases[index] for index in chosen]
+        pictures = np.stack([self.augmentation.draw(decode(case), case.is_sound, rng) for case in cases])
+        return pictures, np.array([self.columns[case.task, case.label] for case in cases])
 
 
 def columns(cases: list[Case]) -> dict[tuple[str, str], int]:

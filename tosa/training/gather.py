@@ -1,5 +1,6 @@
 """From flags to cases: sounds drawn where they are to be, labels, groups and splits, and what is doubtful in them."""
 
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,15 @@ def gather(flags, task: str | None = None, problems: Problems | None = None) -> 
     for sentence in splits.warnings(cases):
         print(f"WARNING: {sentence}")
     return cases
+
+
+def check_known(cases: list[Case], labels: dict[str, Collection[str]]) -> None:
+    """Raises UsageError where cases have a task or a label that a graph with these labels by task has not."""
+    for task, asked in dataset.labels_by_task(cases).items():
+        if task not in labels:
+            raise UsageError(f"The graph has no task '{task}'; it has {', '.join(labels)}. Choose with --task.")
+        if missing := set(asked) - set(labels[task]):
+            raise UsageError(f"The graph's task '{task}' has no label {', '.join(sorted(missing))}.")
 
 
 def check(flags, cases: list[Case]) -> None:

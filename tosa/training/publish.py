@@ -94,7 +94,7 @@ def publish(flags, tasks: list[tuple[Answers, list[Case]]], data: dict) -> None:
         if flags.negative_label and negative_of(answers.labels, flags.negative_label) is None:
             print(f"WARNING: --negative_label '{flags.negative_label}' is no label of {answers.task}.")
         print(report.text(answers, flags.negative_label, flags.prevalence))
-    drawn = {} if flags.evaluate or flags.calibrate else curves.read(flags.summaries_dir)
+    drawn = {} if flags.evaluate or flags.calibrate or flags.refit else curves.read(flags.summaries_dir)
     tested = [(answers, cases) for answers, cases in tasks if cases]
     report.write(flags.report_dir, report.Report(tested, data, drawn, flags.negative_label, flags.prevalence))
     if flags.plot:

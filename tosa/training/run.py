@@ -13,12 +13,12 @@ from ..errors import ModelError, UsageError
 from ..graph import Graph, GraphError
 from ..network import FIRST_TASK, Network, read_labels
 from ..settings import Settings
-from . import architectures, curves, dataset, export, familiarity, finish, peaks, publish
+from . import architectures, curves, dataset, export, familiarity, finish, peaks, publish, refit
 from . import head as heads
 from .dataset import Case, Problems, in_split
 from .evaluation import evaluate_graph
 from .examples import Known, learn_from
-from .gather import check, gather
+from .gather import check, check_known, gather
 
 
 def retrain(flags, settings: Settings) -> None:
@@ -142,7 +142,7 @@ def fine_tune(flags, settings: Settings) -> None:
     trunk = export.halve(trunk_stage.freeze(tuning.float32_trunk()))
     files = {split: len(in_split(cases, split)) for split in dataset.SPLITS}
     known = {"recipe": asdict(recipe), "weights_sha256": _sha256(weights), "files": files, "before": _before(weights)}
-    _finish(flags, trunk, tuning.heads(), known | marked, cases, problems)
+    _finish(flags, trunk, tuning.heads(), known | marked, cases, problems, refits=True)
     _tell_input(flags, cases)
 
 
@@ -154,7 +154,8 @@ def _before(weights: Path) -> list[dict]:
 
 
 def calibrate(flags, settings: Settings) -> None:
-    """Fit temperatures, operating points and the gate of a graph anew, on the cases of all its tasks.
+    """Fit temperatures, operating points and the gate of a graph anew, with --refit its last layers before, on the
+    cases of all its tasks.
 
     It is the served one, or that of --graph and --labels.
     """
@@ -164,16 +165,28 @@ def calibrate(flags, settings: Settings) -> None:
     cases = gather(flags, problems=problems)
     trained = [known[task] for task in dataset.labels_by_task(cases) if task in known]
     if len(trained) < len(known) or {case.task for case in cases} - known.keys():
-        names = ", ".join(known) or "it has none"
-        raise UsageError(f"--calibrate needs cases of all the graph's tasks and no others: {names}.")
+        use, names = "--refit" if flags.refit else "--calibrate", ", ".join(known) or "it has none"
+        raise UsageError(f"{use} needs cases of all the graph's tasks and no others: {names}.")
+    check_known(cases, {head.task: head.labels for head in trained})
     trunk = graph.trunk()
     export.check_result(flags.final_tensor_name, trunk)
-    _finish(flags, trunk, trained, finish.marked(graph.metadata(), flags, cases), cases, problems)
+    marked = finish.marked(graph.metadata(), flags, cases)
+    _finish(flags, trunk, trained, marked, cases, problems, refits=flags.refit)
 
 
-def _finish(flags, trunk: GraphDef, trained: list[export.Head], metadata: dict, cases: list[Case], problems: Problems):
-    """Calibrate heads on the validation cases, write graph and labels, and report on the testing cases."""
+def _finish(
+    flags, trunk: GraphDef, trained: list[export.Head], metadata: dict, cases: list[Case], problems: Problems, refits
+):
+    """Calibrate heads on the validation cases, write graph and labels, and report on the testing cases.
+
+    refits: whether the heads are fitted to the training cases before.
+    """
     network, name = _serving(trunk), export.trunk_sha256(trunk)
+    if refits:
+        for number, head in enumerate(trained):
+            own = [case for case in cases if case.task == head.task]
+            trained[number], how = refit.fitted(head, own, network, name, flags.bottleneck_dir, problems)
+            metadata["tasks"][head.task]["refit"] = how
     held = [case for case in cases if case.split != "training"]
     knowns = {
         task: learn_from([case for case in held if case.task == task], flags, network, name, problems)

@@ -16,14 +16,13 @@ from tosa.errors import ModelError, SettingError, UsageError
 from tosa.settings import Settings
 
 BALANCES = ("drawn", "weighted", "none")
-LAST_LAYER = (  # what would say nothing to --fine_tune
+USES = ("evaluate", "calibrate", "refit", "fine_tune")  # in the place of training one task's last layer
+LAST_LAYER = (  # what is of that alone
     "class_balance hidden_units dropout optimizer weights variants flip_left_right random_crop random_scale "
     "random_brightness random_rotation random_shift random_gain random_bandwidth background_snr "
     "intermediate_store_frequency saved_model_dir"
 ).split()
-
-USES = ("evaluate", "calibrate", "refit", "fine_tune")  # in the place of training one task's last layer
-OF_TRAINING = ("plot", "saved_model_dir", "how_many_training_steps")  # what would say nothing to the first three
+STEPS = ("plot", "how_many_training_steps")  # what is of trainings in steps
 
 
 class Parser(argparse.ArgumentParser):
@@ -185,11 +184,11 @@ def main(arguments: list[str] | None = None) -> int:
     uses = [name for name in USES if getattr(flags, name)]
     if len(uses) > 1:
         reader.error(f"--{uses[0]} and --{uses[1]} are two uses; take one")
-    if flags.fine_tune and (idle := [name for name in LAST_LAYER if getattr(flags, name) != reader.get_default(name)]):
-        reader.error(f"--{idle[0]} is of the last layer alone; --fine_tune does not know it")
-    of_graph = flags.evaluate or flags.calibrate or flags.refit
-    if of_graph and (idle := [name for name in OF_TRAINING if getattr(flags, name)]):
-        reader.error(f"--{idle[0]} is of a training in steps, which --{uses[0]} is not")
+    of_graph = uses and not flags.fine_tune
+    for name in (*(LAST_LAYER if uses else ()), *(STEPS if of_graph else ())):
+        if getattr(flags, name) != reader.get_default(name):
+            of = "trainings in steps" if name in STEPS else "one task's last layer"
+            reader.error(f"--{name} is of {of}; it says nothing to --{uses[0]}")
     if (flags.graph or flags.labels) and not of_graph:
         reader.error(
             "--graph and --labels are of --evaluate, --calibrate and --refit; TOSA_GRAPH names a graph to start from"

@@ -62,7 +62,7 @@ def _findings(network: Network, pixels: np.ndarray, is_sound: bool, with_explana
     tasks = _admitted(tasks, network, fitting)
     answer = network.run(fitting[None])
     findings = [
-        _finding(task, answer.scores[0, task.columns], network.metadata)
+        _finding(task, answer.scores[0, task.columns], _known(task, network.metadata), is_sound)
         for task in sorted(tasks, key=lambda task: task.name not in PRIMARY)
     ]
     if with_explanation:
@@ -121,17 +121,16 @@ def _is_of_sound(task: Task, metadata: dict) -> bool:
     return known.get("from", "sound" if task.name == FIRST_TASK else "picture") == "sound"
 
 
-def _finding(task: Task, scores: np.ndarray, metadata: dict) -> dict:
+def _finding(task: Task, scores: np.ndarray, known: dict, is_sound: bool) -> dict:
     rounded = _summing_to_one(scores)
     best = int(np.argmax(scores))
     finding = {
         "task": task.name,
-        "from": "sound" if _is_of_sound(task, metadata) else "picture",
+        "from": "sound" if is_sound else "picture",
         "diagnosis": task.labels[best],
         "score": rounded[best],
         "scores": dict(zip(task.labels, rounded)),
     }
-    known = _known(task, metadata)
     if "operating_point" in known:
         finding["operating_point"] = _beside(known["operating_point"], finding["scores"])
     return finding | {key: known[key] for key in ("demonstration", "note") if key in known}

@@ -416,7 +416,8 @@ def test_impossible_and_unknown_flags_exit_with_2_in_one_line(flag, capsys):
         ["--fine_tune=all", "--dropout=0.3"], ["--graph=a.pb"], ["--fine_tune=all", "--labels=a.txt"],
         ["--evaluate", "--plot=a.png"], ["--calibrate", "--plot=a.png"], ["--calibrate", "--saved_model_dir=a"],
         ["--evaluate", "--how_many_training_steps=9"], ["--evaluate", "--calibrate"],
-        ["--calibrate", "--fine_tune=all"],
+        ["--calibrate", "--fine_tune=all"], ["--refit", "--fine_tune=all"], ["--refit", "--dropout=0.3"],
+        ["--refit", "--plot=a.png"],
     ],
 )  # fmt: skip
 def test_flags_of_another_use_are_refused(given, capsys):

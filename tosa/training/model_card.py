@@ -39,8 +39,6 @@ def interval(found: dict | None) -> str:
     if not found or found["value"] is None:
         return "none"
     limits = found.get("over_groups", found)
-    if limits["low"] == limits["high"]:  # where none or all are right, a bootstrap is sure of it
-        limits = found
     return f"{found['value'] * 100:.1f} % [{limits['low'] * 100:.1f}, {limits['high'] * 100:.1f}]"
 
 

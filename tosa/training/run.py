@@ -134,7 +134,7 @@ def fine_tune(flags, settings: Settings) -> None:
         "bfloat16": trunk_stage.fast_bfloat16() if flags.precision == "auto" else flags.precision == "bfloat16",
     }
     recipe = tuning_stage.Recipe(**{name: value for name, value in given.items() if value is not None})
-    weights = flags.weights or next(iter(architectures.networks(flags.model_dir)), settings.graph)
+    weights = next(iter(architectures.networks(flags.model_dir)), settings.graph)
     print(f"Starting from '{weights}'.")
     if weights.suffix == ".pb":
         Network.read(weights, None)  # which names what is wrong

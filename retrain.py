@@ -22,7 +22,10 @@ LAST_LAYER = (  # what is of that alone
     "random_brightness random_rotation random_shift random_gain random_bandwidth background_snr "
     "intermediate_store_frequency saved_model_dir"
 ).split()
-STEPS = ("plot", "how_many_training_steps")  # what is of trainings in steps
+STEPS = (  # what is of trainings in steps
+    "plot how_many_training_steps learning_rate train_batch_size eval_step_interval validation_batch_size model_dir "
+    "checkpoint_dir precision"
+).split()
 
 
 class Parser(argparse.ArgumentParser):

@@ -17,7 +17,7 @@ MADE_FROM = ["graph", "f32", b"code"]
 @pytest.fixture
 def place(tmp_path):
     written = Kept(tmp_path / "cache", MADE_FROM)
-    written.write(CONTENT)
+    assert written.write(CONTENT)
     return written
 
 
@@ -120,8 +120,7 @@ def test_a_disk_that_cannot_be_written_to_is_read(place, monkeypatch):
 def test_a_folder_that_cannot_be_written_to_keeps_nothing(tmp_path):
     (tmp_path / "file").write_text("x")
     place = Kept(tmp_path / "file", MADE_FROM)
-    place.write(CONTENT)
-    assert place.read() is None
+    assert not place.write(CONTENT) and place.read() is None
 
 
 @pytest.mark.parametrize("fault", [OSError(28, "no space left"), KeyboardInterrupt()])

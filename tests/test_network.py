@@ -410,18 +410,35 @@ class TestKept:
         asked = found._engine
         assert asked._alone.transformed is asked._together.transformed  # the file's own memory, once
 
-    def test_what_has_been_written_is_used(self, small_graph, network, pictures, tmp_path, monkeypatch):
-        read, found = networks.Kept.read, []
+    @pytest.mark.parametrize("overlap", ["before", "after"])
+    def test_what_has_been_written_is_used(self, overlap, small_graph, network, pictures, tmp_path, monkeypatch):
+        """Whether requests have overlapped before it is there or not; and it can go from memory at any time."""
+        read, found, released = networks.Kept.read, [], []
+        release = networks.Kept.release
         monkeypatch.setattr(networks.Kept, "read", lambda kept: found.append(read(kept)) or found[-1])
+        monkeypatch.setattr(networks.Kept, "release", lambda kept: released.append(release(kept)))
         asked = Network.read(*small_graph).start(precision="f32", keep_in=tmp_path)
+        if overlap == "before":
+            asked._engine._for_several()
         asked.keep()
-        with ThreadPoolExecutor(4) as pool:
-            scores = list(pool.map(lambda _: asked.run(pictures).scores, range(8)))
-        asked.keep()  # what was in memory of the file is gone
-        scores.append(asked.run(pictures).scores)
-        np.testing.assert_allclose(scores, [network.run(pictures).scores] * 9, rtol=1e-5, atol=1e-6)
-        for compiled in (asked._engine._alone, asked._engine._together):
+        together = asked._engine._for_several()
+        for compiled in (asked._engine._alone, together):
             assert np.shares_memory(compiled.transformed.data, found[-1])
+        for times in (1, 2):
+            assert len(released) == times
+            with ThreadPoolExecutor(4) as pool:
+                scores = list(pool.map(lambda _: asked.run(pictures).scores, range(8)))
+            np.testing.assert_allclose(scores, [network.run(pictures).scores] * 8, rtol=1e-5, atol=1e-6)
+            asked.keep()
+
+    def test_what_could_not_be_written_is_not_used(self, small_graph, cache, monkeypatch):
+        """Though something lies there: it has been tried at the start, and was no good."""
+        monkeypatch.setattr(Network, "_found", lambda *_: False)
+        asked = self.started(small_graph, cache)
+        monkeypatch.setattr(networks.Kept, "write", lambda *_: False)
+        asked.keep()
+        together = asked._engine._for_several()
+        assert together is not asked._engine._alone and asked._read is None
 
     def test_it_is_written_once(self, small_graph, cache):
         (file,) = cache.iterdir()

@@ -78,7 +78,7 @@ class Engine:
                 model = read(self._core, graph, peaks if self._eight_bits else NONE)
                 self._alone = _Compiled(self._core.compile_model(model, "CPU", self._config | ALONE), outputs)
             else:
-                self.import_from(graph)
+                self._transformed = openvino.Tensor(graph, shared_memory=True)
                 self._alone = self._imported(ALONE)
         except (RuntimeError, UnicodeDecodeError) as error:  # what OpenVINO says of a wrong byte may hold it
             reasons = [line.removeprefix("--") for line in str(error).splitlines() if line.startswith("-- ")]
@@ -136,12 +136,18 @@ class Engine:
         return np.frombuffer(file.getbuffer(), np.uint8)
 
     def import_from(self, exported: np.ndarray) -> None:
-        """What `exported` gave, lying somewhere else: weights are taken from there from now on, not from a copy."""
-        self._transformed = openvino.Tensor(exported, shared_memory=True)
+        """Take the weights from what `exported` gave, as it lies somewhere else, in the place of a copy.
+
+        Where there is no copy yet, there will be none. Raises RuntimeError.
+        """
+        with self._compiling:
+            self._transformed = openvino.Tensor(exported, shared_memory=True)
+            if self._together:
+                self._alone, self._together = self._imported(ALONE), self._imported(TOGETHER)
 
     def _imported(self, hint: dict) -> "_Compiled":
-        model = self._core.import_model(self._transformed, "CPU", self._config | hint)
-        return _Compiled(model, self._outputs, self._transformed)
+        transformed = self._transformed
+        return _Compiled(self._core.import_model(transformed, "CPU", self._config | hint), self._outputs, transformed)
 
 
 class _Compiled:

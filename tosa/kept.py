@@ -51,11 +51,11 @@ class Kept:
         self._mapped = mapped
         return content[:-DIGEST]
 
-    def write(self, content: np.ndarray) -> None:
-        """Put uint8 (n,) there in one step. A folder that cannot be written to keeps nothing; that only costs time.
+    def write(self, content: np.ndarray) -> bool:
+        """Put uint8 (n,) there in one step; whether that was done. Where it cannot be, that only costs time.
 
         Page by page: of what is written at once Linux makes larger units, up to 2 MB, and a map has a unit in memory as
-        soon as one byte of it is read: 68 MB instead of 6.
+        soon as one byte of it is read: 68 MB instead of 6, until the system reads the file from the disk again.
         """
         try:
             self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -71,7 +71,8 @@ class Kept:
                 raise
             self._tidy()
         except OSError:
-            pass
+            return False
+        return True
 
     def _tidy(self) -> None:
         """Remove what is too much, and what a killed server left half written. The folder may hold other things too."""

@@ -1,7 +1,7 @@
 """The network: pictures in; feature map, bottleneck and scores out."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,14 +126,17 @@ class Network:
         The weights are taken from the file from then on; those that nobody has needed since are left to the system.
         """
         kept, self._kept = self._kept, None
-        if kept:
-            with suppress(RuntimeError):  # what OpenVINO cannot export is compiled again
-                kept.write(self._engine.exported())
-            if (written := kept.read()) is not None:
-                self._engine.import_from(written)
-                self._read = kept
+        if kept and self._written(kept) and (content := kept.read()) is not None:
+            self._engine.import_from(content)
+            self._read = kept
         if self._read:
             self._read.release()
+
+    def _written(self, kept: Kept) -> bool:
+        try:
+            return kept.write(self._engine.exported())
+        except RuntimeError:  # what OpenVINO cannot export is compiled again
+            return False
 
     def constant(self, name: str) -> np.ndarray | None:
         """Value of the graph's Const node `name`, None without one. Those that the bottleneck needs are not kept."""

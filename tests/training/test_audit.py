@@ -11,9 +11,9 @@ from sounds import coughs, wav
 from tosa import screening
 from tosa.network import Network
 from tosa.training import shortcuts, stability
-from tosa.training.audit import kinds_of
+from tosa.training.audit import kinds_of, where_wrong
 from tosa.training.dataset import Case
-from tosa.training.figures import auc
+from tosa.training.figures import Answers, auc
 
 
 def cases(folder: Path, border: bool, count: int = 60) -> tuple[list[Case], list[Case]]:
@@ -35,6 +35,20 @@ def test_a_cue_in_the_border_is_found_there_alone(tmp_path):
         found = shortcuts.answers_by(shortcuts.border, *cases(tmp_path, planted))
         value = auc(found.targets == 1, found.scores[:, 1])
         assert value > 0.99 if planted else value < 0.85
+
+
+def test_where_a_shortcut_is_wrong_the_network_is_asked():
+    """The healthy stand in other columns; one kind of illness for the other is no such error."""
+    targets = np.array([0] * 10 + [1] * 10 + [2] * 10)
+    mine = np.r_[[0] * 10, [1] * 6, [2] * 2, [0] * 2, [2] * 10]  # two of those that the shortcut misses are missed
+    theirs = np.r_[[2] * 10, [2] * 10, [1] * 10]
+    labels = ("normal", "flu", "cold")
+    network = Answers("lungs", labels, targets, np.eye(3)[mine], [str(n) for n in range(30)])
+    shortcut = Answers("lungs", ("cold", "flu", "normal"), 2 - targets, np.eye(3)[theirs], network.groups)
+    found = where_wrong(network, shortcut)
+    assert (found["value"], found["n"]) == (0.8, 10)
+    assert where_wrong(network, replace(shortcut, scores=np.eye(3)[2 - targets])) is None  # never wrong
+    assert where_wrong(replace(network, labels=("cat", "dog", "cow")), shortcut) is None
 
 
 def test_silence_tells_how_much_is_quiet_and_where(tmp_path):

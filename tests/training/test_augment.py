@@ -5,6 +5,7 @@ from pictures import phantom
 from sounds import coughs
 from tosa import audio
 from tosa.training import augment
+from tosa.training.dataset import Case
 
 PICTURE = np.repeat(phantom()[:, :, None], 3, axis=2)
 
@@ -49,3 +50,18 @@ def test_band_limiting_takes_what_lies_above():
 
     spectrum = np.abs(np.fft.rfft(augment._band_limited(noise, Telephone)))
     assert spectrum[6000:].mean() < 0.1 * spectrum[500:2000].mean()
+
+
+def test_the_name_of_an_augmentation_is_that_of_its_backgrounds(tmp_path):
+    """By content: the same bottlenecks are found for the same sounds elsewhere, and none for others so called."""
+
+    def named(folder, content):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.wav").write_bytes(content)
+        cases = [Case(tmp_path / folder / "a.wav", "cough", label, label, "training") for label in ("not sick", "sick")]
+        augmentation = augment.Augmentation(cases)
+        assert len(augmentation.backgrounds) == 1
+        return str(augmentation)
+
+    first, moved, other = named("a", b"one"), named("b", b"one"), named("c", b"two")
+    assert first == moved != other and str(augment.Augmentation([])) not in (first, other)

@@ -117,6 +117,7 @@ def test_refitting_changes_the_last_layers_alone(tmp_path, table, weights, monke
         assert run(tmp_path, table, weights, "graph", steps=150) == 0
     served(tmp_path, monkeypatch)
     flags = [f"--output_graph={tmp_path}/again.pb", f"--output_labels={tmp_path}/again.txt", "--refit"]
+    flags += [f"--bottleneck_dir={tmp_path}/bottlenecks"]
     assert retrain.main([f"--labels_csv={table}", *flags]) == 0
     assert capsys.readouterr().out.count("last layer fitted anew with weight decay") == 2
     before, after = (Network.read(tmp_path / f"{name}.pb", tmp_path / f"{name}.txt") for name in ("graph", "again"))
@@ -125,11 +126,16 @@ def test_refitting_changes_the_last_layers_alone(tmp_path, table, weights, monke
     how = after.metadata["tasks"]["lungs"]["refit"]
     assert how["decay"] in refit.DECAYS and how["cross_entropy"][0] > how["cross_entropy"][1]
     cases = dataset.in_split(dataset.from_csv(table, "t", dataset.Percentages()), "training")
-    assert how["cases"] == 2 * sum(case.task == "lungs" for case in cases)  # as they came and changed
+    assert how["bottlenecks"] == 2 * sum(case.task == "lungs" for case in cases)  # as they came and changed
     dark, light = (np.full((1, 299, 299, 3), level, np.uint8) for level in (30, 180))
     before, after = before.start(precision="f32"), after.start(precision="f32")
     assert before.run(dark).scores[0, 0] == pytest.approx(before.run(light).scores[0, 0])
     assert after.run(dark).scores[0, 0] > 0.8 and after.run(light).scores[0, 0] < 0.2
+
+    served(tmp_path, monkeypatch, graph="again")
+    assert retrain.main([f"--labels_csv={table}", *flags]) == 0
+    assert capsys.readouterr().out.count("last layer left as it was") == 2  # and what is said of it stays
+    assert Graph((tmp_path / "again.pb").read_bytes()).metadata()["tasks"]["lungs"]["refit"] == how
 
     rows = table.read_text()
     table.write_text(rows.replace("lungs,light", "lungs,bright"))

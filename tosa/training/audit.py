@@ -23,7 +23,7 @@ from ..settings import Settings
 from . import dataset, export, publish, refusals, shortcuts, stability
 from .bottlenecks import Drawing, bottlenecks
 from .dataset import Case, Problems
-from .figures import Answers, figures, rate
+from .figures import Answers, figures, negative_of, rate
 from .files import beside, progress
 
 CASES = 1000  # to train on of each task whose bottlenecks are looked at, at most
@@ -92,7 +92,8 @@ def of_task(audited: Audited, task: str) -> dict:
     features = shortcuts.OF_SOUNDS if cases[0].is_sound else shortcuts.OF_PICTURES
     by_feature = {}
     for name, feature in progress(features.items(), desc=f"{task}: shortcuts", unit="feature"):
-        by_feature[name] = _short(figures(shortcuts.answers_by(feature, audited.chosen(training), cases)))
+        theirs = shortcuts.answers_by(feature, audited.chosen(training), cases)
+        by_feature[name] = _short(figures(theirs)) | {"where_wrong": where_wrong(answers, theirs)}
     by_label = {}
     for label in answers.labels:
         own = [case for case in audited.chosen(audited.of(task, label=label)) if case in audited.rows_of]
@@ -111,6 +112,20 @@ def of_task(audited: Audited, task: str) -> dict:
 
 def _short(found: dict) -> dict:
     return {"accuracy": found["accuracy"], "auc": found.get("auc")}
+
+
+def where_wrong(answers: Answers, shortcut: Answers) -> dict | None:
+    """How often the network tells ill from healthy where a shortcut takes one for the other: whether it sees more.
+
+    Both are of the same cases. None where there are fewer than LEAST, or no label stands for health.
+    """
+    healthy, theirs = negative_of(answers.labels), negative_of(shortcut.labels)
+    if healthy is None or theirs is None:
+        return None
+    ill = answers.targets != healthy
+    wrong = (shortcut.predicted != theirs) != ill
+    right = (answers.predicted != healthy) == ill
+    return rate(right[wrong], np.array(answers.groups)[wrong].tolist()) if wrong.sum() >= LEAST else None
 
 
 def _data(audited: Audited, task: str) -> list[dict]:

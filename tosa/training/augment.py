@@ -5,6 +5,7 @@ Every function takes its randomness from a numpy Generator, so a seed repeats a 
 
 import hashlib
 import io
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +23,17 @@ class Augmentation:
     def __init__(self, training: list[Case]):
         """training: the cases whose sounds may be mixed in."""
         self.backgrounds = [case for case in training if case.is_sound and case.label == "not sick"]
-        names = "\n".join(case.file.name for case in self.backgrounds)
-        self._digest = hashlib.sha256(Path(__file__).read_bytes() + names.encode()).hexdigest()
 
     def __str__(self) -> str:
         """Names what a changed picture depends on beside its case, by which it is found in a cache."""
         return f"augmented {self._digest}"
+
+    @cached_property
+    def _digest(self) -> str:
+        digest = hashlib.sha256(Path(__file__).read_bytes())
+        for case in self.backgrounds:
+            digest.update(hashlib.sha256(case.file.read_bytes()).digest())
+        return digest.hexdigest()
 
     def draw(self, decoded: np.ndarray, is_sound: bool, rng: np.random.Generator) -> np.ndarray:
         """The changed picture uint8 (SIZE, SIZE, 3) of samples or pixels, as `bottlenecks.decode` gives them."""

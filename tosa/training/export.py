@@ -89,7 +89,9 @@ def heads_of(graph: Graph) -> dict[str, Head]:
     """
     tasks = graph.metadata().get("tasks", {})
     if RESULT in graph.nodes and not tasks:
-        raise UsageError("This is a classic graph: neither --task nor --calibrate knows its last layer. Train anew.")
+        raise UsageError(
+            "This is a classic graph: --task, --calibrate and --refit do not know its last layer. Train anew."
+        )
     heads = {}
     for task, known in tasks.items():
         scope = scope_of(task)

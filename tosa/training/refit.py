@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from ..errors import UsageError
 from .augment import Augmentation
@@ -21,43 +22,64 @@ from .dataset import Case, Problems, in_split
 from .export import Head
 from .head import Examples, measure, temperature
 
-DECAYS = (0.1, 0.01, 0.001, 0.0001)  # of the weights, tried in turn
+DECAYS = (10, 1, 0.1, 0.01, 0.001, 0.0001)  # of the weights, tried in turn
 STEPS = 500  # of L-BFGS at most
 
 
+def check(heads: list[Head], cases: list[Case]) -> None:
+    """Raises UsageError where a label of a head has no training case."""
+    there = {(case.task, case.label) for case in in_split(cases, "training")}
+    for head in heads:
+        if missing := [label for label in head.labels if (head.task, label) not in there]:
+            raise UsageError(f"No case of {head.task}: '{missing[0]}' is there to train on; the graph has that label.")
+
+
 def fitted(
-    head: Head, cases: list[Case], network, trunk_name: str, folder: Path, problems: Problems
-) -> tuple[Head, dict]:
+    head: Head, cases: list[Case], changed: Augmentation, network, trunk_name: str, folder: Path, problems: Problems
+) -> tuple[Head, dict | None]:
     """The last layer that fits the training cases of its task, and what the graph says of it.
 
     It learns from each case as it came and changed once as in fine-tuning, labels weighted as there. Of several weight
     decays and the head as it was, the one with the least cross entropy is taken on validation cases, as they came and
-    changed. Without such cases it is the head as it was. Raises UsageError where a label has no training case.
+    changed. Where that is the head as it was, or no such case is there to tell, nothing is said of it.
     """
-    changed = Augmentation(in_split(cases, "training"))
+    if not in_split(cases, "validation"):
+        print(f"{head.task}: last layer left as it was, since no validation case is there to choose by.")
+        return head, None
     training, validation = (
         _examples(head, in_split(cases, split), changed, network, trunk_name, folder, problems)
         for split in ("training", "validation")
     )
-    counts = np.bincount(training.targets, minlength=len(head.labels))
-    if missing := [label for label, count in zip(head.labels, counts) if not count]:
-        raise UsageError(f"No case of {head.task}: '{missing[0]}' is there to train on; the graph has that label.")
-    weights = 1 / np.sqrt(counts)[training.targets]
-    found = {None: head} | {decay: _with_decay(head, training, weights, decay) for decay in DECAYS}
-    losses = {decay: _loss(candidate, validation) for decay, candidate in found.items()}
-    best = min(losses, key=losses.get)
-    how = "left as it was" if best is None else f"fitted anew with weight decay {best:g}"
-    print(f"{head.task}: last layer {how}, validation cross entropy {losses[None]:.3f} -> {losses[best]:.3f}.")
-    known = {"decay": best, "cross_entropy": [round(losses[None], 4), round(losses[best], 4)]}
-    return found[best], known | {"cases": len(training.targets), "validation_cases": len(validation.targets)}
+    return _chosen(head, training, validation)
 
 
 def _examples(head: Head, cases: list[Case], changed: Augmentation, *where) -> Examples:
-    """What the last layer sees of cases, as they came and changed."""
-    drawings = [Drawing(case, change) for change in (None, changed) for case in cases]
+    """What the last layer sees of cases, as they came and changed; pictures of sounds, which are no photographs of
+    anything, as they came alone.
+    """
+    drawings = [Drawing(case) for case in cases]
+    drawings += [Drawing(case, changed) for case in cases if case.is_sound or not case.of_sound]
     made = bottlenecks(drawings, *where)
     targets = [head.labels.index(drawing.case.label) for drawing in made.drawings]
     return Examples(made.values, np.array(targets, dtype=np.int64))
+
+
+def _chosen(head: Head, training: Examples, validation: Examples) -> tuple[Head, dict | None]:
+    weights = 1 / np.sqrt(np.bincount(training.targets))[training.targets]
+    with threadpool_limits(1, "blas"):  # the same graph on any number of cores
+        found = {None: head} | {decay: _with_decay(head, training, weights, decay) for decay in DECAYS}
+        losses = {decay: _loss(candidate, validation) for decay, candidate in found.items()}
+    best = min(losses, key=losses.get)
+    how = "left as it was" if best is None else f"fitted anew with weight decay {best:g}"
+    print(f"{head.task}: last layer {how}, validation cross entropy {losses[None]:.3f} -> {losses[best]:.3f}.")
+    if best is None:
+        return head, None
+    return found[best], {
+        "decay": best,
+        "bottlenecks": len(training.targets),
+        "validation_bottlenecks": len(validation.targets),
+        "cross_entropy": [round(losses[None], 4), round(losses[best], 4)],
+    }
 
 
 def _with_decay(head: Head, training: Examples, weights: np.ndarray, decay: float) -> Head:
@@ -72,7 +94,7 @@ def _with_decay(head: Head, training: Examples, weights: np.ndarray, decay: floa
 
 
 def _loss(head: Head, examples: Examples) -> float:
-    """Cross entropy at the temperature that fits best; 0 for no cases."""
+    """Cross entropy at the temperature that calibration would give."""
     logits = head.logits(examples.bottlenecks)
     scale = np.float32(temperature(logits, examples.targets))
     calibrated = replace(head, weights=head.weights / scale, biases=head.biases / scale)

@@ -1,4 +1,4 @@
-"""The three things retrain.py does, from flags to files: retrain a head, fine-tune everything, evaluate."""
+"""What retrain.py does, from flags to files: retrain a head, fine-tune everything, refit and calibrate, evaluate."""
 
 import hashlib
 import tempfile
@@ -15,6 +15,7 @@ from ..network import FIRST_TASK, Network, read_labels
 from ..settings import Settings
 from . import architectures, curves, dataset, export, familiarity, finish, peaks, publish, refit
 from . import head as heads
+from .augment import Augmentation
 from .dataset import Case, Problems, in_split
 from .evaluation import evaluate_graph
 from .examples import Known, learn_from
@@ -150,6 +151,8 @@ def _before(weights: Path) -> list[dict]:
     """The trainings that a graph to start from has behind it, the oldest first; none for other weights."""
     known = Graph(weights.read_bytes()).metadata() if weights.suffix == ".pb" else {}
     own = {key: known[key] for key in ("recipe", "weights_sha256", "files") if key in known}
+    if own and (refits := {task: of["refit"] for task, of in known.get("tasks", {}).items() if "refit" in of}):
+        own["refit"] = refits
     return [*known.get("before", []), own] if own else []
 
 
@@ -168,6 +171,8 @@ def calibrate(flags, settings: Settings) -> None:
         use, names = "--refit" if flags.refit else "--calibrate", ", ".join(known) or "it has none"
         raise UsageError(f"{use} needs cases of all the graph's tasks and no others: {names}.")
     check_known(cases, {head.task: head.labels for head in trained})
+    if flags.refit:
+        refit.check(trained, cases)
     trunk = graph.trunk()
     export.check_result(flags.final_tensor_name, trunk)
     marked = finish.marked(graph.metadata(), flags, cases)
@@ -183,10 +188,8 @@ def _finish(
     """
     network, name = _serving(trunk), export.trunk_sha256(trunk)
     if refits:
-        for number, head in enumerate(trained):
-            own = [case for case in cases if case.task == head.task]
-            trained[number], how = refit.fitted(head, own, network, name, flags.bottleneck_dir, problems)
-            metadata["tasks"][head.task]["refit"] = how
+        where = (network, name, flags.bottleneck_dir, problems)
+        trained = [_refitted(head, metadata["tasks"][head.task], cases, *where) for head in trained]
     held = [case for case in cases if case.split != "training"]
     knowns = {
         task: learn_from([case for case in held if case.task == task], flags, network, name, problems)
@@ -204,6 +207,17 @@ def _finish(
     finish.write(flags, trunk, finished, metadata, constants, flags.output_graph, flags.output_labels)
     tested = [finish.tested(flags, head, knowns[head.task]) for head in finished]
     publish.publish(flags, tested, publish.data_of(cases, problems))
+
+
+def _refitted(head: export.Head, known: dict, cases: list[Case], *where) -> export.Head:
+    """A head with the last layer that fits its cases; what the graph knows of the task tells where it is from."""
+    own = [case for case in cases if case.task == head.task]
+    sounds = [case for case in in_split(cases, "training") if case.is_sound] if any(c.is_sound for c in own) else []
+    head, how = refit.fitted(head, own, Augmentation(sounds), *where)
+    if how:
+        known.pop("training", None)  # of the layer before
+        known["refit"] = how
+    return head
 
 
 def _serving(trunk: GraphDef) -> Network:

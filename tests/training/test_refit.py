@@ -81,6 +81,18 @@ def test_the_same_on_any_number_of_cores():
     assert len(found) == 1
 
 
+def test_of_decays_alike_the_strongest_is_taken(monkeypatch):
+    """Alike: no more than a standard error worse than the best."""
+    losses = {decay: np.array([1.0, 3.0] * 50) for decay in (None, *refit.DECAYS)}
+    losses[refit.DECAYS[-1]] = np.full(100, 0.5)
+    losses[refit.DECAYS[2]] = np.array([0.0, 1.05] * 50)  # 0.025 worse, a standard error of 0.053
+    losses[refit.DECAYS[1]] = np.array([0.1, 1.1] * 50)  # 0.1 worse, a standard error of 0.05
+    monkeypatch.setattr(refit, "_with_decay", lambda head, training, weights, decay: decay)
+    monkeypatch.setattr(refit, "_losses", lambda fit, validation: losses[fit if isinstance(fit, float | int) else None])
+    new, known = refit._chosen(head(2), examples(2, 20), examples(2, 100))
+    assert new == known["decay"] == refit.DECAYS[2] and known["cross_entropy"] == [2.0, 0.525]
+
+
 def test_a_head_that_validation_likes_better_stays(capsys):
     """Here all training cases are labelled wrongly."""
     good = head(2, np.float32([[4, -4], [-4, 4], *[[0, 0]] * 4]))

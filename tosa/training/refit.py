@@ -19,10 +19,10 @@ from ..errors import UsageError
 from .augment import Augmentation
 from .bottlenecks import Drawing, bottlenecks
 from .dataset import Case, Problems, in_split
-from .export import Head
-from .head import Examples, measure, temperature
+from .export import Head, softmax
+from .head import Examples, temperature
 
-DECAYS = (10, 1, 0.1, 0.01, 0.001, 0.0001)  # of the weights, tried in turn
+DECAYS = (10, 1, 0.1, 0.01, 0.001, 0.0001)  # of the weights, the strongest first
 STEPS = 500  # of L-BFGS at most
 
 
@@ -39,9 +39,11 @@ def fitted(
 ) -> tuple[Head, dict | None]:
     """The last layer that fits the training cases of its task, and what the graph says of it.
 
-    It learns from each case as it came and changed once as in fine-tuning, labels weighted as there. Of several weight
-    decays and the head as it was, the one with the least cross entropy is taken on validation cases, as they came and
-    changed. Where that is the head as it was, or no such case is there to tell, nothing is said of it.
+    It learns from each case as it came and changed once as in fine-tuning, labels weighted as there. Of the weight
+    decays the strongest is taken whose cross entropy on validation cases, as they came and changed, is no more than a
+    standard error above the least (the rule of Breiman et al., Classification and Regression Trees, 1984): small
+    weights make less of small differences. Where the head as it was has the least, or no such case is there to tell, it
+    stays, and nothing is said of it.
     """
     if not in_split(cases, "validation"):
         print(f"{head.task}: last layer left as it was, since no validation case is there to choose by.")
@@ -68,17 +70,21 @@ def _chosen(head: Head, training: Examples, validation: Examples) -> tuple[Head,
     weights = 1 / np.sqrt(np.bincount(training.targets))[training.targets]
     with threadpool_limits(1, "blas"):  # the same graph on any number of cores
         found = {None: head} | {decay: _with_decay(head, training, weights, decay) for decay in DECAYS}
-        losses = {decay: _loss(candidate, validation) for decay, candidate in found.items()}
-    best = min(losses, key=losses.get)
+        losses = {decay: _losses(candidate, validation) for decay, candidate in found.items()}
+    means = {decay: loss.mean() for decay, loss in losses.items()}
+    best = min(means, key=means.get)
+    if best is not None:
+        above = {decay: losses[decay] - losses[best] for decay in DECAYS}
+        best = next(decay for decay in DECAYS if above[decay].mean() <= above[decay].std() / len(above[decay]) ** 0.5)
     how = "left as it was" if best is None else f"fitted anew with weight decay {best:g}"
-    print(f"{head.task}: last layer {how}, validation cross entropy {losses[None]:.3f} -> {losses[best]:.3f}.")
+    print(f"{head.task}: last layer {how}, validation cross entropy {means[None]:.3f} -> {means[best]:.3f}.")
     if best is None:
         return head, None
     return found[best], {
         "decay": best,
         "bottlenecks": len(training.targets),
         "validation_bottlenecks": len(validation.targets),
-        "cross_entropy": [round(losses[None], 4), round(losses[best], 4)],
+        "cross_entropy": [round(float(means[None]), 4), round(float(means[best]), 4)],
     }
 
 
@@ -93,9 +99,8 @@ def _with_decay(head: Head, training: Examples, weights: np.ndarray, decay: floa
     return replace(head, weights=columns.astype(np.float32), biases=biases.astype(np.float32), temperature=1.0)
 
 
-def _loss(head: Head, examples: Examples) -> float:
-    """Cross entropy at the temperature that calibration would give."""
+def _losses(head: Head, examples: Examples) -> np.ndarray:
+    """Cross entropy (n,) of each example, at the temperature that calibration would give."""
     logits = head.logits(examples.bottlenecks)
-    scale = np.float32(temperature(logits, examples.targets))
-    calibrated = replace(head, weights=head.weights / scale, biases=head.biases / scale)
-    return measure(calibrated, examples.bottlenecks, examples.targets)[1]
+    scores = softmax(logits / np.float32(temperature(logits, examples.targets)))
+    return -np.log(np.maximum(scores[np.arange(len(scores)), examples.targets], 1e-12))

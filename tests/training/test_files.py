@@ -1,5 +1,6 @@
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +31,8 @@ def test_folder_beside(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_check_writable_leaves_nothing(tmp_path):
+def test_check_writable_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.delattr(Path, "mkdir")  # not even for a moment, in which a second run could take it for its own
     files.check_writable(tmp_path / "a" / "b" / "graph.pb")
     files.check_writable(tmp_path / "a" / "b", is_folder=True)
     assert not list(tmp_path.iterdir())
@@ -40,7 +42,5 @@ def test_check_writable_leaves_nothing(tmp_path):
     "path, is_folder", [("/proc/none/x", False), ("/proc/none", True), ("/dev/null", True), ("/", False)]
 )
 def test_check_writable_names_what_is_not(path, is_folder, tmp_path):
-    from pathlib import Path
-
     with pytest.raises(UsageError, match=f"Cannot write '{path}'"):
         files.check_writable(Path(path), is_folder)

@@ -60,20 +60,17 @@ def folder_beside(target: Path):
 
 
 def check_writable(target: Path, is_folder: bool = False) -> None:
-    """Raises UsageError naming target where it could not be written, and leaves nothing behind."""
-    if target.exists() and target.is_dir() != is_folder:
-        raise UsageError(f"Cannot write '{target}': it is a {'file' if is_folder else 'folder'}.")
-    folder = target if is_folder else target.parent
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    """Raises UsageError naming target where it could not be written, and leaves nothing behind.
+
+    It makes no folder, since another run may make the same at this moment: it tries in the nearest that is there.
+    """
     with naming(target):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder) as trial:
-                trial.write(b"0")
-        finally:
-            for path in missing:
-                if path.is_dir():
-                    path.rmdir()
+        if target.is_file() if is_folder else target.is_dir():
+            raise UsageError(f"Cannot write '{target}': it is a {'file' if is_folder else 'folder'}.")
+        folders = (target, *target.parents) if is_folder else target.parents
+        nearest = next(folder for folder in folders if folder.exists())
+        with tempfile.TemporaryFile(dir=nearest) as trial:
+            trial.write(b"0")
 
 
 def save_arrays(target: Path, **arrays: np.ndarray) -> None:

@@ -221,6 +221,16 @@ def test_sampler_and_network_agree_on_the_columns(tmp_path, table, tiny):
     assert [target in lungs for target in targets] == gray.tolist()
 
 
+def test_pictures_of_sounds_are_left_as_they_are(tmp_path, tiny):
+    from tosa.training import bottlenecks, dataset, fine_tune
+
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (299, 299, 3), dtype=np.uint8)).save(tmp_path / "a.png")
+    for task, same in (("cough", True), ("lungs", False)):
+        case = dataset.Case(tmp_path / "a.png", task, "sick", "a", "training")
+        pictures, _ = fine_tune.Sampler([case], fine_tune.Recipe(batch_size=2), fine_tune.columns([case])).batch(0)
+        assert (pictures == bottlenecks.draw(case)).all() == same
+
+
 def test_a_label_without_training_cases_is_refused(tmp_path, table, tiny):
     from tosa.training import dataset, fine_tune
 

@@ -67,8 +67,13 @@ class Sampler:
         rng = np.random.default_rng([self.recipe.seed, step])
         chosen = rng.choice(len(self.cases), self.recipe.batch_size, p=self.probabilities)
         cases = [self.cases[index] for index in chosen]
-        pictures = np.stack([self.augmentation.draw(decode(case), case.is_sound, rng) for case in cases])
+        pictures = np.stack([self._changed(case, rng) for case in cases])
         return pictures, np.array([self.columns[case.task, case.label] for case in cases])
+
+    def _changed(self, case: Case, rng: np.random.Generator) -> np.ndarray:
+        if case.of_sound and not case.is_sound:
+            return draw(case)  # mirrored or turned, a sound's picture is no sound's any more
+        return self.augmentation.draw(decode(case), case.is_sound, rng)
 
 
 def columns(cases: list[Case]) -> dict[tuple[str, str], int]:

@@ -38,6 +38,11 @@ class Case:
         """Whether it is a sound or a sound's picture, by its name or task. Those are in colour, X-rays in gray."""
         return self.is_sound or self.task == FIRST_TASK or drawn_of(self.file) is not None
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether it is a sound's picture. Mirrored or turned it would be no sound's any more."""
+        return self.of_sound and not self.is_sound
+
 
 @dataclass(frozen=True)
 class Percentages:

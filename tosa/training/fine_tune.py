@@ -71,9 +71,7 @@ class Sampler:
         return pictures, np.array([self.columns[case.task, case.label] for case in cases])
 
     def _changed(self, case: Case, rng: np.random.Generator) -> np.ndarray:
-        if case.of_sound and not case.is_sound:
-            return draw(case)  # mirrored or turned, a sound's picture is no sound's any more
-        return self.augmentation.draw(decode(case), case.is_sound, rng)
+        return draw(case) if case.is_drawn else self.augmentation.draw(decode(case), case.is_sound, rng)
 
 
 def columns(cases: list[Case]) -> dict[tuple[str, str], int]:

@@ -56,11 +56,9 @@ def fitted(
 
 
 def _examples(head: Head, cases: list[Case], changed: Augmentation, *where) -> Examples:
-    """What the last layer sees of cases, as they came and changed; pictures of sounds, which are no photographs of
-    anything, as they came alone.
-    """
+    """What the last layer sees of cases, as they came and changed; pictures of sounds as they came alone."""
     drawings = [Drawing(case) for case in cases]
-    drawings += [Drawing(case, changed) for case in cases if case.is_sound or not case.of_sound]
+    drawings += [Drawing(case, changed) for case in cases if not case.is_drawn]
     made = bottlenecks(drawings, *where)
     targets = [head.labels.index(drawing.case.label) for drawing in made.drawings]
     return Examples(made.values, np.array(targets, dtype=np.int64))

@@ -149,8 +149,12 @@ def measure(head: Head, bottlenecks: np.ndarray, targets: np.ndarray) -> tuple[f
         return 0.0, 0.0
     scores = softmax(head.logits(bottlenecks))
     right = scores.argmax(axis=1) == targets
-    own = scores[np.arange(len(scores)), targets]
-    return float(right.mean()), float(-np.log(np.maximum(own, 1e-12)).mean())
+    return float(right.mean()), float(cross_entropies(scores, targets).mean())
+
+
+def cross_entropies(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The cross entropy of each case, in nats: (n,) for scores (n, labels) and the columns of their labels (n,)."""
+    return -np.log(np.maximum(scores[np.arange(len(scores)), targets], 1e-12))
 
 
 def temperature(logits: np.ndarray, targets: np.ndarray) -> float:
@@ -160,7 +164,6 @@ def temperature(logits: np.ndarray, targets: np.ndarray) -> float:
     is normal around 0 with PRIOR_DEVIATION: a handful of cases must not make the network sure of itself.
     """
     tried = np.geomspace(1 / 8, 8, 241)
-    rows = np.arange(len(targets))
-    losses = [-np.log(np.maximum(softmax(logits / t)[rows, targets], 1e-12)).sum() for t in tried]
+    losses = [cross_entropies(softmax(logits / t), targets).sum() for t in tried]
     losses = np.array(losses) + np.square(np.log(tried) / PRIOR_DEVIATION) / 2
     return float(tried[int(np.argmin(losses))])

@@ -20,7 +20,7 @@ from .augment import Augmentation
 from .bottlenecks import Drawing, bottlenecks
 from .dataset import Case, Problems, in_split
 from .export import Head, softmax
-from .head import Examples, temperature
+from .head import Examples, cross_entropies, temperature
 
 DECAYS = (10, 1, 0.1, 0.01, 0.001, 0.0001)  # of the weights, the strongest first
 STEPS = 500  # of L-BFGS at most
@@ -101,4 +101,4 @@ def _losses(head: Head, examples: Examples) -> np.ndarray:
     """Cross entropy (n,) of each example, at the temperature that calibration would give."""
     logits = head.logits(examples.bottlenecks)
     scores = softmax(logits / np.float32(temperature(logits, examples.targets)))
-    return -np.log(np.maximum(scores[np.arange(len(scores)), examples.targets], 1e-12))
+    return cross_entropies(scores, examples.targets)

@@ -22,12 +22,17 @@ export async function askOnce(parts, record) {
     return;
   }
   showAnswer(result.answer, parts);
-  const [first] = result.answer.findings;
   const drawn = result.answer.findings.find(({ from, picture }) => from === "picture" && picture);
   if (parts.image_data && drawn) shelf.drawPicture(drawn.picture);
-  const task = { key: `task.${first.task}`, otherwise: first.task };
-  tell("status.answered", "", { task, diagnosis: labelKey(first.diagnosis), score: { share: first.score } });
+  tell("status.answered", "", { answers: { list: result.answer.findings.map(inShort) } });
 }
+
+const inShort = ({ task, diagnosis, score }) => ({
+  key: "status.finding",
+  task: { key: `task.${task}`, otherwise: task },
+  diagnosis: labelKey(diagnosis),
+  score: { share: score },
+});
 
 /* The table keeps no pictures: the file is sent once more. Not while a recording is under way, which it would end. */
 async function lookAgain(parts, record) {

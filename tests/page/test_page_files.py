@@ -152,6 +152,8 @@ def test_a_sound_and_a_picture_are_asked_together(page):
     page.ask()
     tasks = [ENGLISH[f"task.{task}"] for task in ("cough", "pneumonia", "covid")]
     assert [task.text for task in page.all(".task")] == tasks
+    told = page.text("#status")
+    assert all(f"{task}: " in told for task in tasks) and told.count("%") == len(tasks)
     assert "-F audio_data=@coughs.wav -F image_data=@a.png http" in page.text("#curl")
     page.press("[data-take=sound]")
     assert page.state == "ready" and not page.shown("#ready-sound") and not page.shown("#answer")

@@ -15,7 +15,7 @@ from .xray import resize
 
 PREFIX = "tosa/familiarity/"
 THUMBNAIL = 32  # pixels a side
-MOST_ODD = 2.0  # log odds of being none from which a picture is refused: seven to one
+MOST_ODD = 2.5  # log odds of being none from which a picture is refused: twelve to one
 
 
 @dataclass(frozen=True, eq=False)

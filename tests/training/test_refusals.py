@@ -1,5 +1,8 @@
 """The gate fitted to drawn chests of two sources, and what it says of a third and of other pictures."""
 
+import gzip
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,7 +10,8 @@ from PIL import Image
 from pictures import encoded, phantom
 from sounds import coughs, wav
 from tosa.errors import UsageError
-from tosa.training import counterexamples, dataset, familiarity, refusals
+from tosa.familiarity import MOST_ODD, thumbnail
+from tosa.training import counterexamples, dataset, familiarity, other_pictures, refusals, scenes
 
 SQUARE = np.repeat(phantom(299, 299)[:, :, None], 3, axis=2)
 
@@ -58,7 +62,8 @@ def test_refuses_the_others_and_lets_an_unseen_source_pass(cases, tmp_path):
     training = dataset.in_split(cases, "training")
     xrays = [case for case in training if not case.is_sound]
     shown = familiarity.show(training, ["lungs"], dataset.Problems())
-    assert shown.upright.shape == shown.spoilt.shape == (400, 1024) and shown.plain.sum() == len(xrays)
+    assert shown.upright.shape == shown.spoilt.shape == shown.scenes.shape == (400, 1024)
+    assert shown.plain.sum() == len(xrays)
     assert len(shown.spectrograms) == 4
     found = refusals.refused(familiarity.fit(shown), cases, others)
     assert {kind: rate["value"] for kind, rate in found["others"].items()} == pytest.approx(
@@ -107,3 +112,35 @@ def test_what_is_spoilt_is_a_picture_still(way):
     made = [way(SQUARE, np.random.default_rng(seed)) for seed in (1, 1)]
     assert made[0].dtype == np.uint8 and made[0].ndim == 3 and made[0].shape[2] == 3 and min(made[0].shape[:2]) > 200
     assert (made[0] == made[1]).all() and (np.resize(made[0], SQUARE.shape) != SQUARE).any()
+
+
+def test_scenes_are_many_and_each_comes_again_with_its_seed():
+    drawn = [scenes.scene(SQUARE, np.random.default_rng(seed)) for seed in range(40)]
+    assert all(scene.shape == (scenes.SIDE, scenes.SIDE, 3) and scene.dtype == np.uint8 for scene in drawn)
+    assert all((scene == scene[:, :, :1]).all() for scene in drawn)
+    assert len({scene.tobytes() for scene in drawn}) == 40
+    assert sum(scene.std() > 8 for scene in drawn) > 30  # few are nearly blank
+    alike = sum((scene[:, :64] == scene[:, :63:-1]).all() for scene in drawn)
+    assert 10 < alike < 30  # left and right
+    assert (scenes.scene(SQUARE, np.random.default_rng(3)) == drawn[3]).all()
+
+
+def test_a_gate_shown_scenes_lets_fewer_new_ones_pass(cases):
+    training = [case for case in dataset.in_split(cases, "training") if not case.is_sound]
+    shown = familiarity.show(training, ["lungs"], dataset.Problems())
+    without = replace(shown, scenes=shown.scenes[:0])
+    new = [scenes.scene(SQUARE, np.random.default_rng([seed, 9])) for seed in range(200)]
+    thumbnails = np.array([thumbnail(scene) for scene in new])
+    passed, passed_without = (
+        (familiarity.fit(given).log_odds(thumbnails) <= MOST_ODD).mean() for given in (shown, without)
+    )
+    assert passed < 0.15 and passed < 0.7 * passed_without
+
+
+def test_a_head_is_sliced_along_its_three_axes(tmp_path):
+    head = np.arange(np.prod(other_pictures.HEAD_SHAPE), dtype=np.uint8)
+    file = tmp_path / other_pictures.HEAD
+    file.parent.mkdir(parents=True)
+    file.write_bytes(gzip.compress(bytes(other_pictures.HEAD_OFFSET) + head.tobytes(), 1))
+    sizes = [image.size for image in other_pictures.brains(tmp_path, 6)]
+    assert sizes == 2 * [(181, 217)] + 2 * [(181, 181)] + 2 * [(217, 181)]

@@ -1,4 +1,4 @@
-"""Fit the gate for pictures to the training X-rays and to what is made of them."""
+"""Fit the gate for pictures to the training X-rays, to what is made of them, and to what is drawn."""
 
 import warnings
 from dataclasses import asdict, dataclass, replace
@@ -15,13 +15,16 @@ from . import augment
 from .bottlenecks import decode, draw, readable
 from .counterexamples import spoilt
 from .dataset import Case, Problems, in_order
+from .scenes import scene
 
 DRAWN = 3000  # X-rays of each task, upright and spoilt; a task with fewer cases shows each several times
 SPECTROGRAMS = 1000  # of sounds, at most
 DIRECTIONS = 32  # principal ones, at most
 CASES_A_DIRECTION = 8  # at least; more directions than that draw the training cases alone
-HIDDEN_UNITS = 64
-PASSES = 12  # over all that is shown
+FRAMED = 0.4  # of the changed X-rays, as scans of films and figures of papers are
+WIDEST_FRAME = 0.2  # of the side, on each side
+HIDDEN_UNITS = 128
+PASSES = 24  # over all that is shown
 BATCH = 256
 PENALTY = 0.01  # on the squared weights
 
@@ -32,6 +35,7 @@ class Shown:
 
     upright: np.ndarray  # as they are, or moved, exposed and compressed otherwise
     spoilt: np.ndarray
+    scenes: np.ndarray  # drawn, with details of each
     plain: np.ndarray  # bool (n,): which of the upright ones are as they are
     sources: np.ndarray  # str (n,), the data set of each
     spectrograms: np.ndarray  # float32 (m, pixels)
@@ -39,7 +43,8 @@ class Shown:
     def without(self, source: str) -> "Shown":
         """The same as if this data set did not exist."""
         kept = self.sources != source
-        return Shown(self.upright[kept], self.spoilt[kept], self.plain[kept], self.sources[kept], self.spectrograms)
+        of_xrays = (self.upright, self.spoilt, self.scenes, self.plain, self.sources)
+        return Shown(*(values[kept] for values in of_xrays), self.spectrograms)
 
 
 def show(cases: list[Case], tasks: list[str], problems: Problems) -> Shown:
@@ -48,28 +53,40 @@ def show(cases: list[Case], tasks: list[str], problems: Problems) -> Shown:
     for task in tasks:
         own = [case for case in cases if case.task == task]
         chosen += [(own[number % len(own)], number, number < len(own)) for number in range(DRAWN)]
-    shown = list(readable(_pair, chosen, problems, "gate"))
-    upright, spoiled = np.stack([pair for _, pair in shown], axis=1)
+    shown = list(readable(_thumbnails, chosen, problems, "gate"))
+    upright, spoiled, scenes = np.stack([thumbnails for _, thumbnails in shown], axis=1)
     heard = [(case,) for case in cases if case.task not in tasks][:SPECTROGRAMS]
     spectrograms = [picture for _, picture in readable(lambda case: thumbnail(draw(case)), heard, problems, "gate")]
     plain, sources = zip(*((plain, case.source) for (case, _, plain), _ in shown))
-    return Shown(upright, spoiled, np.array(plain), np.array(sources), np.reshape(spectrograms, (-1, upright.shape[1])))
+    spectrograms = np.reshape(spectrograms, (-1, upright.shape[1]))
+    return Shown(upright, spoiled, scenes, np.array(plain), np.array(sources), spectrograms)
 
 
-def _pair(case: Case, number: int, plain: bool) -> np.ndarray:
-    """Thumbnails of a case upright, changed unless plain, and spoilt: float32 (2, pixels)."""
+def _thumbnails(case: Case, number: int, plain: bool) -> np.ndarray:
+    """A case upright, changed unless plain, then spoilt, then as details in a scene: float32 (3, pixels)."""
     rng = np.random.default_rng(number)
     pixels = resize(decode(case))
     changed = augment.picture(pixels, rng)
-    return np.stack([thumbnail(pixels if plain else changed), thumbnail(spoilt(changed, rng))])
+    if rng.random() < FRAMED:
+        changed = _framed(changed, rng)
+    shown = (pixels if plain else changed), spoilt(changed, rng), scene(changed, rng)
+    return np.stack([thumbnail(picture) for picture in shown])
+
+
+def _framed(pixels: np.ndarray, rng) -> np.ndarray:
+    """A picture, uint8 (side, side, 3), inside an uneven black or white frame, to the same size."""
+    top, bottom, left, right = (rng.uniform(0, WIDEST_FRAME, 4) * len(pixels)).astype(int)
+    ground = rng.choice([0, 0, 255])
+    return resize(np.pad(pixels, ((top, bottom), (left, right), (0, 0)), constant_values=ground), pixels.shape[:2])
 
 
 def fit(shown: Shown) -> Familiarity:
-    """The gate that lets pass what is upright and refuses what is spoilt, spectrograms and what lies far from both."""
+    """The gate that lets pass what is upright; it refuses what is spoilt or drawn, and what lies far from X-rays."""
     plain = shown.upright[shown.plain]
     mean = plain.mean(axis=0)
     _, _, directions = np.linalg.svd(plain - mean, full_matrices=False)
-    others = [shown.spoilt, shown.spectrograms, -shown.spectrograms]  # quiet sounds are dark, loud ones bright
+    sounds = [shown.spectrograms, -shown.spectrograms]  # quiet ones are dark, loud ones bright
+    others = [shown.spoilt, shown.scenes, *sounds]
     targets = np.repeat([0, 1], [len(shown.upright), sum(map(len, others))])
     batch = min(BATCH, len(targets))
     model = MLPClassifier(HIDDEN_UNITS, alpha=PENALTY, max_iter=PASSES, batch_size=batch, random_state=0)

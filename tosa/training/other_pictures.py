@@ -2,11 +2,12 @@
 
     python -m tosa.training.other_pictures FOLDER [scikit-image's skimage/data, scikit-learn's datasets/images, ...]
 
-Writes FOLDER/<kind>/<number>.png, gray throughout, since color alone gives most of them away. Photographs and
-screenshots come from Debian packages, fetched with apt-get and not installed, and from the folders named; the rest is
-drawn here: documents, hands, knees, noise, patterns, blank sheets.
+Writes FOLDER/<kind>/<number>.png, gray throughout, since color alone gives most of them away. Photographs, drawings,
+screenshots and brains come from Debian packages, fetched with apt-get and not installed, and from the folders named;
+the rest is drawn here: documents, hands, knees, noise, patterns, blank sheets.
 """
 
+import gzip
 import random
 import subprocess
 import sys
@@ -18,8 +19,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from tqdm import tqdm
 
-PACKAGES = {"tuxpaint-stamps-default": ("photographs", 150), "mate-backgrounds": ("photographs", 40),
-            "gnome-backgrounds": ("photographs", 20), "gimp-help-en": ("screenshots", 150)}  # fmt: skip
+PACKAGES = {"tuxpaint-stamps-default": ("photographs", 450), "mate-backgrounds": ("photographs", 40),
+            "gnome-backgrounds": ("photographs", 20), "lomiri-wallpapers-16.04": ("photographs", 20),
+            "openclipart-png": ("drawings", 150), "gimp-help-en": ("screenshots", 150),
+            "mricron-data": ("brains", 60)}  # fmt: skip
+HEAD = "usr/share/mricron/templates/ch2.nii.gz"  # one man, by magnetic resonance (Holmes et al., 1998)
+HEAD_SHAPE, HEAD_OFFSET = (181, 217, 181), 352  # uint8 after a header
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 WORDS = "the patient was seen again after two weeks and had no fever cough went away on its own report total".split()
 DRAWN = 60  # of each kind
@@ -34,7 +39,7 @@ def photographs(folder: Path, most: int) -> Iterator[Image.Image]:
     for file in files:
         try:
             image = Image.open(file).convert("RGBA")
-        except OSError:
+        except (OSError, Image.DecompressionBombError):
             continue
         if min(image.size) < 100 or max(image.size) > 3 * min(image.size) or kept == most:
             continue
@@ -42,6 +47,15 @@ def photographs(folder: Path, most: int) -> Iterator[Image.Image]:
         sheet.alpha_composite(image)
         kept += 1
         yield sheet.convert("L")
+
+
+def brains(folder: Path, most: int) -> Iterator[Image.Image]:
+    """Slices of a head along its three axes, from its middle half."""
+    values = np.frombuffer(gzip.decompress((folder / HEAD).read_bytes()), np.uint8, offset=HEAD_OFFSET)
+    head = values.reshape(HEAD_SHAPE)
+    for axis, length in enumerate(HEAD_SHAPE):
+        for place in np.linspace(length // 4, 3 * length // 4, most // 3, dtype=int):
+            yield Image.fromarray(head.take(place, axis)[::-1])  # the head is up
 
 
 def document(rng: np.random.Generator) -> Image.Image:
@@ -131,7 +145,8 @@ def main(target: Path, folders: list[Path]) -> None:
             subprocess.run(["apt-get", "download", "-qq", package], cwd=scratch, check=True)
             (archive,) = Path(scratch).glob("*.deb")
             subprocess.run(["dpkg-deb", "-x", archive, scratch], check=True)
-            save(target / kind, photographs(Path(scratch), most))
+            found = brains if kind == "brains" else photographs
+            save(target / kind, found(Path(scratch), most))
 
 
 if __name__ == "__main__":

@@ -131,7 +131,7 @@ class SeveralFrames(CannotJudge):
 
 class NotAChestXray(CannotJudge):
     code = "not_a_chest_xray"
-    public = "This does not look like a chest X-ray. Send a frontal one that stands upright."
+    public = "This does not look like a chest X-ray. Send a frontal one, upright, with wide margins cut off."
 
 
 class TaskMissing(RequestError):

@@ -42,7 +42,7 @@ def cases(tmp_path_factory) -> list[dataset.Case]:
 @pytest.fixture(scope="module", autouse=True)
 def fewer():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(familiarity, "DRAWN", 400)
+        patch.setattr(familiarity, "DRAWN", 240)
         patch.setattr(familiarity, "PASSES", 100)
         yield
 
@@ -62,7 +62,7 @@ def test_refuses_the_others_and_lets_an_unseen_source_pass(cases, tmp_path):
     training = dataset.in_split(cases, "training")
     xrays = [case for case in training if not case.is_sound]
     shown = familiarity.show(training, ["lungs"], dataset.Problems())
-    assert shown.upright.shape == shown.spoilt.shape == shown.scenes.shape == (400, 1024)
+    assert shown.upright.shape == shown.spoilt.shape == shown.scenes.shape == (240, 1024)
     assert shown.plain.sum() == len(xrays)
     assert len(shown.spectrograms) == 4
     found = refusals.refused(familiarity.fit(shown), cases, others)
@@ -88,7 +88,7 @@ def test_a_file_that_cannot_be_read_is_named_or_skipped(cases, tmp_path, skip):
     training.append(dataset.Case(tmp_path / "junk.png", "lungs", "dark", "j", "training", "hospital 0"))
     problems = dataset.Problems(skip)
     if skip:
-        assert 0 < len(familiarity.show(training, ["lungs"], problems).upright) < 400
+        assert 0 < len(familiarity.show(training, ["lungs"], problems).upright) < 240
         assert "junk.png" in problems.sentences[0]
     else:
         with pytest.raises(UsageError, match="junk.png"):

@@ -22,7 +22,13 @@ export function showAnswer(answer, parts) {
   $("answer").scrollIntoView({ block: "start" });
 }
 
-export const labelKey = (label) => ({ key: `label.${label}`, otherwise: label });
+/* A finding in a line, as a value for words.js. */
+export const inShort = ({ task, diagnosis, score, demonstration }) => ({
+  key: demonstration ? "finding.demonstration" : "finding.short",
+  task: { key: `task.${task}`, otherwise: task },
+  diagnosis: { key: `label.${diagnosis}`, otherwise: diagnosis },
+  score: { share: score },
+});
 
 function card(finding) {
   const { task, diagnosis, score, scores } = finding;

@@ -1,6 +1,6 @@
 /* Sending: one request for what is ready, or one for each of several files, and what came of it. */
 
-import { labelKey, showAnswer } from "./answer.js";
+import { inShort, showAnswer } from "./answer.js";
 import { ask, askEach } from "./send.js";
 import * as shelf from "./shelf.js";
 import { atRest, enter, state, tell } from "./state.js";
@@ -26,13 +26,6 @@ export async function askOnce(parts, record) {
   if (parts.image_data && drawn) shelf.drawPicture(drawn.picture);
   tell("status.answered", "", { answers: { list: result.answer.findings.map(inShort) } });
 }
-
-const inShort = ({ task, diagnosis, score }) => ({
-  key: "status.finding",
-  task: { key: `task.${task}`, otherwise: task },
-  diagnosis: labelKey(diagnosis),
-  score: { share: score },
-});
 
 /* The table keeps no pictures: the file is sent once more. Not while a recording is under way, which it would end. */
 async function lookAgain(parts, record) {

@@ -1,5 +1,6 @@
 /* What was asked in this visit, as a table in this page only and as CSV. */
 
+import { inShort } from "./answer.js";
 import { say } from "./words.js";
 
 const COLUMNS = ["time", "file", "task", "diagnosis", "score", "operating_score", "threshold", "scores", "error", "model"];
@@ -37,12 +38,9 @@ export function fill(record, { answer, problem }) {
     return;
   }
   said.replaceChildren();
-  for (const { task, diagnosis, score, demonstration } of answer.findings) {
-    say(line(said, false), demonstration ? "visit.demonstration" : "visit.finding", {
-      task: { key: `task.${task}`, otherwise: task },
-      diagnosis: { key: `label.${diagnosis}`, otherwise: diagnosis },
-      score: { share: score },
-    });
+  for (const finding of answer.findings) {
+    const { key, ...values } = inShort(finding);
+    say(line(said, false), key, values);
   }
   const button = document.createElement("button");
   button.type = "button";

@@ -63,7 +63,12 @@ class Question:
 
 
 def in_turns(ways: dict[str, Callable[[], object]], rounds: int, warm_up: int = 1) -> dict[str, float]:
-    """Median seconds of each way, one after the other in every round, so that other work slows all of them alike."""
+    """Median seconds of each way, by `timed_in_turns`."""
+    return {name: statistics.median(values) for name, values in timed_in_turns(ways, rounds, warm_up).items()}
+
+
+def timed_in_turns(ways: dict[str, Callable[[], object]], rounds: int, warm_up: int = 1) -> dict[str, list[float]]:
+    """Seconds of each way, one after the other in every round, so that other work slows all of them alike."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(warm_up + rounds):
         for name, way in ways.items():
@@ -71,7 +76,7 @@ def in_turns(ways: dict[str, Callable[[], object]], rounds: int, warm_up: int = 
             way()
             if turn >= warm_up:
                 seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+    return seconds
 
 
 def options(description: str) -> argparse.Namespace:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..xray import resize
 
-SMALLEST, LARGEST = 0.15, 0.5  # of the side that a magnified detail has
+SMALLEST, LARGEST = 0.15, 0.5  # of the side that a detail has
 
 
 def spoilt(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -48,9 +48,14 @@ def scrambled(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def magnified(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A detail of it."""
+    return resize(detail(pixels, rng))
+
+
+def detail(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A square part of square pixels, SMALLEST to LARGEST of their side."""
     side = int(len(pixels) * rng.uniform(SMALLEST, LARGEST))
     row, column = rng.integers(0, len(pixels) - side, 2)
-    return resize(np.ascontiguousarray(pixels[row : row + side, column : column + side]))
+    return np.ascontiguousarray(pixels[row : row + side, column : column + side])
 
 
 WAYS = (turned, turned, turned, shuffled, scrambled, magnified)  # turned ones are the hardest to tell

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from ..xray import resize
+from .counterexamples import detail
 
 SIDE = 128  # pixels, four times those of a thumbnail
 MOST = 40  # shapes
@@ -20,7 +21,7 @@ POINTS = 96  # of it
 def scene(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """One to MOST shapes on an even ground, uint8 (SIDE, SIDE, 3), filled with shades and with details of a picture.
 
-    pixels: of an X-ray, uint8 (height, width, 3).
+    pixels: of an X-ray, square, uint8 (side, side, 3).
     """
     sheet = np.full((SIDE, SIDE), rng.choice([0, 255, rng.uniform(0, 255)]))
     count = round(np.exp(rng.uniform(0, np.log(MOST))))
@@ -71,7 +72,5 @@ def _filling(pixels: np.ndarray, rng) -> np.ndarray:
         angle, (right, down) = rng.uniform(0, 2 * np.pi), rng.uniform(-0.3, 0.3, 2)
         slope = x * np.cos(angle) + y * np.sin(angle) if rng.random() < 0.5 else np.hypot(x - right, y - down)
         return np.interp(slope, [slope.min(), slope.max()], rng.uniform(0, 255, 2))
-    side = int(len(pixels) * rng.uniform(0.15, 0.5))
-    top, left = rng.integers(0, np.array(pixels.shape[:2]) - side)
-    detail = resize(np.ascontiguousarray(pixels[top : top + side, left : left + side]), (SIDE, SIDE))[:, :, 0]
-    return (detail - detail.mean()) * np.exp(rng.normal(0, 0.4)) + rng.uniform(60, 220)
+    texture = resize(detail(pixels, rng), (SIDE, SIDE))[:, :, 0]
+    return (texture - texture.mean()) * np.exp(rng.normal(0, 0.4)) + rng.uniform(60, 220)

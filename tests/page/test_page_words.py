@@ -10,7 +10,9 @@ from tosa import errors, screening
 
 TEMPLATE = (ROOT / "templates/index.html").read_text(encoding="utf-8")
 SCRIPTS = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "static").glob("*.js")}
-FAMILIES = "answer|batch|button|copy|error|explanation|file|finding|level|microphone|operating|ready|scope|status|viewer|visit"
+FAMILIES = (
+    "answer|batch|button|copy|error|explanation|file|finding|level|microphone|operating|ready|scope|status|viewer|visit"
+)
 
 
 @pytest.mark.parametrize("language", ["es", "fr"])

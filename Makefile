@@ -24,8 +24,8 @@ torture: $(VENV)/test.stamp
 	TORTURE=1 $(BIN)/python -m pytest -s tests/torture tests/test_hostile.py tests/training/test_faults.py
 
 audit: $(VENV)/run.stamp
-	$(BIN)/python -m tosa.training.audit $(CASES) $(if $(OTHERS),--others $(OTHERS))
-	$(BIN)/python -m tosa.training.model_card
+	$(BIN)/python -m tosa.audit.audit $(CASES) $(if $(OTHERS),--others $(OTHERS))
+	$(BIN)/python -m tosa.training.report.model_card
 
 audit-requirements:
 	uvx pip-audit --strict --disable-pip --require-hashes -r requirements.txt

@@ -16,9 +16,10 @@ from engines import Engine, tensorflow_engine
 from measure import PICTURES, SOUNDS, Row
 from tqdm import tqdm
 
-from tosa import audio, screening, xray
+from tosa import screening
 from tosa.errors import RequestError
-from tosa.network import Network
+from tosa.inputs import audio, xray
+from tosa.model.network import Network
 from tosa.settings import Settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

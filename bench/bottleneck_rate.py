@@ -11,10 +11,10 @@ from pathlib import Path
 
 from measure import PICTURES, Row, bare_forward, in_turns, main, picture
 
-from tosa.network import MAX_BATCH, Network
+from tosa.model.network import MAX_BATCH, Network
 from tosa.settings import Settings
-from tosa.training.bottlenecks import Drawing, bottlenecks
-from tosa.training.dataset import Case, Problems
+from tosa.training.data.dataset import Case, SkippedFiles
+from tosa.training.features.bottlenecks import Drawing, bottlenecks
 
 COUNT, ROUNDS = 64, 3
 
@@ -28,7 +28,7 @@ def rows(data: Path | None) -> list[Row]:
 
         def make():
             with contextlib.redirect_stdout(io.StringIO()):
-                bottlenecks(drawings, network, "bench", next(caches), Problems())
+                bottlenecks(drawings, network, "bench", next(caches), SkippedFiles())
 
         def batches():
             for _ in range(COUNT // MAX_BATCH):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from measure import CORES, bare_forward, compiled, cut_graph
+from measure import CORES, bare_forward, compiled, pruned_graph
 
 ROUNDS, SECONDS = 5, 1.0
 BATCHES = (4, 8)
@@ -19,7 +19,7 @@ def table() -> str:
     """Pictures a second of each way and its share of what the cores make one by one, as Markdown."""
     yardstick = "one thread alone, times the cores"
     ways = {yardstick: ([bare_forward(threads=1)], CORES), "all cores on one picture": ([bare_forward()], 1)}
-    picture = np.random.default_rng(0).integers(0, 256, (1, *cut_graph()[1], 3), np.uint8)
+    picture = np.random.default_rng(0).integers(0, 256, (1, *pruned_graph()[1], 3), np.uint8)
     for hint, name in (("LATENCY", "all cores on each"), ("THROUGHPUT", "a core each")):
         model = compiled({"PERFORMANCE_HINT": hint})
         ways[f"{2 * CORES} threads, {name}"] = ([asker(model, picture) for _ in range(2 * CORES)], 1)

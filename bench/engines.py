@@ -22,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import tensorflow as tf  # noqa: E402
 
-from tosa.engine import native_precision  # noqa: E402
-from tosa.graph import RESIZED, Graph  # noqa: E402
-from tosa.network import Network  # noqa: E402
+from tosa.model.engine import native_precision  # noqa: E402
+from tosa.model.graph import RESIZED, Graph  # noqa: E402
+from tosa.model.network import Network  # noqa: E402
 from tosa.settings import Settings  # noqa: E402
 
 SIDE = 299

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import openvino
-from measure import bare_forward, cut_graph, in_turns, options, picture, running, sound
+from measure import bare_forward, pruned_graph, in_turns, options, picture, running, sound
 
-from tosa import audio, xray
-from tosa.engine import native_precision, read
-from tosa.network import Network
+from tosa.inputs import audio, xray
+from tosa.model.engine import native_precision, read
+from tosa.model.network import Network
 from tosa.settings import Settings
 
 ROUNDS = 31
@@ -48,8 +48,8 @@ def stages(title: str, file: bytes, kind, network: Network, data: Path | None) -
 
 def floor() -> str:
     """The multiplications a picture takes, and how fast the machine does those of one large matrix product."""
-    cut, size = cut_graph()
-    model = read(openvino.Core(), cut)
+    pruned, size = pruned_graph()
+    model = read(openvino.Core(), pruned)
     model.reshape([1, *size, 3])
     convolutions = [node for node in model.get_ops() if node.get_type_name() == "Convolution"]
     products = sum(np.prod(node.get_output_shape(0)) * np.prod(node.get_input_shape(1)[1:]) for node in convolutions)

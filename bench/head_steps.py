@@ -14,8 +14,8 @@ import numpy as np
 from classic_head import ClassicHead, write_cache
 from measure import Row, in_turns, main
 
-from tosa.training import head
-from tosa.training.curves import Curves
+from tosa.training.head import train_head
+from tosa.training.report.tensorboard_curves import Curves
 
 STEPS, ROUNDS = 40_000, 4  # ours: all of them, in as many parts
 CLASSIC_STEPS = 40  # in each round
@@ -27,13 +27,13 @@ def rows(_: Path | None) -> list[Row]:
     values = np.abs(random.normal(0, 0.4, (CASES, FEATURES))).astype(np.float32)
     targets = random.integers(0, len(LABELS), CASES)
     split = CASES * 4 // 5
-    training, validation = (head.Examples(values[part], targets[part]) for part in (slice(split), slice(split, None)))
-    recipe = head.HeadRecipe(steps=STEPS // ROUNDS)
+    training, validation = (train_head.Examples(values[part], targets[part]) for part in (slice(split), slice(split, None)))
+    recipe = train_head.HeadRecipe(steps=STEPS // ROUNDS)
 
     def ours():
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             with tempfile.TemporaryDirectory() as summaries, Curves(Path(summaries)) as curves:
-                head.train("pneumonia", LABELS, training, validation, recipe, curves.write)
+                train_head.train_head("pneumonia", LABELS, training, validation, recipe, curves.write)
 
     with tempfile.TemporaryDirectory() as folder:
         classic = ClassicHead(write_cache(Path(folder), values), targets, FEATURES, len(LABELS))

@@ -25,10 +25,10 @@ sys.path.insert(0, str(ROOT))
 
 import openvino  # noqa: E402
 
-from tosa.cut import Cut, cut  # noqa: E402
-from tosa.engine import HINTS, native_precision, read  # noqa: E402
-from tosa.familiarity import PREFIX, THUMBNAIL  # noqa: E402
-from tosa.graph import BOTTLENECK, Graph  # noqa: E402
+from tosa.model.engine import HINTS, native_precision, read  # noqa: E402
+from tosa.model.graph import BOTTLENECK, Graph  # noqa: E402
+from tosa.model.out_of_distribution import PREFIX, THUMBNAIL  # noqa: E402
+from tosa.model.subgraph import Subgraph, prune  # noqa: E402
 from tosa.settings import Settings  # noqa: E402
 
 CORES = len(os.sched_getaffinity(0))
@@ -143,16 +143,16 @@ def _files(folder: Path | None, suffixes: set[str]) -> list[Path]:
 
 
 @cache
-def cut_graph() -> tuple[Cut, tuple[int, int]]:
+def pruned_graph() -> tuple[Subgraph, tuple[int, int]]:
     """The served graph as the engine gets it, and the size of its pictures."""
     graph = served_graph()
-    return cut(graph, [graph.feature_map(), BOTTLENECK, *graph.softmaxes()]), graph.size()
+    return prune(graph, [graph.feature_map(), BOTTLENECK, *graph.softmaxes()]), graph.size()
 
 
 def bare_forward(threads: int | None = None, batch: int = 1) -> Callable[[], object]:
     """The served graph in OpenVINO alone, in the precision that is served, on one batch of constant shape."""
     request = compiled({"INFERENCE_NUM_THREADS": threads} if threads else {}, batch).create_infer_request()
-    pictures = np.random.default_rng(0).integers(0, 256, (batch, *cut_graph()[1], 3), np.uint8)
+    pictures = np.random.default_rng(0).integers(0, 256, (batch, *pruned_graph()[1], 3), np.uint8)
     return lambda: request.infer([pictures])
 
 
@@ -164,10 +164,10 @@ def served_precision() -> str:
 
 def compiled(config: dict, batch: int = 1) -> openvino.CompiledModel:
     """The served graph for one number of pictures, in the precision that is served, with all cores on each."""
-    cut, size = cut_graph()
+    pruned, size = pruned_graph()
     core = openvino.Core()
     precision = served_precision()
-    model = read(core, cut, served_graph().peaks() if precision == "int8" else {})
+    model = read(core, pruned, served_graph().peaks() if precision == "int8" else {})
     model.reshape([batch, *size, 3])
     hint = HINTS.get(precision, precision)
     own = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint, "ENABLE_CPU_PINNING": False}

@@ -22,7 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from sounds import coughs, wav  # noqa: E402
-from tosa import decoding, server, settings  # noqa: E402
+from tosa import settings
+from tosa.inputs import decoder_pool
+from tosa.web import server  # noqa: E402
 
 THREADS = settings.Settings().slots + settings.MAX_WAITING + 2
 GUNICORN = [sys.executable, "-m", "gunicorn", "bench.servers:application()", "--threads", str(THREADS), "--timeout=60"]
@@ -43,7 +45,7 @@ def application():
     """The app, as both servers load it."""
     from app import create_app
 
-    return create_app(decode=decoding.Pool(min(os.cpu_count() or 1, settings.MAX_DECODERS)))
+    return create_app(decode=decoder_pool.Pool(min(os.cpu_count() or 1, settings.MAX_DECODERS)))
 
 
 def ask(connection: http.client.HTTPConnection) -> float:

@@ -18,7 +18,7 @@ from matplotlib import pyplot
 from measure import Question, Row, in_turns, main, sound
 from PIL import Image
 
-from tosa import audio
+from tosa.inputs import audio
 
 ROUNDS = 15
 

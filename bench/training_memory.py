@@ -19,11 +19,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tosa.training import head  # noqa: E402
-from tosa.training.bottlenecks import Drawing, bottlenecks  # noqa: E402
-from tosa.training.cache import Cache  # noqa: E402
-from tosa.training.dataset import SPLITS, Case, Problems  # noqa: E402
-from tosa.training.examples import Known  # noqa: E402
+from tosa.training.data.dataset import SPLITS, Case, SkippedFiles  # noqa: E402
+from tosa.training.features.bottleneck_cache import Cache  # noqa: E402
+from tosa.training.features.bottlenecks import Drawing, bottlenecks  # noqa: E402
+from tosa.training.head import train_head  # noqa: E402
+from tosa.training.head.bottleneck_dataset import BottleneckDataset  # noqa: E402
 
 FEATURES = 2048
 BLOCK = 500  # bottlenecks made at once
@@ -55,12 +55,12 @@ class NoNetwork:
         return SimpleNamespace(bottleneck=np.zeros((len(pictures), FEATURES), np.float32))
 
 
-def train(folder: Path, drawings: list[Drawing], steps: int = 100) -> Known:
+def train(folder: Path, drawings: list[Drawing], steps: int = 100) -> BottleneckDataset:
     """The way of retrain.py from files and cache to a head, its log lines into a string."""
     with contextlib.redirect_stdout(io.StringIO()):
-        known = Known(bottlenecks(drawings, NoNetwork(), "bench", folder, Problems()))
+        known = BottleneckDataset(bottlenecks(drawings, NoNetwork(), "bench", folder, SkippedFiles()))
         training, validation = (known.examples(["a", "b"], split) for split in ("training", "validation"))
-        head.train("t", ["a", "b"], training, validation, head.HeadRecipe(steps=steps), lambda *_, **__: None)
+        train_head.train_head("t", ["a", "b"], training, validation, train_head.HeadRecipe(steps=steps), lambda *_, **__: None)
     return known
 
 

@@ -8,6 +8,7 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["TOSA_CACHE"] = ""  # no test finds what another compiled
+os.environ.setdefault("TOSA_PRECISION", "f32")  # the same answers on every processor
 
 CHANNELS = 16
 TASKS = {

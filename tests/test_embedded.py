@@ -13,10 +13,14 @@ from PIL import Image
 import app
 from pictures import encoded, phantom
 from sounds import coughs, wav
-from tosa import audio, settings, xray
-from tosa.graph import Graph
-from tosa.network import Network
-from tosa.training import collect, dataset, model_card, other_pictures, peaks
+from tosa import settings
+from tosa.audit.datasets import collect, other_pictures
+from tosa.inputs import audio, xray
+from tosa.model.graph import Graph
+from tosa.model.network import Network
+from tosa.training.data import dataset
+from tosa.training.graph import activation_ranges
+from tosa.training.report import model_card
 
 GRAPH, LABELS = settings.ROOT / "retrained_graph.pb", settings.ROOT / "retrained_labels.txt"
 DATA = Path(os.environ.get("TOSA_DATA", settings.ROOT.parent / "shared" / "data"))
@@ -60,7 +64,7 @@ def test_tensorflow_and_the_app_answer_alike(network, tf):
 def test_eight_bits_answer_nearly_alike():
     """Every activation that the embedded graph rounds is known; a drawn X-ray and coughs get nearly the same scores."""
     graph = Graph(GRAPH.read_bytes())
-    assert graph.peaks().keys() == set(peaks.activations(graph))
+    assert graph.peaks().keys() == set(activation_ranges.activations(graph))
     pictures = [audio.draw(audio.window(coughs(seed=seed))) for seed in range(5)]
     pictures = np.stack([*pictures, xray.resize(xray.decode(encoded(Image.fromarray(phantom()))))])
     exact, near = (Network.load(GRAPH, LABELS, precision=each).run(pictures).scores for each in ("f32", "int8"))

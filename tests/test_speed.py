@@ -18,10 +18,12 @@ from PIL import Image
 import app
 from pictures import encoded, phantom
 from sounds import coughs, wav
-from tosa import audio, engine, explain, settings, xray
-from tosa.cut import cut
-from tosa.graph import BOTTLENECK, Graph
-from tosa.network import Network
+from tosa import settings
+from tosa.inputs import audio, xray
+from tosa.model import engine, heatmap
+from tosa.model.graph import BOTTLENECK, Graph
+from tosa.model.network import Network
+from tosa.model.subgraph import prune
 
 SLACK = 1.6  # less than 2, and more than ratios differ from run to run and machine to machine
 SOUND = wav(coughs(5, rate=44_100), 44_100)
@@ -39,7 +41,7 @@ def forward(network):
     """The engine's bare forward pass over one picture."""
     graph = Graph(settings.Settings().graph.read_bytes())
     core = openvino.Core()
-    model = engine.read(core, cut(graph, [graph.feature_map(), BOTTLENECK, *graph.softmaxes()]))
+    model = engine.read(core, prune(graph, [graph.feature_map(), BOTTLENECK, *graph.softmaxes()]))
     config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": network.precision, "ENABLE_CPU_PINNING": False}
     request = core.compile_model(model, "CPU", config).create_infer_request()
     picture = np.zeros((1, *network.size, 3), np.uint8)
@@ -97,8 +99,8 @@ STAGES = {
     "decode a picture": (lambda: xray.decode(CHEST), open_with_pillow, 1.15),
     "gate of pictures": (lambda: xray.check(PIXELS), resize_with_pillow, 0.32),
     "resize": (lambda: xray.resize(PIXELS), resize_with_pillow, 1.2),
-    "overlay": (lambda: explain.overlay(np.asarray(SMALL), FEATURES, FEATURES[0, 0]), spectra, 2.1),
-    "data URI": (lambda: explain.data_uri(np.asarray(SMALL)), save_with_pillow, 1.05),
+    "overlay": (lambda: heatmap.overlay(np.asarray(SMALL), FEATURES, FEATURES[0, 0]), spectra, 2.1),
+    "data URI": (lambda: heatmap.data_uri(np.asarray(SMALL)), save_with_pillow, 1.05),
 }
 
 

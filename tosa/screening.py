@@ -4,10 +4,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from . import audio, decoding, explain, xray
-from .errors import NotAChestXray, NothingSent, TaskMissing, UnsupportedFormat
-from .familiarity import Familiarity
-from .network import FIRST_TASK, Network, Task
+from tosa.errors import NotAChestXray, NothingSent, TaskMissing, UnsupportedFormat
+from tosa.inputs import audio, decoder_pool, xray
+from tosa.model import heatmap
+from tosa.model.network import FIRST_TASK, Network, Task
+from tosa.model.out_of_distribution import OutOfDistributionGate
 
 DISCLAIMER = (
     "For learning and research only. Tosa is not a medical device: it can be wrong, and no one should decide about "
@@ -30,7 +31,7 @@ def kind_of(data: bytes) -> str:
 
 
 def screen(
-    network: Network, sound: bytes | None, picture: bytes | None, with_explanation: bool = False, decode=decoding.decode
+    network: Network, sound: bytes | None, picture: bytes | None, with_explanation: bool = False, decode=decoder_pool.decode
 ) -> dict:
     """Answer for a sound file, a picture file or both, as the JSON of POST /.
 
@@ -75,16 +76,16 @@ def _explain(findings: list[dict], network: Network, pixels: np.ndarray, feature
 
     pixels: uint8 (height, width, 3); features: the feature map, float32 (height, width, channels).
     """
-    below = [explain.time_axis(network.size[1], audio.WINDOW_SECONDS)] if is_sound else []
-    picture = explain.data_uri(pixels)
+    below = [heatmap.time_axis(network.size[1], audio.WINDOW_SECONDS)] if is_sound else []
+    picture = heatmap.data_uri(pixels)
     for finding in findings:
         task = network.tasks[finding["task"]]
         finding["picture"] = picture
         if task.weights is None:
             finding["explanation_missing"] = NO_MAP
         else:
-            tinted = explain.overlay(pixels, features, task.weights[:, task.labels.index(finding["diagnosis"])])
-            finding["explanation"] = explain.data_uri(np.concatenate([tinted, *below]))
+            tinted = heatmap.overlay(pixels, features, task.weights[:, task.labels.index(finding["diagnosis"])])
+            finding["explanation"] = heatmap.data_uri(np.concatenate([tinted, *below]))
 
 
 def _admitted(tasks: list[Task], network: Network, pixels: np.ndarray) -> list[Task]:
@@ -94,19 +95,19 @@ def _admitted(tasks: list[Task], network: Network, pixels: np.ndarray) -> list[T
     """
     free = [task for task in tasks if not _known(task, network.metadata).get("gate")]
     gate = _gate(network) if len(free) < len(tasks) else None
-    if gate is None or gate.knows(pixels):
+    if gate is None or gate.is_in_distribution(pixels):
         return tasks
     if not free:
         raise NotAChestXray()
     return free
 
 
-_gates: WeakKeyDictionary[Network, Familiarity | None] = WeakKeyDictionary()  # gone with their networks
+_gates: WeakKeyDictionary[Network, OutOfDistributionGate | None] = WeakKeyDictionary()  # gone with their networks
 
 
-def _gate(network: Network) -> Familiarity | None:
+def _gate(network: Network) -> OutOfDistributionGate | None:
     if network not in _gates:
-        _gates[network] = Familiarity.of(network)
+        _gates[network] = OutOfDistributionGate.of(network)
     return _gates[network]
 
 

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .errors import SettingError
+from tosa.errors import SettingError
 
 ROOT = Path(__file__).resolve().parent.parent
 

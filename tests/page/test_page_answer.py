@@ -213,7 +213,7 @@ def test_the_page_works_behind_a_path_prefix(coughing_browser, small_graph, stri
     from werkzeug.serving import make_server
 
     from app import create_app
-    from tosa.network import Network
+    from tosa.model.network import Network
 
     app = create_app(Network.load(*small_graph))
 

@@ -21,12 +21,13 @@ with atheris.instrument_imports(include=["tosa", "pydicom", "PIL", "soundfile"])
     import pydicom.pixels  # noqa: F401
     import soundfile  # noqa: F401
 
-    from tosa import decoding, errors, screening
+    from tosa import errors, screening
+    from tosa.inputs import decoder_pool
 
 
 def one(data: bytes) -> None:
     try:
-        decoding.decode(screening.kind_of(data), data)
+        decoder_pool.decode(screening.kind_of(data), data)
     except errors.RequestError:
         pass
 

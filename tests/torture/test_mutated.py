@@ -16,7 +16,8 @@ from hostile import flac_bomb
 from pictures import dicom, encoded, phantom, png16
 from running import TORTURE
 from sounds import Pipe, container, coughs, wav
-from tosa import decoding, errors, screening, xray
+from tosa import errors, screening
+from tosa.inputs import decoder_pool, xray
 
 SOUND = coughs(0.5)
 FAST = coughs(0.5, rate=48_000)
@@ -81,9 +82,9 @@ def test_is_read_or_refused(name, steps):
         warnings.simplefilter("ignore")  # pydicom warns of values that are odd
         try:
             kind = screening.kind_of(data)
-            decoded = decoding.decode(kind, data)
+            decoded = decoder_pool.decode(kind, data)
         except errors.RequestError:
             return
-    assert decoded.array.shape == decoding.SHAPES[kind] and np.isfinite(decoded.array).all()
+    assert decoded.array.shape == decoder_pool.SHAPES[kind] and np.isfinite(decoded.array).all()
     if kind == "picture":
         assert decoded.array.shape[:2] == (xray.SIZE, xray.SIZE)

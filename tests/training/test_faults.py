@@ -20,8 +20,8 @@ from PIL import Image
 
 import retrain
 from running import PATIENCE, ROOT, TORTURE
-from tosa.network import Network
-from tosa.training.cache import HEADER_BYTES
+from tosa.model.network import Network
+from tosa.training.features.bottleneck_cache import HEADER_BYTES
 
 KILLS = 20 if TORTURE else 3
 

@@ -10,10 +10,10 @@ from tosa.training import files
 
 def test_beside_replaces_whole_or_not_at_all(tmp_path):
     target = tmp_path / "deep" / "x"
-    with files.beside(target) as partial:
+    with files.atomic_write(target) as partial:
         partial.write_text("one")
     with pytest.raises(UsageError, match="deep/x.*No space left"):
-        with files.beside(target) as partial:
+        with files.atomic_write(target) as partial:
             partial.write_text("half")
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert target.read_text() == "one" and list(target.parent.iterdir()) == [target]
@@ -22,11 +22,11 @@ def test_beside_replaces_whole_or_not_at_all(tmp_path):
 def test_folder_beside(tmp_path):
     for _ in range(2):
         (tmp_path / "out").mkdir(exist_ok=True)
-        with files.folder_beside(tmp_path / "out") as partial:
+        with files.atomic_folder(tmp_path / "out") as partial:
             (partial / "x").touch()
         (tmp_path / "out" / "x").unlink()
     with pytest.raises(ValueError):
-        with files.folder_beside(tmp_path / "out"):
+        with files.atomic_folder(tmp_path / "out"):
             raise ValueError
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 

@@ -18,12 +18,16 @@ import app
 import retrain
 from pictures import encoded, phantom
 from sounds import RATE, coughs, wav
-from tosa import audio, xray
-from tosa.graph import Graph
-from tosa.network import Network
-from tosa.training import bottlenecks, curves, export, run
-from tosa.training.cache import record_type
-from tosa.training.dataset import Case
+from tosa.inputs import audio, xray
+from tosa.model.graph import Graph
+from tosa.model.network import Network
+from tosa.training import commands
+from tosa.training.data import drawing
+from tosa.training.data.dataset import Case
+from tosa.training.features.bottleneck_cache import record_type
+from tosa.training.graph import assemble
+from tosa.training.head.head import Head
+from tosa.training.report import tensorboard_curves
 
 CHANNELS = 16  # of small_graph's bottleneck
 
@@ -127,10 +131,10 @@ def test_a_classic_head_is_not_dropped_silently(classic_graph, sounds, tmp_path,
 
 def graph_of(small_graph, task: str, known: dict, file: Path) -> list[str]:
     """Flags that name a graph with the small one's trunk and one task, of which the graph says what is known."""
-    head = export.Head(task, ("not sick", "sick"), np.zeros((CHANNELS, 2), np.float32), np.zeros(2, np.float32))
+    head = Head(task, ("not sick", "sick"), np.zeros((CHANNELS, 2), np.float32), np.zeros(2, np.float32))
     trunk = Graph(small_graph[0].read_bytes()).trunk()
-    file.write_bytes(export.assemble(trunk, [head], {"tasks": {task: known}}))
-    file.with_suffix(".txt").write_text(export.label_lines([head], False))
+    file.write_bytes(assemble.assemble(trunk, [head], {"tasks": {task: known}}))
+    file.with_suffix(".txt").write_text(assemble.label_lines([head], False))
     return [f"--graph={file}", f"--labels={file.with_suffix('.txt')}"]
 
 
@@ -147,10 +151,10 @@ def test_the_gate_stays_with_the_task_that_had_it(small_graph, pictures, tmp_pat
 def test_graphs_on_the_way_are_as_the_last_one(small_graph, pictures, tmp_path, monkeypatch):
     """The first task is replaced in its place, and beside it stands what is known of both, and the gate."""
     known = {"asthma": {"from": "picture", "gate": True}, "lungs": {"from": "picture", "note": "few"}}
-    heads = [export.Head(task, ("a", "b"), np.zeros((CHANNELS, 2)), np.zeros(2)) for task in known]
+    heads = [Head(task, ("a", "b"), np.zeros((CHANNELS, 2)), np.zeros(2)) for task in known]
     gate = {"tosa/familiarity/bias": np.float32(3)}
     trunk = Graph(small_graph[0].read_bytes()).trunk()
-    (tmp_path / "old.pb").write_bytes(export.assemble(trunk, heads, {"tasks": known}, constants=gate))
+    (tmp_path / "old.pb").write_bytes(assemble.assemble(trunk, heads, {"tasks": known}, constants=gate))
     monkeypatch.setenv("TOSA_GRAPH", str(tmp_path / "old.pb"))
     given = flags_of_pictures(tmp_path, pictures, task="asthma", how_many_training_steps=5,
                               intermediate_store_frequency=2, intermediate_output_graphs_dir=tmp_path)  # fmt: skip
@@ -248,7 +252,7 @@ def test_calibrating_drops_what_held_of_the_old_temperature(small_graph, sounds,
     given = graph_of(small_graph, "cough", known, tmp_path / "old.pb")
     given += [f"--output_graph={tmp_path}/graph.pb", f"--output_labels={tmp_path}/labels.txt"]
     given += [f"--summaries_dir={tmp_path}", f"--report_dir={tmp_path}/report"]
-    with curves.Curves(tmp_path) as of_another_training:
+    with tensorboard_curves.Curves(tmp_path) as of_another_training:
         of_another_training.write("train", 0, accuracy_1=0.5)
     assert retrain.main([*given, "--calibrate", f"--image_dir={sounds}", f"--bottleneck_dir={tmp_path}/b"]) == 0
     assert "Training" not in (tmp_path / "report" / "report.md").read_text()
@@ -288,8 +292,8 @@ def test_training_and_serving_see_the_same_picture(embedded, sounds, tmp_path):
     file = sounds / "sick" / "case3.wav"
     png = tmp_path / "melspectrograms" / "sick" / "case3.wav.png"
     served = audio.picture(file.read_bytes())
-    assert (bottlenecks.draw(Case(png, "cough", "sick", "g", "training")) == served).all()
-    assert (bottlenecks.draw(Case(file, "cough", "sick", "g", "training")) == served).all()
+    assert (drawing.draw(Case(png, "cough", "sick", "g", "training")) == served).all()
+    assert (drawing.draw(Case(file, "cough", "sick", "g", "training")) == served).all()
     assert (xray.decode(png.read_bytes()) == served).all()
 
 
@@ -439,7 +443,7 @@ def test_ctrl_c_ends_in_one_line(monkeypatch, capsys, use, kept):
         raise KeyboardInterrupt
 
     for name in ("retrain", "fine_tune", "evaluate"):
-        monkeypatch.setattr(run, name, interrupted)
+        monkeypatch.setattr(commands, name, interrupted)
     assert retrain.main(["--image_dir=none", f"--{use}"]) == 130
     err = capsys.readouterr().err
     assert err.startswith("retrain.py: interrupted") and kept in err and err.count("\n") == 1

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ..errors import UsageError
+from tosa.errors import UsageError
 
 progress = partial(tqdm, disable=None, delay=2)  # a bar with the time left, past two seconds, and none in a pipe
 
 
 @contextmanager
-def naming(target: Path):
+def wrap_os_error(target: Path):
     """Turns an OSError of the block, such as a full disk, into a UsageError that names target."""
     try:
         yield
@@ -25,12 +25,12 @@ def naming(target: Path):
 
 
 @contextmanager
-def beside(target: Path):
+def atomic_write(target: Path):
     """A path beside target to write to, renamed to target when the block ends well and removed when it does not.
 
     Raises UsageError where the folder cannot be made or written to.
     """
-    with naming(target):
+    with wrap_os_error(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         os.close(handle)
@@ -44,9 +44,9 @@ def beside(target: Path):
 
 
 @contextmanager
-def folder_beside(target: Path):
+def atomic_folder(target: Path):
     """The same for a whole folder, which must not be there yet or be empty."""
-    with naming(target):
+    with wrap_os_error(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         try:
@@ -64,7 +64,7 @@ def check_writable(target: Path, is_folder: bool = False) -> None:
 
     It makes no folder, since another run may make the same at this moment: it tries in the nearest that is there.
     """
-    with naming(target):
+    with wrap_os_error(target):
         if target.is_file() if is_folder else target.is_dir():
             raise UsageError(f"Cannot write '{target}': it is a {'file' if is_folder else 'folder'}.")
         folders = (target, *target.parents) if is_folder else target.parents
@@ -75,7 +75,7 @@ def check_writable(target: Path, is_folder: bool = False) -> None:
 
 def save_arrays(target: Path, **arrays: np.ndarray) -> None:
     """Write arrays as an .npz file that is whole on the disk before it takes its name."""
-    with beside(target) as partial, open(partial, "wb") as out:
+    with atomic_write(target) as partial, open(partial, "wb") as out:
         np.savez(out, **arrays)
         out.flush()
         os.fsync(out.fileno())

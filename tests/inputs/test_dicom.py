@@ -1,0 +1,148 @@
+import io
+
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+from pydicom import uid
+
+from pictures import dicom, encoded, phantom, rgb
+from tosa import errors
+from tosa.inputs import xray
+
+GRAY = phantom()  # uint8 (240, 320), brighter to the right
+
+
+@pytest.mark.parametrize("side, bits, fits", [(4000, 8, True), (3000, 16, True), (4800, 8, False), (3400, 16, False)])
+def test_a_coloured_one_counts_three_samples_a_pixel(side, bits, fits):
+    large = dicom(np.zeros((8, 8, 3), f"u{bits // 8}"), Rows=side, Columns=side)
+    with pytest.raises(errors.RequestError) as refused:
+        xray.decode(large)
+    assert isinstance(refused.value, errors.PictureTooLarge) != fits  # what fits is cut off all the same
+
+
+def test_monochrome1_is_inverted():
+    plain, inverted = dicom(GRAY), dicom(GRAY, PhotometricInterpretation="MONOCHROME1")
+    np.testing.assert_allclose(xray.decode(inverted).astype(int), 255 - xray.decode(plain).astype(int), atol=1)
+
+
+def test_window_applies_after_the_modality_lut():
+    stored = GRAY.astype(np.uint16)
+    values = dict(RescaleSlope=2, RescaleIntercept=-100, WindowCenter=100, WindowWidth=100)
+    pixels = xray.decode(dicom(stored, **values))[:, :, 0]
+    hounsfield = stored.astype(float) * 2 - 100
+    assert pixels[hounsfield < 50].max() <= 1 and pixels[hounsfield > 151].min() >= 254
+
+
+def test_window_then_monochrome1():
+    values = dict(PhotometricInterpretation="MONOCHROME1", WindowCenter=100, WindowWidth=20)
+    pixels = xray.decode(dicom(GRAY, **values))[:, :, 0]
+    assert pixels[GRAY > 120].max() <= 1 and pixels[GRAY < 80].min() >= 254
+
+
+def test_what_is_outside_the_window_does_not_stretch_it():
+    within = dicom(GRAY, WindowCenter=128, WindowWidth=256)
+    np.testing.assert_allclose(xray.decode(within)[:, :, 0], GRAY, atol=1)
+
+
+def test_a_negative_slope_inverts():
+    values = dict(RescaleSlope=-1, RescaleIntercept=255, WindowCenter=128, WindowWidth=256)
+    np.testing.assert_allclose(xray.decode(dicom(GRAY, **values))[:, :, 0], 255.0 - GRAY, atol=1)
+
+
+def test_lookup_table_of_interest():
+    table = pydicom.Dataset()
+    table.LUTDescriptor = [256, 0, 16]
+    table.LUTData = np.arange(0, 2**15, 128, np.uint16).tobytes()  # half of what 16 bits hold
+    pixels = xray.decode(dicom(GRAY, VOILUTSequence=[table]))[:, :, 0]
+    np.testing.assert_allclose(pixels, GRAY / 2, atol=1)
+
+
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize(
+    "filling, elements",
+    [
+        (65535, dict(PixelPaddingValue=65535)),
+        (63000, dict(PixelPaddingValue=65535, PixelPaddingRangeLimit=60000)),
+        (65535, dict(PixelPaddingValue=65535, WindowCenter=1024, WindowWidth=2048)),
+    ],
+)
+def test_what_fills_up_the_frame_is_black_and_not_in_the_scale(kind, filling, elements):
+    stored = GRAY.astype(np.uint16) * 8
+    framed = np.pad(stored, 5, constant_values=filling)
+    values = {name: value for name, value in elements.items() if name.startswith("Window")}
+    pixels = xray.decode(dicom(framed, PhotometricInterpretation=kind, **elements))
+    alone = xray.decode(dicom(stored, PhotometricInterpretation=kind, **values))
+    np.testing.assert_array_equal(pixels[5:-5, 5:-5], alone)
+    assert pixels[:5].max() == pixels[:, -5:].max() == 0
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        dict(RescaleSlope=None, RescaleIntercept=None),
+        dict(RescaleSlope=None, RescaleIntercept=-9),
+        dict(WindowCenter=100, WindowWidth=0),
+        dict(WindowCenter=None, WindowWidth=None),
+        dict(WindowCenter=[], WindowWidth=100),
+        dict(VOILUTFunction="SIGMOID", WindowCenter=9, WindowWidth=0),
+        dict(VOILUTFunction="ODD"),
+        dict(VOILUTSequence=[]),
+        dict(PixelPaddingValue=None),
+    ],
+)
+def test_empty_elements_are_as_if_missing(elements):
+    np.testing.assert_array_equal(xray.decode(dicom(GRAY, **elements)), xray.decode(dicom(GRAY)))
+
+
+def test_palette():
+    inverting = (np.arange(256)[::-1] * 257).astype("<u2").tobytes()
+    elements = dict(PhotometricInterpretation="PALETTE COLOR")
+    for name in ("Red", "Green", "Blue"):
+        elements[f"{name}PaletteColorLookupTableDescriptor"] = [256, 0, 16]
+        elements[f"{name}PaletteColorLookupTableData"] = inverting
+    np.testing.assert_array_equal(xray.decode(dicom(GRAY, **elements)), 255 - rgb(GRAY))
+
+
+def test_colour_stored_as_brightness_and_chroma():
+    gray = np.dstack([GRAY, np.full_like(GRAY, 128), np.full_like(GRAY, 128)])
+    pixels = xray.decode(dicom(gray, PhotometricInterpretation="YBR_FULL"))
+    np.testing.assert_allclose(pixels, rgb(GRAY).astype(int), atol=2)
+
+
+@pytest.mark.parametrize("syntax", [uid.RLELossless, uid.JPEGLosslessSV1, uid.JPEGLSLossless])
+def test_compressed_otherwise_is_named(syntax):
+    with pytest.raises(errors.CompressedDicom, match=syntax.name.split(",")[0]):
+        xray.decode(dicom(GRAY, syntax, b"anything"))
+
+
+def test_deflated_is_refused_before_it_is_inflated(monkeypatch):
+    monkeypatch.setattr(pydicom, "dcmread", None)
+    with pytest.raises(errors.CompressedDicom):
+        xray.decode(dicom(GRAY, uid.DeflatedExplicitVRLittleEndian))
+
+
+def test_a_large_jpeg_in_a_small_header_is_not_decoded():
+    jpeg = encoded(Image.new("L", (5100, 5000), 77), "JPEG")
+    with pytest.raises(errors.Damaged) as caught:
+        xray.decode(dicom(GRAY[:64, :64], uid.JPEGBaseline8Bit, jpeg))
+    assert "exceeds limit" in str(caught.value.__cause__)
+
+
+def test_more_than_16_bits_are_refused():
+    with pytest.raises(errors.UnsupportedFormat, match="32 bits"):
+        xray.decode(dicom(GRAY.astype(np.uint32)))
+
+
+def test_several_frames_are_refused():
+    with pytest.raises(errors.SeveralFrames):
+        xray.decode(dicom(np.stack([GRAY, GRAY]), NumberOfFrames=2))
+
+
+def test_without_pixels_is_damaged():
+    dataset = pydicom.dcmread(io.BytesIO(dicom(GRAY)))
+    del dataset.PixelData
+    buffer = io.BytesIO()
+    dataset.save_as(buffer)
+    with pytest.raises(errors.Damaged):
+        xray.decode(buffer.getvalue())

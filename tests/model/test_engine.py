@@ -1,0 +1,138 @@
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import openvino
+import pytest
+
+from tosa import settings
+from tosa.errors import ModelError, SettingError
+from tosa.model import engine, graph, network, quantization, subgraph
+from tosa.model.network import Network
+
+PICTURE = np.zeros((1, 299, 299, 3), np.uint8)
+
+
+def counted(compiled, counts, name, monkeypatch, seconds=0.0):
+    """Have a compiled graph count how often it is asked, and take so long each time."""
+    infer = compiled.infer
+
+    def count(pictures):
+        counts.append(name)
+        time.sleep(seconds)
+        return infer(pictures)
+
+    monkeypatch.setattr(compiled, "infer", count)
+
+
+def ask_at_once(engine, number):
+    threads = [threading.Thread(target=engine.infer, args=(PICTURE,)) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_a_picture_alone_gets_all_cores_and_several_a_core_each(small_graph, monkeypatch):
+    asked, counts = Network.load(*small_graph)._engine, []
+    counted(asked._alone, counts, "alone", monkeypatch, 0.2)
+    for _ in range(3):
+        asked.infer(PICTURE)
+    assert counts == ["alone"] * 3 and asked._together is None
+    ask_at_once(asked, 4)
+    counted(asked._alone, counts, "alone", monkeypatch, 0.2)  # compiled anew, to share the other's weights
+    counted(asked._together, counts, "together", monkeypatch, 0.2)
+    counts.clear()
+    ask_at_once(asked, 4)
+    assert sorted(counts) == ["alone", "together", "together", "together"]
+    asked.infer(PICTURE)
+    assert counts[-1] == "alone"
+
+
+def test_both_ways_answer_alike(small_graph):
+    asked = Network.load(*small_graph)._engine
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 299, 299, 3), np.uint8)
+    for alone, together in zip(asked._alone.infer(pictures), asked._for_several().infer(pictures), strict=True):
+        np.testing.assert_allclose(alone, together, rtol=1e-5, atol=1e-6)
+    assert asked._alone.transformed is asked._together.transformed  # one copy of the weights in memory
+
+
+def test_a_fault_leaves_the_next_picture_its_cores(small_graph):
+    asked = Network.load(*small_graph)._engine
+    with pytest.raises(RuntimeError):
+        asked.infer(np.zeros((1, 5, 5, 3), np.uint8))
+    assert asked._asked == 0
+    asked.infer(PICTURE)
+
+
+def test_nobody_waits_for_what_another_compiles(small_graph, monkeypatch):
+    asked, compiling, go_on = Network.load(*small_graph)._engine, threading.Event(), threading.Event()
+    imported = asked._imported
+
+    def slowly(*given):
+        compiling.set()
+        assert go_on.wait(20)
+        return imported(*given)
+
+    monkeypatch.setattr(asked, "_imported", slowly)
+    asked._asked = 1  # as if one were being answered
+    first = threading.Thread(target=asked.infer, args=(PICTURE,))
+    first.start()
+    assert compiling.wait(20)
+    asked.infer(PICTURE)
+    assert asked._together is None
+    go_on.set()
+    first.join()
+    assert asked._together and asked._asked == 1
+
+
+def test_what_could_not_be_compiled_is_answered_all_the_same_and_tried_again(small_graph, monkeypatch, capsys):
+    asked = Network.load(*small_graph)._engine
+    imported = asked._imported
+    monkeypatch.setattr(asked, "_imported", lambda *_: (_ for _ in ()).throw(RuntimeError("no memory")))
+    asked._asked = 1
+    assert len(asked.infer(PICTURE)) == 5 and asked._asked == 1 and not asked._together
+    assert "no memory" in capsys.readouterr().err
+    monkeypatch.setattr(asked, "_imported", imported)
+    asked.infer(PICTURE)
+    assert asked._together
+
+
+def test_what_decides_a_compiled_network_holds_all_code_that_makes_it():
+    made_by = engine.cache_key_parts()
+    for module in (subgraph, quantization, engine, graph):
+        assert Path(module.__file__).read_bytes() in made_by
+    assert openvino.get_version() in made_by
+
+
+def test_whatever_openvino_says_of_a_graph_names_it(small_graph, monkeypatch):
+    def fail(*_):
+        raise UnicodeDecodeError("utf-8", b"\xe2", 0, 1, "invalid continuation byte")
+
+    monkeypatch.setattr(engine, "read", fail)
+    with pytest.raises(ModelError, match="cannot be run"):
+        Network.load(*small_graph)
+
+
+@pytest.mark.parametrize("capabilities, precision", [(["FP32", "INT8"], "f32"), (["FP32", "BF16"], "bf16")])
+def test_bfloat16_only_where_the_processor_has_it(capabilities, precision, monkeypatch):
+    monkeypatch.setattr(openvino.Core, "get_property", lambda *_: capabilities)
+    assert engine.native_precision() == precision
+
+
+def test_the_setting_decides(small_graph, monkeypatch):
+    monkeypatch.setenv("TOSA_PRECISION", "f32")
+    assert Network.load(*small_graph).precision == "f32"
+    monkeypatch.setenv("TOSA_PRECISION", "auto")
+    assert Network.load(*small_graph).precision == engine.native_precision()
+    monkeypatch.setenv("TOSA_PRECISION", "bf16")  # f32 all the same where the processor cannot
+    assert Network.load(*small_graph).precision in {"bf16", engine.native_precision()}
+
+
+def test_a_precision_that_is_none_is_refused(small_graph, monkeypatch):
+    monkeypatch.setenv("TOSA_PRECISION", "int4")
+    with pytest.raises(SettingError, match="TOSA_PRECISION=int4 is none of auto, f32, bf16, int8"):
+        settings.Settings()
+    with pytest.raises(SettingError):
+        network.Network.load(*small_graph)

@@ -1,0 +1,314 @@
+"""Fine-tuning on a tiny trunk in the place of Inception-v3."""
+
+import hashlib
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import retrain
+from sounds import coughs, wav
+from tosa.errors import UsageError
+from tosa.model.graph import SEAL, Graph
+from tosa.model.network import Network
+from tosa.model.out_of_distribution import OutOfDistributionGate
+from tosa.training.data import drawing
+from tosa.training.head.head import Head
+
+FEATURES = 8
+
+
+@pytest.fixture
+def tiny(tf, monkeypatch):
+    """Keras layers of the kinds that Inception-v3 has, a thousandth of its size."""
+    import keras
+
+    from tosa.training.gate import fit_gate
+    from tosa.training.trunk import inception
+
+    monkeypatch.setattr(fit_gate, "DRAWN", 60)
+
+    def build():
+        pictures = keras.Input((299, 299, 3))
+        features = keras.layers.AveragePooling2D(36)(pictures)
+        features = keras.layers.Conv2D(FEATURES, 1, use_bias=False)(features)
+        features = keras.layers.Activation("relu")(keras.layers.BatchNormalization(scale=False)(features))
+        return keras.Model(pictures, features)
+
+    monkeypatch.setattr(inception, "build_inception", build)
+    monkeypatch.setattr(inception, "FEATURES", FEATURES)
+    yield inception
+    keras.mixed_precision.set_global_policy("float32")
+
+
+@pytest.fixture
+def weights(tiny, tmp_path):
+    """A weight file for the tiny trunk."""
+    built = tiny.build()
+    arrays = {f"{name}__{v.name}": v.numpy() for name, layer in tiny.weight_layers(built) for v in layer.weights}
+    (tmp_path / "inception").mkdir()
+    np.savez(tmp_path / "inception" / "weights.npz", **arrays)
+    return tmp_path / "inception"
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Two tasks: dark and light pictures, coughs and tones."""
+    rows = ["file,task,label,group"]
+    for number in range(40):
+        level = number % 2
+        noise = np.random.default_rng(number).integers(0, 60, (120, 120), dtype=np.uint8)
+        Image.fromarray(noise + np.uint8(150 * level)).save(tmp_path / f"p{number}.png")
+        samples = coughs(seed=number) if level else np.sin(np.arange(22_050) / (4 + number)) / 2
+        (tmp_path / f"s{number}.wav").write_bytes(wav(samples))
+        rows.append(f"p{number}.png,lungs,{('dark', 'light')[level]},p{number}")
+        rows.append(f"s{number}.wav,cough,{('not sick', 'sick')[level]},s{number}")
+    (tmp_path / "cases.csv").write_text("\n".join(rows))
+    return tmp_path / "cases.csv"
+
+
+def run(folder, table, weights, name, *more, steps=40):
+    return retrain.main([
+        "--fine_tune=all", f"--labels_csv={table}", f"--model_dir={weights}", f"--output_graph={folder}/{name}.pb",
+        f"--output_labels={folder}/{name}.txt", f"--checkpoint_dir={folder}/{name}", f"--summaries_dir={folder}/sum",
+        f"--how_many_training_steps={steps}", "--learning_rate=0.05", "--train_batch_size=4", *more,
+    ])  # fmt: skip
+
+
+def test_learns_both_tasks_and_is_served(tmp_path, table, weights, capsys):
+    assert run(tmp_path, table, weights, "graph", "--demonstration=lungs: drawn", steps=150) == 0
+    out = capsys.readouterr().out
+    assert out.count("Final test accuracy") == 2
+    assert (tmp_path / "graph.txt").read_text() == "lungs: dark\nlungs: light\ncough: not sick\ncough: sick\n"
+    network = Network.load(tmp_path / "graph.pb", tmp_path / "graph.txt")
+    assert network.metadata["recipe"]["steps"] == 150
+    lungs = network.metadata["tasks"]["lungs"]
+    assert lungs["note"] == "drawn" and lungs["gate"] and lungs["calibration"]["n"] > 0
+    assert OutOfDistributionGate.of(network) is not None
+    dark, light = (np.full((1, 299, 299, 3), level, np.uint8) for level in (30, 180))
+    assert network.run(dark).scores[0, 0] > 0.5 > network.run(light).scores[0, 0]
+
+
+def test_calibrating_changes_neither_trunk_nor_heads(tmp_path, table, weights, monkeypatch, capsys):
+    """Calibrated anew on the cases it was trained with, the graph holds what it held; for others it needs all tasks."""
+    assert run(tmp_path, table, weights, "graph", steps=3) == 0
+    served(tmp_path, monkeypatch)
+    flags = [f"--output_graph={tmp_path}/again.pb", f"--output_labels={tmp_path}/again.txt", "--calibrate"]
+    assert retrain.main([f"--labels_csv={table}", *flags]) == 0
+    before, after = (Graph((tmp_path / name).read_bytes()) for name in ("graph.pb", "again.pb"))
+    assert before.metadata() == after.metadata() and before.extras().keys() == after.extras().keys()
+    for name in before.extras().keys() - {SEAL}:  # which is of the order of the nodes, too
+        np.testing.assert_array_equal(before.constant(name), after.constant(name))
+    table.write_text("\n".join(line for line in table.read_text().splitlines() if "cough" not in line))
+    assert retrain.main([f"--labels_csv={table}", *flags]) == 2
+    assert "cases of all the graph's tasks" in capsys.readouterr().err
+
+
+def served(folder, monkeypatch, *, graph="graph"):
+    for name, file in (("GRAPH", f"{graph}.pb"), ("LABELS", f"{graph}.txt")):
+        monkeypatch.setenv(f"TOSA_{name}", str(folder / file))
+
+
+def test_refitting_changes_the_last_layers_alone(tmp_path, table, weights, monkeypatch, capsys):
+    """Heads that say nothing become right, on a trunk that stays; for that each label needs cases, and no other."""
+    from tosa.training.data import dataset
+    from tosa.training.head import refit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(refit, "fitted", lambda head, *_: (replace(head, weights=head.weights * 0), {"decay": None}))
+        assert run(tmp_path, table, weights, "graph", steps=150) == 0
+    served(tmp_path, monkeypatch)
+    flags = [f"--output_graph={tmp_path}/again.pb", f"--output_labels={tmp_path}/again.txt", "--refit"]
+    flags += [f"--bottleneck_dir={tmp_path}/bottlenecks"]
+    assert retrain.main([f"--labels_csv={table}", *flags]) == 0
+    assert capsys.readouterr().out.count("last layer fitted anew with weight decay") == 2
+    before, after = (Network.read(tmp_path / f"{name}.pb", tmp_path / f"{name}.txt") for name in ("graph", "again"))
+    trunks = [network.graph.trunk().SerializeToString(deterministic=True) for network in (before, after)]
+    assert trunks[0] == trunks[1]
+    how = after.metadata["tasks"]["lungs"]["refit"]
+    assert how["decay"] in refit.DECAYS and how["cross_entropy"][0] > how["cross_entropy"][1]
+    cases = dataset.in_split(dataset.from_csv(table, "t", dataset.Percentages()), "training")
+    assert how["bottlenecks"] == 2 * sum(case.task == "lungs" for case in cases)  # as they came and changed
+    dark, light = (np.full((1, 299, 299, 3), level, np.uint8) for level in (30, 180))
+    before, after = before.start(precision="f32"), after.start(precision="f32")
+    assert before.run(dark).scores[0, 0] == pytest.approx(before.run(light).scores[0, 0])
+    assert after.run(dark).scores[0, 0] > 0.8 and after.run(light).scores[0, 0] < 0.2
+
+    served(tmp_path, monkeypatch, graph="again")
+    assert retrain.main([f"--labels_csv={table}", *flags]) == 0
+    assert capsys.readouterr().out.count("last layer left as it was") == 2  # and what is said of it stays
+    assert Graph((tmp_path / "again.pb").read_bytes()).metadata()["tasks"]["lungs"]["refit"] == how
+
+    rows = table.read_text()
+    table.write_text(rows.replace("lungs,light", "lungs,bright"))
+    assert retrain.main([f"--labels_csv={table}", *flags]) == 2
+    assert "has no label bright" in capsys.readouterr().err
+    three = [line.replace("dark", "dim") if number % 8 == 1 else line for number, line in enumerate(rows.splitlines())]
+    table.write_text("\n".join(three))
+    assert run(tmp_path, table, weights, "graph3", steps=3) == 0
+    served(tmp_path, monkeypatch, graph="graph3")
+    table.write_text(rows)
+    capsys.readouterr()
+    assert retrain.main([f"--labels_csv={table}", *flags]) == 2
+    assert "No case of lungs: 'dim'" in capsys.readouterr().err
+
+
+def test_goes_on_where_it_was_killed(tmp_path, table, weights, monkeypatch, capsys, tiny):
+    """Killed after a checkpoint and started again, the graph is the same as without the kill."""
+    from tosa.training.trunk import fine_tune
+
+    recipe = fine_tune.Recipe
+    monkeypatch.setattr(fine_tune, "Recipe", lambda **given: recipe(**given, checkpoint_every=10))
+    assert run(tmp_path, table, weights, "whole", "--precision=float32") == 0
+
+    class Killed(Exception):
+        pass
+
+    batch = fine_tune.Sampler.batch
+
+    def dies(sampler, step):
+        if step == 25:
+            raise Killed
+        return batch(sampler, step)
+
+    monkeypatch.setattr(fine_tune.Sampler, "batch", dies)
+    with pytest.raises(Killed):
+        run(tmp_path, table, weights, "killed", "--precision=float32")
+    monkeypatch.setattr(fine_tune.Sampler, "batch", batch)
+    assert run(tmp_path, table, weights, "killed", "--precision=float32") == 0
+    assert "Going on from step 20" in capsys.readouterr().out
+    whole, killed = (Network.load(tmp_path / f"{n}.pb", tmp_path / f"{n}.txt") for n in ("whole", "killed"))
+    picture = np.random.default_rng(0).integers(0, 256, (1, 299, 299, 3), dtype=np.uint8)
+    np.testing.assert_allclose(whole.run(picture).scores, killed.run(picture).scores, atol=1e-5)
+
+
+@pytest.mark.parametrize("other", ["steps", "cases"])
+def test_checkpoint_of_another_training_is_neither_taken_nor_lost(tmp_path, table, weights, capsys, other):
+    assert run(tmp_path, table, weights, "graph", steps=3) == 0
+    checkpoint = (tmp_path / "graph" / "checkpoint.npz").read_bytes()
+    if other == "cases":
+        table.write_text(table.read_text().replace("p3.png,lungs,light", "p3.png,lungs,dark"))
+    assert run(tmp_path, table, weights, "graph", steps=4 if other == "steps" else 3) == 2
+    assert "--checkpoint_dir" in capsys.readouterr().err
+    assert (tmp_path / "graph" / "checkpoint.npz").read_bytes() == checkpoint
+
+
+def test_a_new_training_clears_the_curves_of_others(tmp_path, table, weights, monkeypatch):
+    """One that goes on from a checkpoint keeps them."""
+    from tosa.training.report import tensorboard_curves
+    from tosa.training.trunk import fine_tune
+
+    recipe = fine_tune.Recipe
+    monkeypatch.setattr(fine_tune, "Recipe", lambda **given: recipe(**given, checkpoint_every=1))
+    with tensorboard_curves.Curves(tmp_path / "sum") as written:
+        written.write("train", 99, accuracy=0.5)
+    steps = []
+    for _ in range(2):
+        assert run(tmp_path, table, weights, "graph", steps=2) == 0
+        steps.append([step for step, _ in tensorboard_curves.read(tmp_path / "sum")["train", "accuracy"]])
+    assert steps == [[1, 2], [1, 2]]
+
+
+def test_sampler_and_network_agree_on_the_columns(tmp_path, table, tiny):
+    """Where the first case is not one to train on, tasks appear in another order among those that are."""
+    from tosa.training.data import dataset
+    from tosa.training.trunk import fine_tune
+
+    cases = dataset.from_csv(table, "t", dataset.Percentages())
+    cases.sort(key=lambda case: (case.split != "testing", case.task == "lungs"))
+    columns = fine_tune.columns(cases)
+    sampler = fine_tune.Sampler(dataset.in_split(cases, "training"), fine_tune.Recipe(), columns)
+    pictures, targets = sampler.batch(0)
+    gray = np.ptp(pictures.astype(int).mean(axis=(1, 2)), axis=1) < 1  # the lungs here are gray, sounds are in colour
+    assert {bool(g) for g in gray} == {True, False}
+    lungs = {column for (task, _), column in columns.items() if task == "lungs"}
+    assert [target in lungs for target in targets] == gray.tolist()
+
+
+def test_pictures_of_sounds_are_left_as_they_are(tmp_path, tiny):
+    from tosa.training.data import dataset
+    from tosa.training.trunk import fine_tune
+
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (299, 299, 3), dtype=np.uint8)).save(tmp_path / "a.png")
+    for task, same in (("cough", True), ("lungs", False)):
+        case = dataset.Case(tmp_path / "a.png", task, "sick", "a", "training")
+        pictures, _ = fine_tune.Sampler([case], fine_tune.Recipe(batch_size=2), fine_tune.columns([case])).batch(0)
+        assert (pictures == drawing.draw(case)).all() == same
+
+
+def test_a_label_without_training_cases_is_refused(tmp_path, table, tiny):
+    from tosa.training.data import dataset
+    from tosa.training.trunk import fine_tune
+
+    cases = dataset.from_csv(table, "t", dataset.Percentages())
+    columns = fine_tune.columns(cases)
+    light = [case for case in cases if case.label != "dark"]
+    with pytest.raises(UsageError, match="lungs: dark"):
+        fine_tune.Sampler(light, fine_tune.Recipe(), columns)
+
+
+@pytest.mark.parametrize("damage", ["other", "junk", "cut", "flipped", "empty"])
+def test_wrong_weights_are_named(tmp_path, table, weights, capsys, damage):
+    file = weights / "weights.npz"
+    data = bytearray(file.read_bytes())
+    at = data.index(b"NUMPY") + 140
+    data[at] ^= 8
+    np.savez(file, nothing=np.zeros(1))
+    if damage != "other":
+        file.write_bytes({"junk": b"junk" * 99, "cut": data[:-30], "flipped": data, "empty": b""}[damage])
+    assert run(tmp_path, table, weights, "graph") == 2
+    err = capsys.readouterr().err
+    assert "weights.npz" in err and err.count("\n") == 1
+
+
+@pytest.fixture(scope="session")
+def inception(tf, tmp_path_factory):
+    """A graph with Inception-v3 of random weights, as a fine-tuning writes it, and its head of the task lungs."""
+    import keras
+
+    from tosa.training.graph import assemble
+    from tosa.training.trunk import inception
+
+    keras.utils.set_random_seed(0)
+    weights = np.random.default_rng(0).normal(size=(inception.FEATURES, 2)).astype(np.float32)
+    head = Head("lungs", ("dark", "light"), weights, np.float32([1, 2]))
+    file = tmp_path_factory.mktemp("inception") / "graph.pb"
+    file.write_bytes(assemble.assemble(assemble.to_float16(inception.freeze(inception.build_inception())), [head], {}))
+    return file
+
+
+def test_goes_on_from_a_graph(table, inception):
+    """The trunk's layers and the heads' columns are those of the graph; only those from the block on are trained."""
+    from tosa.training.data import dataset
+    from tosa.training.trunk import fine_tune
+
+    cases = dataset.from_csv(table, "t", dataset.Percentages())
+    tuning = fine_tune.FineTuning(cases, fine_tune.Recipe(layers="mixed10"), inception)
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 299, 299, 3), dtype=np.uint8)
+    bottleneck = Network.load(inception, None).run(pixels).bottleneck
+    np.testing.assert_allclose(tuning._bottleneck(pixels), bottleneck, rtol=1e-3, atol=1e-5)
+    dark, light = (tuning.columns["lungs", label] for label in ("dark", "light"))
+    assert tuning.head.bias.numpy()[[dark, light]].tolist() == [1, 2]
+    before = [variable.numpy() for variable in tuning.trunk.variables]
+    for step in range(2):  # the first one only warms up
+        tuning.train_step(np.repeat(pixels, 2, axis=0), np.array([dark, light]), step)
+    changed = sum((old != new.numpy()).any() for old, new in zip(before, tuning.trunk.variables))
+    assert changed == 18  # mixed10 has nine convolutions, each with the offset of its normalisation
+
+
+def test_a_graph_tells_of_all_its_trainings(tmp_path, table, weights, tiny):
+    assert run(tmp_path, table, weights, "first", steps=3) == 0
+    (tmp_path / "model").mkdir()
+    shutil.copy(tmp_path / "first.pb", tmp_path / "model")
+    assert run(tmp_path, table, tmp_path / "model", "second", steps=4) == 0
+    known = Graph((tmp_path / "second.pb").read_bytes()).metadata()
+    assert known["recipe"]["steps"] == 4 and [each["recipe"]["steps"] for each in known["before"]] == [3]
+    assert known["weights_sha256"] == hashlib.sha256((tmp_path / "first.pb").read_bytes()).hexdigest()
+    assert known["before"][0]["weights_sha256"] == hashlib.sha256((weights / "weights.npz").read_bytes()).hexdigest()
+
+
+def test_a_block_that_is_none_is_named(tmp_path, table, inception, capsys):
+    assert run(tmp_path, table, tmp_path, "graph", "--fine_tune=mixed11") == 2
+    assert "--fine_tune=mixed11 is none of all, mixed1" in capsys.readouterr().err

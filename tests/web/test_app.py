@@ -1,0 +1,288 @@
+import base64
+import io
+import json
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from pictures import dicom, encoded, phantom
+from sounds import RATE, container, coughs, wav
+from tosa import settings
+from tosa.model import heatmap
+from tosa.model.network import Network
+from tosa.web import app as app_module
+
+SOUND = wav(coughs())
+PICTURE = encoded(Image.fromarray(phantom()))
+
+
+@pytest.fixture(scope="module")
+def network(small_graph):
+    return Network.load(*small_graph)
+
+
+@pytest.fixture
+def app(network):
+    return app_module.create_app(network, settings.Settings())
+
+
+@pytest.fixture
+def client(app):
+    return app.test_client()
+
+
+def post(client, query="", **parts):
+    return client.post("/" + query, data={name: (io.BytesIO(data), "x") for name, data in parts.items()})
+
+
+def check_finding(finding, labels):
+    assert list(finding["scores"]) == labels
+    assert sum(finding["scores"].values()) == pytest.approx(1, abs=1e-9)
+    assert finding["score"] == max(finding["scores"].values()) == finding["scores"][finding["diagnosis"]]
+
+
+def test_page(client):
+    response = client.get("/")
+    assert response.status_code == 200 and response.mimetype == "text/html"
+    assert "not a medical device" in response.text
+    assert "unsafe-inline" not in response.headers["Content-Security-Policy"]
+
+
+def test_head_is_the_page_without_its_body(client):
+    response = client.head("/")
+    assert response.status_code == 200 and response.mimetype == "text/html" and not response.data
+
+
+def test_sound(client, network, capsys):
+    answer = post(client, audio_data=SOUND).json
+    (finding,) = answer["findings"]
+    assert finding["task"] == "cough"
+    check_finding(finding, ["not sick", "sick"])
+    assert (answer["diagnosis"], answer["score"]) == (finding["diagnosis"], finding["score"])
+    assert answer["model"] == {"sha256": network.sha256, "card": "static/model-card.html"}
+    assert "not a medical device" in answer["disclaimer"]
+    line = capsys.readouterr().out
+    assert line.count("\n") == 1
+    assert json.loads(line) == {"diagnosis": answer["diagnosis"], "score": answer["score"]}
+
+
+def test_picture(client):
+    answer = post(client, image_data=PICTURE).json
+    assert [finding["task"] for finding in answer["findings"]] == ["pneumonia", "covid"]
+    check_finding(answer["findings"][0], ["normal", "bacterial pneumonia", "viral pneumonia"])
+    assert answer["diagnosis"] == answer["findings"][0]["diagnosis"]
+
+
+def test_both_parts_have_both_findings_the_sound_first(client):
+    answer = post(client, image_data=PICTURE, audio_data=SOUND).json
+    assert [finding["task"] for finding in answer["findings"]] == ["cough", "pneumonia", "covid"]
+    assert [finding["from"] for finding in answer["findings"]] == ["sound", "picture", "picture"]
+    assert answer["diagnosis"] == answer["findings"][0]["diagnosis"]
+
+
+BODIES = {
+    "audio/wav": SOUND,
+    "audio/webm": container(coughs(rate=48_000), "webm", "libopus"),
+    "image/png": PICTURE,
+    "application/dicom": dicom(phantom()),
+    "application/octet-stream": wav(coughs(), format="FLAC"),
+}
+
+
+@pytest.mark.parametrize("mimetype", BODIES)
+def test_raw_body(client, mimetype):
+    response = client.post("/", data=BODIES[mimetype], content_type=mimetype)
+    assert response.status_code == 200, response.text
+
+
+def test_explanation_is_a_png_over_the_picture_that_the_network_saw(client):
+    findings = post(client, "?explain=1", audio_data=SOUND, image_data=PICTURE).json["findings"]
+    for finding, height in zip(findings, (299 + heatmap.AXIS_HEIGHT, 299, 299)):
+        explanation, picture = (_image(finding[name]) for name in ("explanation", "picture"))
+        assert explanation.size == (299, height) and picture.size == (299, 299)
+        assert np.asarray(explanation).std() > 1
+    assert [_image(finding["picture"]).mode for finding in findings] == ["RGB", "L", "L"]
+    assert not {"explanation", "picture"} & post(client, audio_data=SOUND).json["findings"][0].keys()
+
+
+def _image(uri):
+    scheme, data = uri.split(",", 1)
+    assert scheme == "data:image/png;base64"
+    return Image.open(io.BytesIO(base64.b64decode(data)))
+
+
+ORIGINS = {
+    "a program": ({}, 200),
+    "our page": ({"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"}, 200),
+    "our page behind a proxy": ({"Sec-Fetch-Site": "same-origin", "Origin": "https://tosa.example"}, 200),
+    "our page, browser without Sec-Fetch-Site": ({"Origin": "http://localhost"}, 200),
+    "the same behind a proxy": ({"Origin": "https://tosa.example", "X-Forwarded-Host": "tosa.example"}, 200),
+    "typed or dropped by the user": ({"Sec-Fetch-Site": "none"}, 200),
+    "another site": ({"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost"}, 403),
+    "another port of ours": ({"Sec-Fetch-Site": "same-site"}, 403),
+    "another site, browser without Sec-Fetch-Site": ({"Origin": "https://elsewhere.example"}, 403),
+    "a sandboxed frame": ({"Origin": "null"}, 403),
+    "no address at all": ({"Origin": "http://["}, 403),
+}
+
+
+@pytest.mark.parametrize("name", ORIGINS)
+def test_other_sites_may_not_post(client, capsys, name):
+    headers, status = ORIGINS[name]
+    response = client.post("/", data={"audio_data": (io.BytesIO(SOUND), "x")}, headers=headers)
+    assert response.status_code == status
+    if status == 403:
+        assert response.json["error"]["code"] == "cross_site" and capsys.readouterr().out == ""
+
+
+def test_security_headers_come_with_everything(client):
+    for response in (client.get("/"), client.get("/nothing"), client.post("/"), client.get("/static/page.js")):
+        headers = response.headers
+        assert headers["X-Content-Type-Options"] == "nosniff" and headers["X-Frame-Options"] == "DENY"
+        assert headers["Referrer-Policy"] == "no-referrer" and headers["Permissions-Policy"] == "microphone=(self)"
+        policy = headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy and "unsafe" not in policy
+    assert client.get("/").headers["Cache-Control"] == client.post("/").headers["Cache-Control"] == "no-store"
+
+
+BAD = {
+    "nothing": ({}, 400, "nothing_sent"),
+    "empty part": ({"audio_data": b""}, 400, "nothing_sent"),
+    "unknown part": ({"file": SOUND}, 400, "nothing_sent"),
+    "text": ({"audio_data": b"hello"}, 415, "unsupported_format"),
+    "zip": ({"image_data": b"PK\3\4" + bytes(100)}, 415, "unsupported_format"),
+    "tiff": ({"image_data": encoded(Image.new("L", (99, 99)), "TIFF")}, 415, "unsupported_format"),
+    "webp": ({"image_data": encoded(Image.new("L", (99, 99)), "WEBP")}, 415, "unsupported_format"),
+    "picture as sound": ({"audio_data": PICTURE}, 415, "unsupported_format"),
+    "sound as picture": ({"image_data": SOUND}, 415, "unsupported_format"),
+    "silence": ({"audio_data": wav(np.zeros(RATE))}, 422, "silence"),
+    "too short": ({"audio_data": wav(coughs()[:2000])}, 422, "too_short"),
+    "cut off": ({"image_data": PICTURE[:500]}, 422, "damaged"),
+    "blank": ({"image_data": encoded(Image.new("L", (300, 300), 9))}, 422, "not_a_chest_xray"),
+    "61 s": ({"audio_data": wav(np.tile(coughs(), 31), subtype="PCM_16")}, 413, "sound_too_long"),
+    "over 10 MiB": ({"audio_data": bytes(settings.MAX_BODY_BYTES)}, 413, "too_large"),
+    "good sound, bad picture": ({"audio_data": SOUND, "image_data": b"GIF89a" + bytes(9)}, 415, "unsupported_format"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_refuses(client, capsys, name):
+    parts, status, code = BAD[name]
+    response = post(client, **parts)
+    assert (response.status_code, response.json["error"]["code"]) == (status, code)
+    assert "Traceback" not in response.text and len(response.json["error"]["message"]) > 20
+    assert capsys.readouterr().out == ""
+
+
+def test_form_body_is_told_what_to_send(client):
+    response = client.post("/", data=SOUND, content_type="application/x-www-form-urlencoded")
+    assert response.status_code == 400 and "audio_data" in response.json["error"]["message"]
+
+
+def test_an_empty_part_beside_a_good_one_is_as_if_missing(client):
+    response = post(client, audio_data=SOUND, image_data=b"")
+    assert [finding["task"] for finding in response.json["findings"]] == ["cough"]
+    both = {"audio_data": [(io.BytesIO(b""), ""), (io.BytesIO(SOUND), "x")]}
+    assert client.post("/", data=both).status_code == 200
+
+
+def test_two_parts_of_one_name_are_refused(client):
+    response = client.post("/", data={"audio_data": [(io.BytesIO(SOUND), "x"), (io.BytesIO(SOUND), "y")]})
+    assert (response.status_code, response.json["error"]["code"]) == (400, "several_parts")
+    assert "audio_data" in response.json["error"]["message"]
+
+
+@pytest.mark.parametrize("length", [10, 600_000])
+def test_a_file_sent_as_text_is_told_how(client, length):
+    response = client.post("/", data={"image_data": "x" * length}, content_type="multipart/form-data")
+    assert (response.status_code, response.json["error"]["code"]) == (400, "nothing_sent")
+    assert "-F image_data=@" in response.json["error"]["message"]
+
+
+def test_dicom_compressed_otherwise_is_named(client):
+    response = post(client, image_data=dicom(phantom(), DeflatedExplicitVRLittleEndian))
+    assert (response.status_code, response.json["error"]["code"]) == (415, "compressed_dicom")
+    assert "Deflated" in response.json["error"]["message"] and "PNG" in response.json["error"]["message"]
+
+
+@pytest.mark.parametrize("method, path, status", [("PUT", "/", 405), ("GET", "/nothing", 404)])
+def test_nothing_else_is_there(client, method, path, status):
+    response = client.open(path, method=method)
+    assert response.status_code == status and "error" in response.json
+    assert ("Allow" in response.headers) == (status == 405)
+
+
+def test_a_fault_of_ours_is_500_without_a_traceback(app, monkeypatch):
+    monkeypatch.setattr(app_module.screening, "screen", lambda *_: 1 / 0)
+    response = post(app.test_client(), audio_data=SOUND)
+    assert response.status_code == 500 and response.json["error"]["code"] == "internal"
+    assert "ZeroDivision" not in response.text
+
+
+def test_busy_is_said_at_once(network, monkeypatch):
+    monkeypatch.setattr(settings, "MAX_WAITING", 0)
+    config = settings.Settings(slots=1)
+    app = app_module.create_app(network, config)
+    inside, leave = threading.Event(), threading.Event()
+
+    def slow(*_):
+        inside.set()
+        leave.wait(10)
+        return {"diagnosis": "sick", "score": 1.0}
+
+    monkeypatch.setattr(app_module.screening, "screen", slow)
+    first = threading.Thread(target=lambda: post(app.test_client(), audio_data=SOUND))
+    first.start()
+    try:
+        assert inside.wait(10)
+        response = post(app.test_client(), audio_data=SOUND)
+        assert response.status_code == 503 and response.json["error"]["code"] == "busy"
+        assert int(response.headers["Retry-After"]) > 0
+    finally:
+        leave.set()
+        first.join()
+    assert post(app.test_client(), audio_data=SOUND).status_code == 200
+
+
+def test_waiting_ends_after_two_seconds(network, monkeypatch):
+    monkeypatch.setattr(settings, "MAX_WAIT_SECONDS", 0.3)
+    app = app_module.create_app(network, settings.Settings(slots=1))
+    inside, leave = threading.Event(), threading.Event()
+    screen = app_module.screening.screen
+
+    def slow(*given):
+        inside.set()
+        leave.wait(10)
+        return screen(*given)
+
+    monkeypatch.setattr(app_module.screening, "screen", slow)
+    answers = []
+    first, second = (
+        threading.Thread(target=lambda: answers.append(post(app.test_client(), audio_data=SOUND))) for _ in range(2)
+    )
+    first.start()
+    assert inside.wait(10)
+    response = post(app.test_client(), audio_data=SOUND)
+    assert response.status_code == 503 and response.json["error"]["code"] == "busy"
+    monkeypatch.setattr(settings, "MAX_WAIT_SECONDS", 30)
+    second.start()
+    leave.set()
+    first.join(), second.join()
+    assert [answer.status_code for answer in answers] == [200, 200]
+
+
+def test_full_is_said_before_the_form_is_read(network, monkeypatch):
+    monkeypatch.setattr(app_module.Slots, "inside", lambda _: (_ for _ in ()).throw(app_module.Busy()))
+    monkeypatch.setattr(app_module, "_sent", None)
+    assert post(app_module.create_app(network).test_client(), audio_data=SOUND).status_code == 503
+
+
+def test_uploads_stay_in_memory(client, monkeypatch):
+    import tempfile
+
+    monkeypatch.setattr(tempfile, "SpooledTemporaryFile", None)
+    monkeypatch.setattr(tempfile, "TemporaryFile", None)
+    assert post(client, audio_data=wav(np.tile(coughs(), 20))).status_code == 200

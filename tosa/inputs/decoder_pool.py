@@ -1,0 +1,252 @@
+"""Decoding in processes of its own: decoders are written in C, and what a user sends may crash them or worse.
+
+A decoding process has limits on memory, time and files. One that crashes, hangs or answers nonsense costs the request
+that did it, and a new one takes its place. What comes back is small and of a known size, and nothing is unpickled:
+
+    request  kind, length; the file's bytes
+    answer   verdict, seconds, length; the array's bytes, or `code: message` of a RequestError
+"""
+
+import os
+import queue
+import select
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from tosa import errors, memory, settings
+from tosa.inputs import audio, xray
+
+REQUEST = struct.Struct("<cI")
+ANSWER = struct.Struct("<cdI")
+READY, GOOD, REFUSED = b"!", b"+", b"-"
+KINDS = {"sound": b"s", "picture": b"p"}
+SHAPES = {"sound": (audio.WINDOW_SAMPLES,), "picture": (xray.SIZE, xray.SIZE, 3)}
+TYPES = {"sound": np.dtype(np.float32), "picture": np.dtype(np.uint8)}
+IDLE_SECONDS = 0.5  # after which a process tidies up
+WATCH_SECONDS = 0.25  # between two looks at the processes
+PIPE_BYTES = 2**20  # what Linux lets any user have
+MAX_ANSWER = 2**20  # bytes; both kinds take a quarter of that
+REFUSALS = {error.code: error for error in errors.refusals()}
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A sound's window, float32 (audio.WINDOW_SAMPLES,), or an X-ray's picture, uint8 (xray.SIZE, xray.SIZE, 3)."""
+
+    array: np.ndarray
+    seconds: float | None  # that the whole sound lasts
+
+
+def decode(kind: str, data: bytes) -> Decoded:
+    """Decode and judge a file in this process. kind: 'sound' or 'picture'. Raises what audio and xray raise."""
+    return Decoded(*audio.heard(data)) if kind == "sound" else Decoded(xray.picture(data), None)
+
+
+class Pool:
+    """Processes that decode, for any number of threads at once; called as `decode` is."""
+
+    def __init__(self, size: int):
+        self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()  # the last one used has its memory at hand
+        self._asked: set[_Worker] = set()
+        self._closed = threading.Event()
+        threading.Thread(target=self._watch, name="decoders", daemon=True).start()
+        for _ in range(size):
+            self._idle.put(_Worker())
+
+    def __call__(self, kind: str, data: bytes) -> Decoded:
+        """Decode and judge a file. Raises what `decode` raises, and Damaged where the process did not survive it."""
+        worker = self._idle.get()
+        try:
+            if not worker.alive():  # whatever ended it since, it was not this file
+                worker = _Worker()
+            worker.wait_until_ready()
+            with self._in_time(worker):
+                return worker.decode(kind, data)
+        except _Lost as lost:
+            print(f"A decoding process was lost: {lost}. Another takes its place.", file=sys.stderr, flush=True)
+            worker = _Worker()
+            raise errors.Damaged() from lost
+        finally:
+            self._idle.put(worker)
+
+    @contextmanager
+    def _in_time(self, worker: "_Worker"):
+        """Have the process ended that is not done in time."""
+        worker.due = time.monotonic() + settings.MAX_DECODING_WAIT
+        self._asked.add(worker)
+        try:
+            yield
+        finally:
+            self._asked.discard(worker)
+
+    def _watch(self) -> None:
+        """End what takes too long. One thread looks at all, since a timer for each request would cost it 1 ms."""
+        while not self._closed.wait(WATCH_SECONDS):
+            for worker in list(self._asked):
+                if time.monotonic() > worker.due:
+                    worker.process.kill()
+
+    def wait_until_ready(self) -> None:
+        """Return when all processes can work. Raises DecoderError if one cannot."""
+        for worker in list(self._idle.queue):
+            worker.wait_until_ready()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._closed.set()
+        while not self._idle.empty():
+            self._idle.get().end()
+
+
+class _Lost(Exception):
+    """A decoding process crashed, took too long or answered what it cannot have meant."""
+
+
+class _Worker:
+    def __init__(self):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tosa.inputs.decoder_pool"],
+            cwd=settings.ROOT,
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},  # more would take address space and are not used
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        _widen(self.process.stdin.fileno())
+        self._ready = False
+        self.due = float("inf")  # when it has to have answered
+
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def wait_until_ready(self) -> None:
+        if not self._ready and self.process.stdout.read(1) != READY:
+            raise errors.DecoderError(f"A decoding process ended with status {self.end()} instead of starting.")
+        self._ready = True
+
+    def decode(self, kind: str, data: bytes) -> Decoded:
+        """Raises RequestError as the process says, and _Lost."""
+        try:
+            verdict, seconds, payload = self._ask(kind, data)
+            answer = _array(kind, payload) if verdict == GOOD else _refusal(payload)
+        except (OSError, ValueError, struct.error) as error:
+            raise _Lost(f"status {self.end()}") from error
+        if verdict != GOOD:
+            raise answer
+        return Decoded(answer, seconds if kind == "sound" else None)
+
+    def _ask(self, kind: str, data: bytes) -> tuple[bytes, float, bytes]:
+        to, back = self.process.stdin, self.process.stdout
+        to.write(REQUEST.pack(KINDS[kind], len(data)))
+        to.write(data)
+        to.flush()
+        verdict, seconds, length = ANSWER.unpack(back.read(ANSWER.size))
+        if length > MAX_ANSWER:
+            raise ValueError("a longer answer than there can be")
+        return verdict, seconds, back.read(length)
+
+    def end(self) -> int:
+        self.process.kill()
+        self.process.stdout.close()
+        try:
+            self.process.stdin.close()
+        except OSError:  # what was still to be written has no reader
+            pass
+        return self.process.wait()
+
+
+def _widen(pipe: int) -> None:
+    """Let a pipe hold a megabyte where the system allows: a large file then goes through in ten steps, not in 150."""
+    try:
+        import fcntl
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    except (ImportError, AttributeError, OSError):  # only Linux can, and may refuse it to a user with many pipes
+        pass
+
+
+def _array(kind: str, payload: bytes) -> np.ndarray:
+    """Raises ValueError unless the payload is an array of this kind, with finite numbers."""
+    array = np.frombuffer(payload, TYPES[kind]).reshape(SHAPES[kind])
+    if not np.isfinite(array).all():
+        raise ValueError("numbers that are not finite")
+    return array
+
+
+def _refusal(payload: bytes) -> errors.RequestError:
+    """Raises ValueError unless the payload is a refusal of ours."""
+    code, separator, message = payload.decode().partition(": ")
+    if code not in REFUSALS or not message:
+        raise ValueError("no refusal of ours")
+    return REFUSALS[code](message)
+
+
+def main() -> None:
+    """Decode what comes through standard input until it ends."""
+    for name in (signal.SIGINT, signal.SIGTERM):  # they reach the server too, which ends this process when it is done
+        signal.signal(name, signal.SIG_IGN)
+    incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    _confine()
+    outgoing.write(READY)
+    outgoing.flush()
+    while header := _next(incoming):
+        kind, length = REQUEST.unpack(header)
+        outgoing.write(_answer(kind, incoming.read(length)))
+        outgoing.flush()
+
+
+def _next(incoming) -> bytes:
+    """The head of the next request, nothing at the end. Who waits for it gives memory back; at work that costs time."""
+    if os.name == "posix" and not select.select([incoming], [], [], IDLE_SECONDS)[0]:
+        memory.give_back()
+    return incoming.read(REQUEST.size)
+
+
+def _confine() -> None:
+    """From here on: bounded memory, no file written, and nothing a decoder prints goes anywhere."""
+    sys.dont_write_bytecode = True
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for standard in range(3):
+        os.dup2(nowhere, standard)
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    limits = {"AS": settings.MAX_DECODING_BYTES, "FSIZE": 0, "CORE": 0, "NOFILE": 64}
+    for name, limit in limits.items():
+        try:
+            resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (limit, limit))
+        except (AttributeError, ValueError, OSError):  # macOS does not limit address space
+            pass
+
+
+def _answer(kind: bytes, data: bytes) -> bytes:
+    """Whatever is raised here beside RequestError ends the process, with which its memory goes too."""
+    _limit_time(settings.MAX_DECODING_SECONDS)
+    try:
+        decoded = decode("sound" if kind == KINDS["sound"] else "picture", data)
+    except errors.RequestError as error:
+        payload = f"{error.code}: {error}".encode()
+        return ANSWER.pack(REFUSED, 0, len(payload)) + payload
+    finally:
+        _limit_time(0)
+    return ANSWER.pack(GOOD, decoded.seconds or 0, decoded.array.nbytes) + decoded.array.tobytes()
+
+
+def _limit_time(seconds: float) -> None:
+    """Let the system end this process when it has worked for so long, even inside a decoder; 0 lifts that."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,263 @@
+"""What retrain.py does, from flags to files: retrain a head, fine-tune everything, refit and calibrate, evaluate."""
+
+import hashlib
+import tempfile
+from collections.abc import Collection
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+
+from tosa.errors import ModelError, UsageError
+from tosa.model.graph import Graph, GraphError
+from tosa.model.network import FIRST_TASK, Network, read_labels
+from tosa.settings import Settings
+from tosa.training.data import dataset
+from tosa.training.data.augmentation import Augmentation
+from tosa.training.data.dataset import Case, SkippedFiles, in_split
+from tosa.training.data.load_cases import check, check_known, load_cases
+from tosa.training.gate import fit_gate
+from tosa.training.graph import activation_ranges, assemble, finalize
+from tosa.training.head import refit, train_head
+from tosa.training.head.bottleneck_dataset import BottleneckDataset, make_bottleneck_dataset
+from tosa.training.head.head import Head
+from tosa.training.report import outputs, tensorboard_curves
+from tosa.training.report.evaluate import evaluate_graph
+from tosa.training.trunk import architectures
+
+
+def retrain(flags, settings: Settings) -> None:
+    """Train the last layer of one task on cached bottlenecks, and write graph, labels and report."""
+    problems = SkippedFiles(flags.skip_unreadable)
+    cases = load_cases(flags, problems=problems)
+    task = _one_task(cases)
+    with architectures.trunk_file(flags, settings) as file:
+        network = Network.read(file, None)
+        graph = network.graph
+        network.start(precision="f32")
+        kept, metadata = (assemble.heads_of(graph), graph.metadata()) if flags.task else ({}, {})
+        trunk = graph.trunk()
+        architectures.check_size(flags, network.size)
+        assemble.check_result(flags.final_tensor_name, trunk)
+        _tell_lost(flags, settings, {*kept, task}, "they are of another trunk")
+        replaced = metadata.get("tasks", {}).pop(task, {})  # what was said of it holds no longer
+        metadata = finalize.describe_tasks(metadata, flags, cases)
+        known = make_bottleneck_dataset(cases, flags, network, assemble.trunk_sha256(trunk), problems)
+    check(flags, known.cases)
+    _keep_gate(metadata["tasks"][task], replaced)
+    constants = (fit_gate.constants_of(graph) if kept else {}) | activation_ranges.constants_of(graph)
+
+    def write(head: Head, file: Path, labels: Path) -> None:
+        finalize.write(flags, trunk, list((kept | {task: head}).values()), metadata, constants, file, labels)
+
+    head = finalize.calibrated(_trained(flags, task, known, trunk, write), known)
+    training = asdict(_head_recipe(flags)) | known.distortion
+    metadata["tasks"][task] |= finalize.validation_metadata(flags, head, known) | {"training": training}
+    write(head, flags.output_graph, flags.output_labels)
+    outputs.saved_model(flags)
+    outputs.write_outputs(flags, [finalize.tested(flags, head, known)], known.data(problems))
+    if not flags.task:
+        print("The graph has this one task. --task NAME adds to the graph it starts from, and keeps its others.")
+    _tell_input(flags, cases)
+
+
+def _tell_lost(flags, settings: Settings, tasks: Collection[str], why: str) -> None:
+    """Says which tasks of the served graph a new one of `tasks` lacks, where --task promises to keep them."""
+    if not flags.task:
+        return
+    try:
+        known = Graph(settings.graph.read_bytes()).metadata().get("tasks") or read_labels(settings.labels)
+    except (OSError, GraphError, ModelError):  # nothing is served
+        return
+    if lost := [task for task in known if task not in tasks]:
+        print(f"WARNING: The new graph will not have {', '.join(lost)} of the served one, '{settings.graph}': {why}.")
+
+
+def _tell_input(flags, cases: list[Case]) -> None:
+    """Says that pictures of the first task stand for sounds, as in the classic command."""
+    drawn = flags.task or flags.audio_dir or any(case.is_sound for case in cases)
+    if not drawn and FIRST_TASK in dataset.labels_by_task(cases):
+        print(f"The graph answers sounds, under task {FIRST_TASK}. For one that answers pictures give --task NAME.")
+
+
+def _keep_gate(known: dict, replaced: dict) -> None:
+    """A task of pictures has the gate where the one that it replaces had it.
+
+    A new one may be of anything, and a gate that knows chest X-rays would refuse all of it.
+    """
+    if known["from"] == "picture" and replaced.get("gate"):
+        known["gate"] = True
+    elif known["from"] == "picture":
+        print("Pictures of this task are not checked to be chest X-rays: any that are gray are answered.")
+
+
+def _trained(flags, task: str, known: BottleneckDataset, trunk: GraphDef, write: outputs.Write) -> Head:
+    """A head trained on what is known of the training cases, with its curves and intermediate graphs written."""
+    labels = dataset.labels_by_task(known.cases)[task]
+    tensorboard_curves.clear(flags.summaries_dir)
+    with tensorboard_curves.Curves(flags.summaries_dir) as written:
+        store = outputs.intermediate(flags, write)
+        training, validation = (known.examples(labels, split) for split in ("training", "validation"))
+        head = train_head.train_head(task, labels, training, validation, _head_recipe(flags), written.write, store)
+        written.write_graph(assemble.outline(assemble.assemble(trunk, [head], {}, flags.final_tensor_name)))
+    return head
+
+
+def _one_task(cases: list[Case]) -> str:
+    """The one task of cases. Raises UsageError for several."""
+    tasks = list(dataset.labels_by_task(cases))
+    if len(tasks) > 1:
+        raise UsageError("The last layer is trained one task at a time; --fine_tune takes several.")
+    return tasks[0]
+
+
+def _head_recipe(flags) -> train_head.HeadRecipe:
+    names = train_head.HeadRecipe.__dataclass_fields__
+    given = {name: getattr(flags, name) for name in names if getattr(flags, name, None) is not None}
+    if flags.how_many_training_steps is not None:
+        given["steps"] = flags.how_many_training_steps
+    return train_head.HeadRecipe(**given)
+
+
+def fine_tune(flags, settings: Settings) -> None:
+    """Train the trunk on all tasks of the cases, calibrate each on validation, and write graph and labels."""
+    from tosa.training.trunk import fine_tune as tuning  # here, since both import TensorFlow
+    from tosa.training.trunk import inception
+
+    problems = SkippedFiles(flags.skip_unreadable)
+    cases = load_cases(flags, problems=problems)
+    marked = finalize.describe_tasks({}, flags, cases)
+    _tell_lost(flags, settings, marked["tasks"], "--fine_tune changes the trunk that they rest on")
+    untrained = inception.freeze(lambda pictures, training: pictures)  # the nodes around any trunk
+    assemble.check_result(flags.final_tensor_name, GraphDef.FromString(untrained))
+    given = {
+        "layers": flags.fine_tune,
+        "steps": flags.how_many_training_steps,
+        "learning_rate": flags.learning_rate,
+        "batch_size": flags.train_batch_size,
+        "seed": flags.seed,
+        "bfloat16": inception.fast_bfloat16() if flags.precision == "auto" else flags.precision == "bfloat16",
+    }
+    recipe = tuning.Recipe(**{name: value for name, value in given.items() if value is not None})
+    weights = next(iter(architectures.networks(flags.model_dir)), settings.graph)
+    print(f"Starting from '{weights}'.")
+    if weights.suffix == ".pb":
+        Network.read(weights, None)  # which names what is wrong
+    tuned = tuning.fine_tune(cases, recipe, weights, flags.checkpoint_dir, flags.summaries_dir)
+    trunk = assemble.to_float16(inception.freeze(tuned.float32_trunk()))
+    files = {split: len(in_split(cases, split)) for split in dataset.SPLITS}
+    known = {"recipe": asdict(recipe), "weights_sha256": _sha256(weights), "files": files, "before": _before(weights)}
+    _finish(flags, trunk, tuned.heads(), known | marked, cases, problems, refits=True)
+    _tell_input(flags, cases)
+
+
+def _before(weights: Path) -> list[dict]:
+    """The trainings that a graph to start from has behind it, the oldest first; none for other weights."""
+    known = Graph(weights.read_bytes()).metadata() if weights.suffix == ".pb" else {}
+    own = {key: known[key] for key in ("recipe", "weights_sha256", "files") if key in known}
+    if own and (refits := {task: of["refit"] for task, of in known.get("tasks", {}).items() if "refit" in of}):
+        own["refit"] = refits
+    return [*known.get("before", []), own] if own else []
+
+
+def calibrate(flags, settings: Settings) -> None:
+    """Fit temperatures, operating points and the gate of a graph anew, with --refit its last layers before, on the
+    cases of all its tasks.
+
+    It is the served one, or that of --graph and --labels.
+    """
+    graph = Network.read(*_asked(flags, settings)).graph
+    known = assemble.heads_of(graph)
+    problems = SkippedFiles(flags.skip_unreadable)
+    cases = load_cases(flags, problems=problems)
+    trained = [known[task] for task in dataset.labels_by_task(cases) if task in known]
+    if len(trained) < len(known) or {case.task for case in cases} - known.keys():
+        use, names = "--refit" if flags.refit else "--calibrate", ", ".join(known) or "it has none"
+        raise UsageError(f"{use} needs cases of all the graph's tasks and no others: {names}.")
+    check_known(cases, {head.task: head.labels for head in trained})
+    if flags.refit:
+        refit.check(trained, cases)
+    trunk = graph.trunk()
+    assemble.check_result(flags.final_tensor_name, trunk)
+    marked = finalize.describe_tasks(graph.metadata(), flags, cases)
+    _finish(flags, trunk, trained, marked, cases, problems, refits=flags.refit)
+
+
+def _finish(
+    flags, trunk: GraphDef, trained: list[Head], metadata: dict, cases: list[Case], problems: SkippedFiles, refits
+):
+    """Calibrate heads on the validation cases, write graph and labels, and report on the testing cases.
+
+    refits: whether the heads are fitted to the training cases before.
+    """
+    network, name = _serving(trunk), assemble.trunk_sha256(trunk)
+    if refits:
+        where = (network, name, flags.bottleneck_dir, problems)
+        trained = [_refitted(head, metadata["tasks"][head.task], cases, *where) for head in trained]
+    held = [case for case in cases if case.split != "training"]
+    knowns = {
+        task: make_bottleneck_dataset([case for case in held if case.task == task], flags, network, name, problems)
+        for task in dataset.labels_by_task(cases)
+    }
+    finished = [finalize.calibrated(head, knowns[head.task]) for head in trained]
+    for head in finished:
+        known = metadata["tasks"][head.task]
+        for before in ("calibration", "operating_point"):  # of another temperature
+            known.pop(before, None)
+        known |= finalize.validation_metadata(flags, head, knowns[head.task])
+    training = in_split(cases, "training")
+    constants = activation_ranges.constants(Graph(trunk.SerializeToString()), training, problems)
+    constants = _gate(metadata, training, problems) | constants
+    finalize.write(flags, trunk, finished, metadata, constants, flags.output_graph, flags.output_labels)
+    tested = [finalize.tested(flags, head, knowns[head.task]) for head in finished]
+    outputs.write_outputs(flags, tested, outputs.data_of(cases, problems))
+
+
+def _refitted(head: Head, known: dict, cases: list[Case], *where) -> Head:
+    """A head with the last layer that fits its cases; what the graph knows of the task tells where it is from."""
+    own = [case for case in cases if case.task == head.task]
+    sounds = [case for case in in_split(cases, "training") if case.is_sound] if any(c.is_sound for c in own) else []
+    head, how = refit.fitted(head, own, Augmentation(sounds), *where)
+    if how:
+        known.pop("training", None)  # of the layer before
+        known["refit"] = how
+    return head
+
+
+def _serving(trunk: GraphDef) -> Network:
+    """The engine that serves, on this trunk."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "trunk.pb"
+        file.write_bytes(trunk.SerializeToString(deterministic=True))
+        return Network.load(file, None, precision="f32")
+
+
+def _gate(metadata: dict, training: list[Case], problems: SkippedFiles) -> dict[str, np.ndarray]:
+    """Constants of the gate that all tasks of pictures share; each of these says in metadata that it has it."""
+    tasks = [task for task in dataset.labels_by_task(training) if metadata["tasks"][task]["from"] == "picture"]
+    if not tasks:
+        return {}
+    for task in tasks:
+        metadata["tasks"][task]["gate"] = True
+    return fit_gate.constants(fit_gate.fit_gate(fit_gate.gate_training_data(training, tasks, problems)))
+
+
+def evaluate(flags, settings: Settings) -> None:
+    """Report how the served graph, or that of --graph and --labels, does on labelled cases of its tasks."""
+    network = Network.load(*_asked(flags, settings))
+    only = next(iter(network.tasks)) if len(network.tasks) == 1 else None
+    problems = SkippedFiles(flags.skip_unreadable)
+    evaluate_graph(network, load_cases(flags, only, problems), flags, problems)
+
+
+def _asked(flags, settings: Settings) -> tuple[Path, Path]:
+    """The files of --graph and --labels, or the served ones. Raises UsageError for one without the other."""
+    if bool(flags.graph) != bool(flags.labels):
+        raise UsageError("--graph and --labels belong together: name both, or neither for the served graph.")
+    return (flags.graph, flags.labels) if flags.graph else (settings.graph, settings.labels)
+
+
+def _sha256(file: Path) -> str:
+    with open(file, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -1,0 +1,97 @@
+"""The bottleneck cache: a folder a trunk, a file a run, a record a picture.
+
+A record is named by the content that it was made of and ends in a checksum, so it is never stale and never wrong.
+Each run appends to a file of its own, a batch at a time: runs do not disturb each other, and a kill loses at most the
+batch under way.
+"""
+
+import os
+import threading
+import time
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from tosa.training.files import wrap_os_error
+
+MAGIC = b"TOSABN01"
+HEADER_BYTES = 16  # MAGIC and the number of features, uint64
+KEY_BYTES = 32  # a SHA-256
+
+
+def record_type(features: int) -> np.dtype:
+    """What a file holds after its header: key, fingerprint of the picture, bottleneck, checksum of the three."""
+    return np.dtype([
+        ("key", f"V{KEY_BYTES}"), ("fingerprint", "<u8", 4), ("values", "<f4", features), ("crc", "<u4"),
+    ])  # fmt: skip
+
+
+class Cache:
+    """The records of a folder by key; a context manager that closes its files. `get` may be called from threads."""
+
+    def __init__(self, folder: Path, features: int):
+        self.folder, self.features, self.type = folder, features, record_type(features)
+        self._places: dict[bytes, list[tuple[BinaryIO, int]]] = {}
+        self._lock = threading.Lock()
+        self._own: BinaryIO | None = None
+        self._files = [open(path, "rb", buffering=0) for path in sorted(folder.glob("*.bottlenecks"))]
+        for file in self._files:
+            self._index(file)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for file in filter(None, [*self._files, self._own]):
+            file.close()
+
+    def _index(self, file: BinaryIO) -> None:
+        """Notes where the records of a file are. What no run can have written is removed, to be made again."""
+        size = os.fstat(file.fileno()).st_size
+        if not size:  # another run's, which has not come to its first batch
+            return
+        if file.read(HEADER_BYTES) != self._header():
+            print(f"'{file.name}' is damaged and is made again.")
+            Path(file.name).unlink(missing_ok=True)
+            return
+        for number in range((size - HEADER_BYTES) // self.type.itemsize):  # a kill may have cut the last one off
+            offset = HEADER_BYTES + number * self.type.itemsize
+            file.seek(offset)
+            self._places.setdefault(file.read(KEY_BYTES), []).append((file, offset))
+
+    def _header(self) -> bytes:
+        return MAGIC + self.features.to_bytes(8, "little")
+
+    def get(self, key: bytes) -> np.void | None:
+        """The record of a key, None where there is none or none whose checksum is right."""
+        for file, offset in self._places.get(key, []):
+            with self._lock:
+                file.seek(offset)
+                data = file.read(self.type.itemsize)
+            if len(data) == self.type.itemsize and _crc(data) == int.from_bytes(data[-4:], "little"):
+                return np.frombuffer(data, self.type)[0]
+        if key in self._places:
+            print(f"'{self._places[key][0][0].name}' is damaged at a bottleneck, which is made again.")
+        return None
+
+    def add(self, keys: list[bytes], fingerprints: np.ndarray, values: np.ndarray) -> None:
+        """Appends records. fingerprints: uint64 (n, 4); values: float32 (n, features)."""
+        records = np.zeros(len(keys), self.type)
+        records["key"] = np.array([np.void(key) for key in keys])
+        records["fingerprint"], records["values"] = fingerprints, values
+        records["crc"] = [_crc(record.tobytes()) for record in records]
+        with wrap_os_error(self.folder):
+            header = b""
+            if self._own is None:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                name = f"{time.time_ns():x}-{os.getpid()}.bottlenecks"
+                self._own, header = open(self.folder / name, "xb", buffering=0), self._header()
+            data = memoryview(header + records.tobytes())
+            while data:  # a disk that is nearly full takes a part
+                data = data[self._own.write(data) :]
+
+
+def _crc(record: bytes) -> int:
+    return zlib.crc32(record[:-4])

@@ -1,0 +1,72 @@
+"""Write MODEL_CARD.md, and static/model-card.html for the page, from what the audit measured.
+
+    python -m tosa.training.report.model_card [docs/audit.json]
+
+Its headings are those of model cards (Mitchell et al., FAT* 2019) with what TRIPOD+AI (Collins et al., BMJ 2024) asks
+of a prediction model: source of data, participants, outcome, missing data, performance with intervals, limitations.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markdown_it import MarkdownIt
+
+from tosa.settings import ROOT
+from tosa.training.files import atomic_write
+
+HERE = Path(__file__).resolve().parent
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Tosa: model card</title>
+<link rel="stylesheet" href="model-card.css">
+<main>
+<p><a href="../">Tosa</a></p>
+{body}</main>
+</html>
+"""
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    return "not known" if value is None else f"{value * 100:.{digits}f} %"
+
+
+def interval(found: dict | None) -> str:
+    """A rate with its 95 % interval, over groups where there is such a one."""
+    if not found or found["value"] is None:
+        return "none"
+    limits = found.get("over_groups", found)
+    return f"{found['value'] * 100:.1f} % [{limits['low'] * 100:.1f}, {limits['high'] * 100:.1f}]"
+
+
+def area(found: dict | None) -> str:
+    return "none" if not found else f"{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+
+
+def markdown(audit: dict) -> str:
+    """The model card's text."""
+    jinja = Environment(
+        loader=FileSystemLoader(HERE), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+    )
+    jinja.filters |= {"percent": percent, "interval": interval, "area": area}
+    return jinja.get_template("model_card.md.jinja").render(audit)
+
+
+def page(text: str) -> str:
+    """The same as a page of its own, without a script."""
+    return PAGE.format(body=MarkdownIt("commonmark", {"html": False}).enable("table").render(text))
+
+
+def main(audit: Path) -> None:
+    text = markdown(json.loads(audit.read_text(encoding="utf-8")))
+    for file, content in ((ROOT / "MODEL_CARD.md", text), (ROOT / "static" / "model-card.html", page(text))):
+        with atomic_write(file) as partial:
+            partial.write_text(content, encoding="utf-8")
+        print(f"Wrote '{file}'.")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "audit.json")

@@ -372,7 +372,7 @@ def test_loading_leaves_nothing_behind(in_memory, small_graph, tmp_path, monkeyp
 
 def test_serving_neither_imports_tensorflow_nor_reports_to_openvino(small_graph, tmp_path):
     code = (
-        f"import sys; from tosa.network import Network; Network.load({str(small_graph[0])!r}, {str(small_graph[1])!r});"
+        f"import sys; from tosa.model.network import Network; Network.load({str(small_graph[0])!r}, {str(small_graph[1])!r});"
         "print([name for name in ('tensorflow', 'openvino_telemetry', 'keras') if sys.modules.get(name)])"
     )
     run = subprocess.run(

@@ -1,21 +1,21 @@
-/* The page: its controls, files from anywhere, and the switch of language. */
+/* The page: connects its controls, takes files by choice, drop or paste, and switches the language. */
 
-import * as shelf from "./shelf.js";
-import { atRest, enter, offer, state, takesFiles, tell, tellRest } from "./state.js";
-import { preferredLanguage, say, sayDisclaimer, setLanguage } from "./words.js";
+import { preferredLanguage, say, sayDisclaimer, setLanguage } from "./i18n.js";
+import { acceptsFiles, atRest, enterState, offerFiles, state, tell, tellAtRest } from "./page_state.js";
+import * as pendingFiles from "./pending_files.js";
 
 const MAX_FILE_BYTES = 10 * 2 ** 20; // the server's limit
 const MAX_FILES = 500; // at once
 
 const $ = (id) => document.getElementById(id);
-let recording = null; // record.js, from the first press of its button on
+let recording = null; // the module record_button.js, after its button was pressed
 
-/* A module that the first sight does without: fetched ahead, so that it is there when the server is not.
-   Returns what awaits it. Firefox remembers that an address failed, so each later try has one of its own. */
-function ahead(address) {
+/* Fetches a module that the first view does not need, so that it is there even when the server is not reachable later.
+   Returns a function that awaits it. Firefox remembers a failed address, so each retry uses a new one. */
+function prefetch(address) {
   let tries = 0;
   let module = import(address);
-  module.catch(() => {}); // told where it is awaited
+  module.catch(() => {}); // reported where it is awaited
   return () => (module = module.catch(() => import(`${address}?${(tries += 1)}`)));
 }
 
@@ -30,42 +30,42 @@ async function pressRecord() {
   await recording.pressRecord();
 }
 
-/* Files: one sound, one picture or one of each are one question, more are one question each. */
+/* Files: a sound, a picture or one of each go into one request; more files get one request each. */
 
 async function takeFiles(list) {
   const files = [...list];
   const [parts, problem] = await Promise.all([
-    Promise.all(files.slice(0, 2).map(shelf.partOf)), trouble(files),
-  ]).catch(() => [[], "file.unreadable"]); // a folder, or gone since it was chosen
+    Promise.all(files.slice(0, 2).map(pendingFiles.partOf)), problemOf(files),
+  ]).catch(() => [[], "file.unreadable"]); // a folder, or a file deleted since it was chosen
   if (files.length && state() === "recording") say($("problem"), "file.later");
-  if (!files.length || !takesFiles()) return; // asked after the wait, in which a recording may have begun
+  if (!files.length || !acceptsFiles()) return; // checked after the wait, during which a recording may have started
   recording?.cancelRecording();
   hideAnswer();
   if (problem) {
-    enter("rest");
+    enterState("rest");
     tell("", problem);
     return;
   }
-  if (files.length > 2 || parts[0] === parts[1]) shelf.putBatch(files);
-  else files.forEach((file, i) => (parts[i] === "image_data" ? shelf.putPicture : shelf.putSound)(file));
-  offer("status.chosen");
+  if (files.length > 2 || parts[0] === parts[1]) pendingFiles.setBatch(files);
+  else files.forEach((file, i) => (parts[i] === "image_data" ? pendingFiles.setPicture : pendingFiles.setSound)(file));
+  offerFiles("status.chosen");
 }
 
-/* Of more than two files each gets its own refusal from the server. */
-async function trouble(files) {
+/* Returns the key of what is wrong with the files, or "". In a batch, the server refuses each file on its own. */
+async function problemOf(files) {
   if (files.length > MAX_FILES) return "file.too_many";
   if (files.length > 2) return "";
-  if ((await Promise.all(files.map(shelf.isHeif))).includes(true)) return "error.unsupported_format";
+  if ((await Promise.all(files.map(pendingFiles.isHeif))).includes(true)) return "error.unsupported_format";
   return files.some(({ size }) => size > MAX_FILE_BYTES) ? "error.too_large" : "";
 }
 
 function discard({ currentTarget }) {
   if (state() === "sending") return;
-  shelf.take(currentTarget.dataset.take);
+  pendingFiles.remove(currentTarget.dataset.discard);
   hideAnswer();
-  enter(atRest() ? "rest" : state()); // a recording under way goes on
-  if (atRest()) tellRest();
-  $(shelf.isEmpty() ? "record" : "send").focus();
+  enterState(atRest() ? "rest" : state()); // a recording in progress continues
+  if (atRest()) tellAtRest();
+  $(pendingFiles.isEmpty() ? "record" : "send").focus();
 }
 
 function hideAnswer() {
@@ -77,60 +77,60 @@ function hideAnswer() {
 async function send() {
   if (state() !== "ready") return;
   hideAnswer();
-  enter("sending");
+  enterState("sending");
   tell("status.sending");
   try {
-    const { askBatch, askOnce } = await asking();
-    if (shelf.batch()) await askBatch(shelf.batch());
-    else await askOnce(shelf.parts());
+    const { submitBatch, submitOnce } = await submitting();
+    if (pendingFiles.batch()) await submitBatch(pendingFiles.batch());
+    else await submitOnce(pendingFiles.parts());
   } catch {
-    tell("", "error.network"); // which the page needs for its own next part too
+    tell("", "error.network"); // the page cannot load its own next module
   } finally {
-    enter("rest");
+    enterState("rest");
   }
 }
 
 /* Language */
 
-function speak(code) {
+function applyLanguage(code) {
   setLanguage(code);
   for (const button of $("languages").children) button.ariaPressed = button.lang === code;
 }
 
 function chooseLanguage({ target }) {
   if (!target.lang) return;
-  speak(target.lang);
+  applyLanguage(target.lang);
   const address = new URL(location);
   address.searchParams.set("lang", target.lang);
   history.replaceState(null, "", address);
 }
 
-/* What the page listens to */
+/* Events */
 
-function listen() {
+function connectControls() {
   $("record").addEventListener("click", pressRecord);
   $("send").addEventListener("click", send);
-  document.querySelectorAll("[data-take]").forEach((button) => button.addEventListener("click", discard));
+  document.querySelectorAll("[data-discard]").forEach((button) => button.addEventListener("click", discard));
   $("file").addEventListener("change", ({ target }) => {
     takeFiles(target.files);
     target.value = ""; // so that the same file can be chosen again
   });
   $("languages").addEventListener("click", chooseLanguage);
   document.querySelectorAll("[data-copy]").forEach((button) => {
-    button.addEventListener("click", async () => (await import("./answer.js")).copy($(button.dataset.copy)));
+    button.addEventListener("click", async () => (await import("./answer_view.js")).copy($(button.dataset.copy)));
   });
-  // A key held down presses one button, not also the one that the focus moves on to.
+  // A key that is held down presses only one button, not also the one that gets the focus next.
   document.addEventListener("keydown", (event) => {
     if (event.repeat && ["Enter", " "].includes(event.key) && event.target.matches("button")) event.preventDefault();
   });
   document.addEventListener("paste", ({ clipboardData }) => takeFiles(clipboardData.files));
-  listenForDrops();
+  connectDrops();
 }
 
-function listenForDrops() {
-  const hover = (over) => document.body.classList.toggle("hover", over && takesFiles());
+function connectDrops() {
+  const hover = (over) => document.body.classList.toggle("hover", over && acceptsFiles());
   document.addEventListener("dragover", (event) => {
-    event.preventDefault(); // else the browser leaves the page for the file
+    event.preventDefault(); // otherwise the browser opens the file instead of the page
     hover(true);
   });
   document.addEventListener("dragleave", ({ relatedTarget }) => relatedTarget || hover(false));
@@ -142,8 +142,8 @@ function listenForDrops() {
 }
 
 sayDisclaimer($("disclaimer"), $("disclaimer").textContent);
-speak(preferredLanguage());
-listen();
+applyLanguage(preferredLanguage());
+connectControls();
 document.body.dataset.ready = "";
-const recorder = ahead("./record.js");
-const asking = ahead("./asking.js");
+const recorder = prefetch("./record_button.js");
+const submitting = prefetch("./submit.js");

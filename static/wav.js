@@ -1,4 +1,4 @@
-/* Samples from -1 to 1 -> a WAV file: 16 bit, mono. */
+/* Encodes samples from -1 to 1 as a WAV file: 16-bit PCM, mono. */
 
 const HEADER_BYTES = 44;
 
@@ -10,17 +10,17 @@ export function encodeWav(samples, rate) {
 }
 
 function writeHeader(view, rate) {
-  const word = (at, letters) => [...letters].forEach((letter, i) => view.setUint8(at + i, letter.charCodeAt(0)));
-  word(0, "RIFF");
+  const writeText = (at, letters) => [...letters].forEach((letter, i) => view.setUint8(at + i, letter.charCodeAt(0)));
+  writeText(0, "RIFF");
   view.setUint32(4, view.byteLength - 8, true);
-  word(8, "WAVEfmt ");
-  view.setUint32(16, 16, true); // bytes of this chunk
-  view.setUint16(20, 1, true); // plain PCM
+  writeText(8, "WAVEfmt ");
+  view.setUint32(16, 16, true); // bytes in the format chunk
+  view.setUint16(20, 1, true); // PCM
   view.setUint16(22, 1, true); // channels
   view.setUint32(24, rate, true);
-  view.setUint32(28, 2 * rate, true); // bytes a second
-  view.setUint16(32, 2, true); // bytes a frame
-  view.setUint16(34, 16, true); // bits a sample
-  word(36, "data");
+  view.setUint32(28, 2 * rate, true); // bytes per second
+  view.setUint16(32, 2, true); // bytes per frame
+  view.setUint16(34, 16, true); // bits per sample
+  writeText(36, "data");
   view.setUint32(40, view.byteLength - HEADER_BYTES, true);
 }

@@ -120,7 +120,7 @@ def test_the_keyboard_alone_records_until_time_is_up_sends_and_looks(page):
     assert focus().get_attribute("id") == "send"
     focus().send_keys(Keys.ENTER)
     page.until(lambda: page.shown("#answer"))
-    assert page.text("#status").startswith("Answered. Cough: ")
+    assert page.text("#status").startswith("Result: Cough: ")
     tab_to("#findings .stage")
     tab_to(".opacity input").send_keys(Keys.ARROW_LEFT * 4)
     assert page.find(".tinted").value_of_css_property("opacity") == "0.8"
@@ -138,7 +138,7 @@ def test_what_happens_is_announced(page):
     page.drop("coughs.wav", "audio/wav", COUGHS)
     page.sentence("#status", "status.chosen")
     page.ask()
-    assert page.text("#status").startswith("Answered. Cough: ")
+    assert page.text("#status").startswith("Result: Cough: ")
 
 
 def test_a_telephone_needs_no_sideways_scrolling_and_has_room_for_a_finger(telephone):
@@ -187,7 +187,7 @@ def test_the_button_that_sends_is_seen_at_once_whatever_is_ready(page, size):
         page.drop("chest.png", "image/png", PHANTOM)
         page.until(lambda: page.run("return document.querySelector('#preview .plain').naturalWidth"))
         check()
-        page.press("[data-take=sound]")
+        page.press("[data-discard=sound]")
         check()
 
 
@@ -240,7 +240,7 @@ def test_the_focus_goes_on_from_a_button_that_goes_away(page):
     page.reach("ready")
     page.press("#send")
     page.reach("idle")
-    assert page.run("return document.activeElement.matches('#visit .scroll')")
+    assert page.run("return document.activeElement.matches('#history .scroll')")
     page.press(".look")
     page.reach("ready")
     assert page.run("return document.activeElement === document.querySelector('.look')")
@@ -251,7 +251,7 @@ def test_a_key_held_down_does_not_press_the_button_that_comes_next(page, key, co
     """The focus goes from the recording that is discarded to the record button."""
     pressed = {"type": "keyDown", "key": key, "windowsVirtualKeyCode": code, "text": text}
     page.drop("coughs.wav", "audio/wav", COUGHS)
-    page.run("document.querySelector('[data-take=sound]').focus()")
+    page.run("document.querySelector('[data-discard=sound]').focus()")
     for event in (pressed, pressed | {"type": "keyUp"}) if key == " " else (pressed,):
         page.browser.execute_cdp_cmd("Input.dispatchKeyEvent", event)
     assert page.run("return document.activeElement.id") == "record"

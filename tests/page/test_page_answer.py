@@ -24,7 +24,7 @@ def test_the_operating_point_is_marked_and_explained(page):
     bar, mark, fill = (page.find(f".operating {part}").rect for part in (".whole", ".threshold", ".fill"))
     assert mark["x"] + mark["width"] / 2 == pytest.approx(bar["x"] + 0.41 * bar["width"], abs=1)
     assert fill["width"] == pytest.approx(0.93 * bar["width"], abs=1)
-    assert page.text(".what") == "Sick: 93.0%" and page.text(".threshold-word") == "operating point 41.0%"
+    assert page.text(".what") == "Sick: 93.0%" and page.text(".threshold-word") == "threshold 41.0%"
     assert page.text(".consequence") == ENGLISH["operating.above"].replace("{threshold}", "41.0%")
     assert "97.0%" in page.text(".rates") and "98.0%" in page.text(".rates")
     assert not page.shown(".undecided")
@@ -41,7 +41,7 @@ def test_a_point_of_several_labels_below_the_threshold_and_against_the_diagnosis
     )  # fmt: skip
     show(page, answer, "es")
     assert page.text(".what") == "Neumonía bacteriana y Neumonía vírica, juntas: 60,0 %"
-    assert page.text(".consequence").startswith("Queda por debajo del punto de corte de 70,0")
+    assert page.text(".consequence").startswith("Queda por debajo del umbral de 70,0")
     assert page.text(".undecided") == STRINGS["es"]["operating.disagrees"]
 
 
@@ -70,7 +70,7 @@ def test_findings_are_shown_by_what_they_are_from_whatever_their_task(page):
     answer = finding("croup", "sound", picture=drawn)
     answer["findings"] += finding("cough", "picture", picture=drawn + "#xray")["findings"]
     page.drop("chest", "", pictures.dicom(pictures.phantom(300, 280)))
-    page.until(lambda: page.shown("#drawn-later"))
+    page.until(lambda: page.shown("#no-preview"))
     show(page, answer)
     plain = [ENGLISH[f"explanation.{kind}.plain"] for kind in ("sound", "picture")]
     assert [caption.text for caption in page.all("#findings figcaption")] == plain
@@ -159,7 +159,7 @@ def test_the_first_sight_needs_less_than_100_kilobytes_and_nothing_from_elsewher
     page = Page(page.browser, server.url())
     loaded = page.until(lambda: page.run(
         """const all = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
-        const ahead = all.find(({ name }) => name.endsWith("/record.js")); // the first of what comes after
+        const ahead = all.find(({ name }) => name.endsWith("/record_button.js")); // the first of what comes after
         return ahead && all.filter(({ startTime }) => startTime < ahead.startTime)
             .map(({ name, transferSize }) => [name, transferSize]);"""
     ))  # fmt: skip
@@ -169,7 +169,7 @@ def test_the_first_sight_needs_less_than_100_kilobytes_and_nothing_from_elsewher
     assert sum(size for _, size in loaded) <= 100_000, sorted(loaded, key=lambda entry: -entry[1])
 
 
-MODULES = ("/record.js", "/asking.js")
+MODULES = ("/record_button.js", "/submit.js")
 
 
 @contextmanager
@@ -187,7 +187,7 @@ def blocked(page, *addresses):
 
 def test_recording_and_asking_need_no_server_to_begin_with(page):
     fetched = "return performance.getEntriesByType('resource').map(({ name }) => name).join()"
-    page.until(lambda: all(module in page.run(fetched) for module in (*MODULES, "/visit.js", "/wav.js")))
+    page.until(lambda: all(module in page.run(fetched) for module in (*MODULES, "/history.js", "/wav.js")))
     page.answer_with(json_reply(finding()))
     page.drop("coughs.wav", "audio/wav", COUGHS)
     with blocked(page, ".js"):

@@ -40,9 +40,9 @@ def test_each_format_is_told_by_its_content_and_answered(page, name):
 
 def test_a_dicom_file_is_drawn_by_the_server_with_the_answer(page):
     page.drop("chest", "", FORMATS["a.dcm"])
-    page.until(lambda: page.shown("#drawn-later"))
+    page.until(lambda: page.shown("#no-preview"))
     page.ask()
-    assert not page.shown("#drawn-later") and page.shown("#preview .plain")
+    assert not page.shown("#no-preview") and page.shown("#preview .plain")
     drawn = page.run("return document.querySelector('#preview .plain').src")
     assert drawn == page.run("return document.querySelector('#findings .plain').src")
 
@@ -136,7 +136,7 @@ def test_a_picture_can_be_zoomed_inverted_and_its_heat_map_faded(page):
 def test_a_sound_file_is_played_and_answered_and_its_json_copied(page):
     page.drop("coughs.wav", "audio/wav", COUGHS)
     assert page.shown("#player")
-    page.until(lambda: page.find("#scope").get_attribute("data-drawn") == "whole")
+    page.until(lambda: page.find("#spectrogram").get_attribute("data-drawn") == "complete")
     shown = page.ask()
     page.press("[data-copy=json]")
     page.until(lambda: page.text("#copied") == ENGLISH["copied"])
@@ -155,9 +155,9 @@ def test_a_sound_and_a_picture_are_asked_together(page):
     told = page.text("#status")
     assert all(f"{task}: " in told for task in tasks) and told.count("%") == len(tasks)
     assert "-F audio_data=@coughs.wav -F image_data=@a.png http" in page.text("#curl")
-    page.press("[data-take=sound]")
+    page.press("[data-discard=sound]")
     assert page.state == "ready" and not page.shown("#ready-sound") and not page.shown("#answer")
-    page.press("[data-take=picture]")
+    page.press("[data-discard=picture]")
     assert page.state == "idle"
 
 
@@ -232,7 +232,7 @@ def test_several_files_are_answered_in_a_table_that_can_be_saved(page):
     page.all(".look")[1].click()
     page.sentence("#problem", "file.unreadable", "es")
     page.press("#forget")
-    assert not page.shown("#visit") and not page.all("#rows tr")
+    assert not page.shown("#history") and not page.all("#rows tr")
 
 
 def test_a_busy_server_is_asked_again_when_it_says_and_by_two_at_most(page):
@@ -268,9 +268,9 @@ def test_a_batch_can_be_stopped(page):
     page.run(f"waiting.forEach((done) => done({json_reply(finding())}));")
     page.reach("idle")
     page.sentence("#status", "status.batch.stopped")
-    assert page.run("return document.activeElement.matches('#visit .scroll')")
+    assert page.run("return document.activeElement.matches('#history .scroll')")
     assert page.text("#batch-word") == "Finished: 2 of 5 files, refused: 0."
-    assert [ENGLISH["visit.stopped"] in row.text for row in page.all("#rows tr")] == [False] * 2 + [True] * 3
+    assert [ENGLISH["history.stopped"] in row.text for row in page.all("#rows tr")] == [False] * 2 + [True] * 3
 
 
 def test_the_visit_lists_single_questions_and_their_refusals_too(page):

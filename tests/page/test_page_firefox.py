@@ -63,7 +63,7 @@ def test_firefox_records_and_is_answered(fox, loudspeaker):
     fox.record(1)
     fox.reach("ready")
     assert fox.text("#sound-name").startswith("Your recording, ")
-    assert fox.find("#scope").get_attribute("data-drawn") == "whole"
+    assert fox.find("#spectrogram").get_attribute("data-drawn") == "complete"
     fox.ask()
     assert fox.text(".task") == ENGLISH["task.cough"]
 

@@ -11,7 +11,7 @@ from tosa import errors, screening
 TEMPLATE = (ROOT / "templates/index.html").read_text(encoding="utf-8")
 SCRIPTS = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "static").glob("*.js")}
 FAMILIES = (
-    "answer|batch|button|copy|error|explanation|file|finding|level|microphone|operating|ready|scope|status|viewer|visit"
+    "answer|batch|button|copy|error|explanation|file|finding|level|microphone|operating|ready|spectrogram|status|viewer|history"
 )
 
 
@@ -30,11 +30,11 @@ def _used():
         used |= set(re.findall(rf'["`]((?:{FAMILIES})(?:\.\w+)+)["`]', script))
         used |= set(re.findall(r'"(clock|copied|count|share)"', script))
         used |= {f"microphone.{reason}" for reason in re.findall(r'MicrophoneError\("(\w+)"\)', script)}
-    reasons = re.search(r"REASONS = \{(.*?)\}", SCRIPTS["recorder.js"], re.DOTALL)[1]
+    reasons = re.search(r"REASONS = \{(.*?)\}", SCRIPTS["microphone.js"], re.DOTALL)[1]
     used |= {f"microphone.{reason}" for reason in re.findall(r'"(\w+)"', reasons)}
-    filters = re.search(r"FILTERS = \[(.*?)\]", SCRIPTS["recorder.js"])[1]
+    filters = re.search(r"FILTERS = \[(.*?)\]", SCRIPTS["microphone.js"])[1]
     used |= {f"filter.{name}" for name in re.findall(r"\w+", filters)}
-    words = re.search(r"BUTTON_WORDS = \{(.*?)\}", SCRIPTS["state.js"], re.DOTALL)[1]
+    words = re.search(r"BUTTON_WORDS = \{(.*?)\}", SCRIPTS["page_state.js"], re.DOTALL)[1]
     used |= {f"button.{word}" for word in re.findall(r'"(\w+)"', words)}
     used |= {f"status.{name}" for name in ("loading", "asking", "counting", "recording")}  # the states of a take
     for kind in ("sound", "picture"):

@@ -1,6 +1,6 @@
-/* The microphone: raw samples as they come, and a named reason where there are none. */
+/* The microphone: delivers its raw samples, or an error that names the reason why it cannot. */
 
-// What these repair for a telephone call, they take out of a cough.
+// These filters improve telephone calls, but they remove parts of a cough.
 const FILTERS = ["echoCancellation", "noiseSuppression", "autoGainControl"];
 
 const REASONS = {
@@ -12,8 +12,8 @@ const REASONS = {
   AbortError: "in_use",
 };
 
-/* `reason` is insecure, unsupported, unreachable (the server), denied, missing, in_use or failed; each has its
-   sentence in strings.json. */
+/* `reason` is insecure, unsupported, unreachable (the server), denied, missing, in_use or failed.
+   strings.json has a sentence for each. */
 export class MicrophoneError extends Error {
   constructor(reason) {
     super(reason);
@@ -21,23 +21,24 @@ export class MicrophoneError extends Error {
   }
 }
 
-export class Recorder {
+export class Microphone {
   blocks = [];
-  length = 0;
+  length = 0; // samples
   released = false;
 
-  /* Ask for the microphone and listen. `onAsk()` comes before the browser's question, `onBlock(block, rate)` with
-     every block, `onEnd()` with a pulled plug. Released meanwhile, it goes no further. Throws MicrophoneError. */
+  /* Opens the microphone and starts to listen. Calls `onAsk()` before the browser asks the user,
+     `onBlock(block, rate)` for each block and `onEnd()` when the device is unplugged.
+     Stops early when it is released meanwhile. Throws MicrophoneError. */
   async start(onAsk, onBlock, onEnd) {
     if (!window.isSecureContext) throw new MicrophoneError("insecure");
     if (!navigator.mediaDevices?.getUserMedia || !window.AudioWorkletNode) throw new MicrophoneError("unsupported");
     try {
-      await this.load(); // first, so that no microphone is open while a server hangs
+      await this.loadWorklet(); // first, so that the microphone is not open while a slow server answers
       if (this.released) return;
       onAsk();
-      const wishes = Object.fromEntries(FILTERS.map((filter) => [filter, false]));
-      this.stream = await navigator.mediaDevices.getUserMedia({ audio: { ...wishes, channelCount: 1 } });
-      if (this.released) this.release(); // of the late microphone too
+      const filtersOff = Object.fromEntries(FILTERS.map((filter) => [filter, false]));
+      this.stream = await navigator.mediaDevices.getUserMedia({ audio: { ...filtersOff, channelCount: 1 } });
+      if (this.released) this.release(); // the user allowed it after cancelling
       else await this.listen(onBlock, onEnd);
     } catch (error) {
       this.release();
@@ -45,18 +46,18 @@ export class Recorder {
     }
   }
 
-  async load() {
+  async loadWorklet() {
     this.context = new AudioContext();
     try {
-      await this.context.audioWorklet.addModule(new URL("capture-worklet.js", import.meta.url));
+      await this.context.audioWorklet.addModule(new URL("capture_worklet.js", import.meta.url));
     } catch {
-      throw new MicrophoneError("unreachable"); // an AbortError, which of a microphone would mean that it is in use
+      throw new MicrophoneError("unreachable"); // it is an AbortError, which from a microphone would mean "in use"
     }
   }
 
   async listen(onBlock, onEnd) {
     const capture = new AudioWorkletNode(this.context, "capture", { channelCount: 1, channelCountMode: "explicit" });
-    const heard = new Promise((resolve) => {
+    const firstBlock = new Promise((resolve) => {
       capture.port.onmessage = ({ data: block }) => {
         this.blocks.push(block);
         this.length += block.length;
@@ -65,13 +66,13 @@ export class Recorder {
       };
     });
     this.context.createMediaStreamSource(this.stream).connect(capture);
-    capture.connect(this.context.destination); // silent, but what leads nowhere may not be run
+    capture.connect(this.context.destination); // it outputs silence; browsers may not run a node without a destination
     await this.context.resume();
-    await heard;
+    await firstBlock;
     this.stream.getTracks().forEach((track) => track.addEventListener("ended", onEnd));
   }
 
-  /* Forget what came so far. */
+  /* Deletes the samples received so far. */
   restart() {
     this.blocks = [];
     this.length = 0;
@@ -81,20 +82,20 @@ export class Recorder {
     return this.length / this.context.sampleRate;
   }
 
-  /* The filters that the browser kept on all the same. */
-  filters() {
-    const applied = this.stream.getAudioTracks()[0]?.getSettings() ?? {};
-    return FILTERS.filter((filter) => applied[filter]);
+  /* Returns the filters that the browser applies although they were switched off. */
+  activeFilters() {
+    const settings = this.stream.getAudioTracks()[0]?.getSettings() ?? {};
+    return FILTERS.filter((filter) => settings[filter]);
   }
 
-  /* Let go of the microphone. Returns {samples, rate}. */
+  /* Closes the microphone and returns {samples, rate}. */
   stop() {
     this.release();
     const samples = new Float32Array(this.length);
-    let at = 0;
+    let offset = 0;
     for (const block of this.blocks) {
-      samples.set(block.map((sample) => Math.max(-1, Math.min(1, sample))), at); // as a file will hold them
-      at += block.length;
+      samples.set(block.map((sample) => Math.max(-1, Math.min(1, sample))), offset); // the range of a WAV file
+      offset += block.length;
     }
     return { samples, rate: this.context.sampleRate };
   }

@@ -1,36 +1,36 @@
-/* The server's answer, drawn: a card for each finding, then what the model is and how to ask again elsewhere. */
+/* Shows the server's answer: a card for each finding, the model, and how to repeat the request in a terminal. */
 
-import { operate } from "./operating.js";
-import { viewer } from "./viewer.js";
-import { keyOf, say, sayDisclaimer, translate } from "./words.js";
+import { keyOf, say, sayDisclaimer, translate } from "./i18n.js";
+import { createViewer } from "./image_viewer.js";
+import { showOperatingPoint } from "./operating_point.js";
 
-const NEARLY_EVEN = 0.2; // two best scores closer than this are called undecided
-const SHA_SHOWN = 12; // digits, enough to tell two graphs apart
+const UNDECIDED_MARGIN = 0.2; // between the two highest scores; below it, the finding is called undecided
+const SHA_DIGITS = 12; // shown, enough to tell two graphs apart
 
 const $ = (id) => document.getElementById(id);
 
-/* Show `answer`, which came for `parts` {audio_data, image_data}. */
+/* Shows `answer`, the response to `parts` {audio_data, image_data}. */
 export function showAnswer(answer, parts) {
-  $("findings").replaceChildren(...answer.findings.map(card));
+  $("findings").replaceChildren(...answer.findings.map(findingCard));
   sayDisclaimer($("answer-disclaimer"), answer.disclaimer);
-  $("model").textContent = answer.model.sha256.slice(0, SHA_SHOWN);
+  $("model").textContent = answer.model.sha256.slice(0, SHA_DIGITS);
   $("model").title = answer.model.sha256;
   $("json").textContent = JSON.stringify(withoutPictures(answer), null, 2);
-  $("curl").textContent = curlLine(parts);
+  $("curl").textContent = curlCommand(parts);
   say($("copied"), "");
   $("answer").hidden = false;
   $("answer").scrollIntoView({ block: "start" });
 }
 
-/* A finding in a line, as a value for words.js. */
-export const inShort = ({ task, diagnosis, score, demonstration }) => ({
+/* Returns a finding in one line, as a value for i18n.js. */
+export const summarize = ({ task, diagnosis, score, demonstration }) => ({
   key: demonstration ? "finding.demonstration" : "finding.short",
   task: { key: `task.${task}`, otherwise: task },
   diagnosis: { key: `label.${diagnosis}`, otherwise: diagnosis },
   score: { share: score },
 });
 
-function card(finding) {
+function findingCard(finding) {
   const { task, diagnosis, score, scores } = finding;
   const element = $("finding").content.cloneNode(true).firstElementChild;
   const part = (name) => element.querySelector(`.${name}`);
@@ -39,25 +39,25 @@ function card(finding) {
   part("diagnosis").dataset.diagnosis = diagnosis;
   say(part("score"), "share", { share: { share: score } });
   part("score").value = score;
-  const disagree = operate(element, finding);
-  part("undecided").hidden = !disagree && !nearlyEven(scores);
-  say(part("undecided"), disagree ? "operating.disagrees" : "answer.undecided");
+  const contradictory = showOperatingPoint(element, finding);
+  part("undecided").hidden = !contradictory && !isUndecided(scores);
+  say(part("undecided"), contradictory ? "operating.disagrees" : "answer.undecided");
   part("demonstration").hidden = !finding.demonstration;
   say(part("note"), keyOf(`note.${task}`, finding.note), { otherwise: finding.note ?? "" });
-  const rows = Object.entries(scores).map(([label, share]) => row(label, share, label === diagnosis));
+  const rows = Object.entries(scores).map(([label, share]) => scoreRow(label, share, label === diagnosis));
   part("scores").tBodies[0].replaceChildren(...rows);
-  explain(element, finding);
+  showPicture(element, finding);
   say(part("meaning"), `meaning.${task}`, { otherwise: "" });
   translate(element);
   return element;
 }
 
-function nearlyEven(scores) {
+function isUndecided(scores) {
   const [best, second] = Object.values(scores).sort((a, b) => b - a);
-  return best - second < NEARLY_EVEN;
+  return best - second < UNDECIDED_MARGIN;
 }
 
-function row(label, share, chosen) {
+function scoreRow(label, share, chosen) {
   const element = $("score-row").content.cloneNode(true).firstElementChild;
   element.classList.toggle("chosen", chosen);
   say(element.querySelector("th"), `label.${label}`, { otherwise: label });
@@ -67,32 +67,31 @@ function row(label, share, chosen) {
   return element;
 }
 
-function explain(element, { from: kind, explanation, picture }) {
+function showPicture(element, { from: kind, explanation, picture }) {
   const figure = element.querySelector("figure");
   figure.hidden = !picture;
   if (!picture) return;
-  const plain = explanation ? `explanation.${kind}` : `explanation.${kind}.plain`;
-  const shown = viewer(picture, { tinted: explanation, alt: `explanation.${kind}.alt`, sound: kind === "sound" });
-  element.querySelector(".viewer-place").replaceWith(shown);
-  say(figure.querySelector("figcaption"), plain);
+  const options = { tinted: explanation, alt: `explanation.${kind}.alt`, sound: kind === "sound" };
+  element.querySelector(".viewer-place").replaceWith(createViewer(picture, options));
+  say(figure.querySelector("figcaption"), explanation ? `explanation.${kind}` : `explanation.${kind}.plain`);
 }
 
-/* What the terminal gets, which does not ask for pictures. */
+/* Returns the answer as a terminal gets it, without pictures. */
 function withoutPictures(answer) {
   return { ...answer, findings: answer.findings.map(({ explanation, picture, ...finding }) => finding) };
 }
 
-function curlLine(parts) {
+function curlCommand(parts) {
   const forms = Object.entries(parts).map(([part, { name }]) => {
     if (/^[\w+][\w.+-]*$/.test(name)) return `-F ${part}=@${name}`;
-    // Inside the outer single quotes of the shell, curl reads its own double ones.
-    const inCurl = name.replace(/[\\"]/g, "\\$&");
-    return `-F '${`${part}=@"${inCurl}"`.replaceAll("'", "'\\''")}'`;
+    // The shell's single quotes are outside; curl reads its own double quotes inside.
+    const escaped = name.replace(/[\\"]/g, "\\$&");
+    return `-F '${`${part}=@"${escaped}"`.replaceAll("'", "'\\''")}'`;
   });
   return `curl ${forms.join(" ")} ${location.origin}${location.pathname}`;
 }
 
-/* Copy an element's text. A page without https may not write the clipboard: then the text is left selected. */
+/* Copies an element's text. Without https a page may not write the clipboard; the text is then selected instead. */
 export async function copy(element) {
   try {
     await navigator.clipboard.writeText(element.textContent);

@@ -1,17 +1,18 @@
-/* The bar of a finding and, where the graph has one, its operating point: the threshold from which a summed score
-   counts as ill, and what was found at it on the validation cases. */
+/* The score bar of a finding and, where the graph has one, its operating point: the threshold from which a sum of
+   scores counts as positive, with the sensitivity and specificity measured there on the validation cases. */
 
-import { say } from "./words.js";
+import { say } from "./i18n.js";
 
-/* Draw it into a finding's card. Returns whether the threshold says other than the likeliest label does. */
-export function operate(card, { diagnosis, score, operating_point: point }) {
+/* Draws it into a finding's card. Returns whether the threshold contradicts the most likely label. */
+export function showOperatingPoint(card, { diagnosis, score, operating_point: point }) {
   const part = (name) => card.querySelector(`.operating .${name}`);
   part("fill").style.width = `${100 * (point?.score ?? score)}%`;
   for (const name of ["what", "threshold", "threshold-word", "consequence", "rates"]) part(name).hidden = !point;
   if (!point) return false;
   const { labels, above, threshold, sensitivity, specificity } = point;
   const what = { list: labels.map((label) => ({ key: `label.${label}`, otherwise: label })) };
-  say(part("what"), labels.length > 1 ? "operating.together" : "operating.one", { what, score: { share: point.score } });
+  const sentence = labels.length > 1 ? "operating.together" : "operating.one";
+  say(part("what"), sentence, { what, score: { share: point.score } });
   part("threshold").style.left = part("threshold-word").style.left = `${100 * threshold}%`;
   part("threshold-word").dataset.side = threshold > 0.5 ? "left" : "right";
   say(part("threshold-word"), "operating.mark", { threshold: { share: threshold } });

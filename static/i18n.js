@@ -1,0 +1,83 @@
+/* Translations: the page speaks one language at a time, and every element changes with a switch of language.
+
+   An element names its sentence: data-text for its text, data-label for its aria-label, data-alt for an image's alt.
+   data-values holds what replaces the {braces}, as JSON: a number, plain text, {key} for another sentence, {share} for
+   a probability, or {list} of such values. A switch of language is therefore one walk over the page. */
+
+const strings = await (await fetch(new URL("strings.json", import.meta.url))).json();
+let language = "en";
+
+/* Returns the language to start with: the address's ?lang=, which the switch writes, or the browser's preference. */
+export function preferredLanguage() {
+  const wishes = [new URLSearchParams(location.search).get("lang"), ...(navigator.languages ?? [navigator.language])];
+  const codes = wishes.map((wish) => wish?.slice(0, 2).toLowerCase());
+  return codes.find((code) => Object.hasOwn(strings, code)) ?? "en";
+}
+
+export function setLanguage(code) {
+  language = code;
+  document.documentElement.lang = code;
+  document.title = text("title");
+  translate(document);
+}
+
+/* Returns a sentence in the current language; for an unknown key, `values.otherwise` unchanged. */
+export function text(key, values = {}) {
+  const sentence = strings[language][key] ?? values.otherwise ?? key;
+  return sentence.replace(/\{(\w+)\}/g, (braces, name) => (name in values ? format(values[name]) : braces));
+}
+
+function format(value) {
+  if (value?.list) return new Intl.ListFormat(language).format(value.list.map(format));
+  if (value?.key) return text(value.key, value);
+  if (value?.share !== undefined) return formatPercent(value.share);
+  return typeof value === "number" ? formatNumber(value, Number.isInteger(value) ? 0 : 1) : value;
+}
+
+const formatNumber = (value, digits, style) =>
+  value.toLocaleString(language, { style, minimumFractionDigits: digits, maximumFractionDigits: digits });
+
+/* No probability is rounded to certainty or to impossibility. */
+function formatPercent(share) {
+  if (share > 0.9995) return `> ${formatNumber(0.999, 1, "percent")}`;
+  if (share < 0.0005) return `< ${formatNumber(0.001, 1, "percent")}`;
+  return formatNumber(share, 1, "percent");
+}
+
+/* Sets an element's sentence for the current language and every later one. Without a key, the element is emptied. */
+export function say(element, key, values = {}) {
+  if (!key) {
+    delete element.dataset.text;
+    element.textContent = "";
+    return;
+  }
+  element.dataset.text = key;
+  element.dataset.values = JSON.stringify(values);
+  translateElement(element);
+}
+
+/* Writes every sentence below `root` in the current language. */
+export function translate(root) {
+  root.querySelectorAll("[data-text], [data-label], [data-alt]").forEach(translateElement);
+}
+
+function translateElement(element) {
+  const { text: key, label, alt, values } = element.dataset;
+  const replacements = values ? JSON.parse(values) : {};
+  if (key) {
+    element.textContent = text(key, replacements);
+    // A sentence that only the server knows is English in every language of the page.
+    if (Object.hasOwn(strings.en, key)) element.removeAttribute("lang");
+    else element.lang = "en";
+  }
+  if (label) element.setAttribute("aria-label", text(label, replacements));
+  if (alt) element.alt = text(alt, replacements);
+}
+
+/* Returns `key` when the server's English sentence is exactly ours, so that it can be translated. */
+export const keyOf = (key, sentence) => (strings.en[key] === sentence ? key : "verbatim");
+
+/* Shows the server's disclaimer, translated when it is the one that we know. */
+export function sayDisclaimer(element, sentence) {
+  say(element, keyOf("disclaimer", sentence), { otherwise: sentence });
+}

@@ -1,0 +1,238 @@
+"""What a graph says of itself: read once from the JSON that it carries, and written back from the same classes.
+
+The JSON is the graph's constant `tosa/metadata`. Fields that this Tosa does not know are kept in `extra` and written
+again, so that a graph survives a training by an older Tosa.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, Self, get_args
+
+from tosa.preprocessing import Preprocessing
+
+Input = Literal["sound", "picture"]
+INPUTS: tuple[str, ...] = get_args(Input)
+FIRST_TASK = "cough"  # the task of label lines that name none; it takes sounds unless the graph says otherwise
+
+
+def default_input(task: str) -> Input:
+    """Returns the kind of input of a task whose graph does not say it."""
+    return "sound" if task == FIRST_TASK else "picture"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How far a task's scores are from frequencies."""
+
+    ece: float  # expected calibration error, in [0, 1]
+    n: int  # validation cases that it was measured on
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """The summed score of some labels from which a case counts as ill, and what that gave on the validation cases."""
+
+    labels: tuple[str, ...]  # whose scores are summed
+    threshold: float
+    sensitivity: float
+    specificity: float
+    ill: int  # validation cases
+    healthy: int  # validation cases
+
+    def to_dict(self) -> dict[str, Any]:
+        values = asdict(self)
+        return values | {"labels": list(self.labels), "cases": {name: values.pop(name) for name in ("ill", "healthy")}}
+
+
+@dataclass(frozen=True)
+class TaskMetadata:
+    """What a graph says of one task. `input` is the one place that tells whether a task takes sounds or pictures."""
+
+    name: str
+    input: Input
+    labels: tuple[str, ...] = ()  # in the order of the task's scores; () where only the label file has them
+    gate: bool = False  # whether the graph's out-of-distribution gate may refuse a picture for this task
+    calibration: Calibration | None = None
+    operating_point: OperatingPoint | None = None
+    demonstration: bool = False
+    note: str | None = None  # a sentence that each finding of the task carries
+    population: str | None = None  # whom the task was learnt from: "children", "adults", or None where nothing is known
+    training: Mapping[str, Any] | None = None  # the recipe of its last layer
+    refit: Mapping[str, Any] | None = None  # how its last layer was fitted anew
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, name: str, values: Mapping[str, Any]) -> Self:
+        """Returns the task that `to_dict` described. Raises ValueError, which names the field, on a wrong type."""
+        held = _Fields(f"tasks.{name}", values)
+        return cls(
+            name=name,
+            input=_input(held, name),
+            labels=held.take_words("labels"),
+            gate=bool(held.take("gate", bool)),
+            calibration=_calibration(held),
+            operating_point=_operating_point(held),
+            demonstration=bool(held.take("demonstration", bool)),
+            note=held.take("note", str),
+            population=held.take("population", str),
+            training=held.take("training", dict),
+            refit=held.take("refit", dict),
+            extra=held.rest,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the task for JSON; a field that is not set is left out."""
+        values = {
+            "from": self.input,
+            "labels": list(self.labels),
+            "gate": self.gate,
+            "calibration": self.calibration and asdict(self.calibration),
+            "operating_point": self.operating_point and self.operating_point.to_dict(),
+            "demonstration": self.demonstration,
+            "note": self.note,
+            "population": self.population,
+            "training": self.training,
+            "refit": self.refit,
+        }
+        return {**self.extra, **{key: value for key, value in values.items() if value}}
+
+
+@dataclass(frozen=True)
+class GraphMetadata:
+    """What a graph says of itself. `GraphMetadata()` describes a graph of another maker, which says nothing."""
+
+    name: str | None = None
+    tasks: Mapping[str, TaskMetadata] = field(default_factory=dict)  # by name
+    preprocessing: Preprocessing = Preprocessing()
+    recipe: Mapping[str, Any] | None = None  # of the last fine-tuning of the trunk
+    weights_sha256: str | None = None  # of the file that this fine-tuning started from, hexadecimal
+    files: Mapping[str, int] | None = None  # cases of this fine-tuning by split
+    before: tuple[Mapping[str, Any], ...] = ()  # recipe, weights_sha256 and files of earlier ones, the oldest first
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Returns what `to_json` wrote, or what an older Tosa wrote.
+
+        Raises ValueError, as the end of a sentence that starts with the graph, if the text is not a JSON object, a
+        field has a wrong type or the preprocessing is not one that this Tosa can draw.
+        """
+        try:
+            parsed = json.loads(text)
+        except (ValueError, TypeError) as error:
+            raise ValueError("holds damaged JSON") from error
+        if not isinstance(parsed, dict):
+            raise ValueError("holds no JSON object")
+        values = _Fields("", parsed)
+        return cls(
+            name=values.take("name", str),
+            tasks={name: TaskMetadata.from_dict(name, task) for name, task in _tasks(values).items()},
+            preprocessing=_preprocessing(values),
+            recipe=values.take("recipe", dict),
+            weights_sha256=values.take("weights_sha256", str),
+            files=values.take("files", dict),
+            before=tuple(values.take("before", list) or ()),
+            extra=values.rest,
+        )
+
+    def to_json(self) -> str:
+        """Returns the JSON text, the same for the same content; a field that is not set is left out."""
+        values = {
+            "name": self.name,
+            "tasks": {name: task.to_dict() for name, task in self.tasks.items()},
+            "preprocessing": self.preprocessing.to_dict(),
+            "recipe": self.recipe,
+            "weights_sha256": self.weights_sha256,
+            "files": self.files,
+            "before": list(self.before),
+        }
+        written = {**self.extra, **{key: value for key, value in values.items() if value}}
+        return json.dumps(written, ensure_ascii=False, sort_keys=True)
+
+    def task(self, name: str) -> TaskMetadata:
+        """Returns what the graph says of a task; if it says nothing, a task of the input that it has by default."""
+        return self.tasks.get(name) or TaskMetadata(name, default_input(name))
+
+    def with_task(self, task: TaskMetadata) -> Self:
+        """Returns a copy that has this task, in the place of one of the same name."""
+        return replace(self, tasks={**self.tasks, task.name: task})
+
+    def without_task(self, name: str) -> Self:
+        """Returns a copy that does not have the task of this name."""
+        return replace(self, tasks={other: task for other, task in self.tasks.items() if other != name})
+
+
+class _Fields:
+    """The fields of a JSON object, taken one after the other; those that nobody took are the `rest`."""
+
+    def __init__(self, path: str, values: Mapping[str, Any]):
+        if not isinstance(values, Mapping):
+            raise ValueError(f"holds {path} that is not a JSON object")
+        self.path, self.rest = path, dict(values)
+
+    def take(self, name: str, *types: type) -> Any:
+        """Returns the field's value, None if it is missing. Raises ValueError if it has another type."""
+        value = self.rest.pop(name, None)
+        if value is not None and (not isinstance(value, types) or isinstance(value, bool) and bool not in types):
+            raise self.error(name, value)
+        return value
+
+    def take_words(self, name: str) -> tuple[str, ...]:
+        words = self.take(name, list) or []
+        if not all(isinstance(word, str) for word in words):
+            raise self.error(name, words)
+        return tuple(words)
+
+    def need(self, name: str, *types: type) -> Any:
+        """Returns the field's value. Raises ValueError if it is missing or has another type."""
+        if (value := self.take(name, *types)) is None:
+            raise self.error(name, None)
+        return value
+
+    def error(self, name: str, value: Any) -> ValueError:
+        place = f"{self.path}.{name}" if self.path else name
+        return ValueError(f"holds {place} = {value!r}, which this Tosa cannot read")
+
+
+def _tasks(values: _Fields) -> Mapping[str, Any]:
+    return values.take("tasks", dict) or {}
+
+
+def _preprocessing(values: _Fields) -> Preprocessing:
+    try:
+        return Preprocessing.from_dict(values.take("preprocessing", dict) or {})
+    except ValueError as error:
+        raise ValueError(f"asks for preprocessing that this Tosa cannot do: {error}") from error
+
+
+def _input(values: _Fields, name: str) -> Input:
+    value = values.take("from", str) or default_input(name)
+    if value not in INPUTS:
+        raise values.error("from", value)
+    return value
+
+
+def _calibration(task: _Fields) -> Calibration | None:
+    if (values := task.take("calibration", dict)) is None:
+        return None
+    held = _Fields(f"{task.path}.calibration", values)
+    return Calibration(float(held.need("ece", int, float)), held.need("n", int))
+
+
+def _operating_point(task: _Fields) -> OperatingPoint | None:
+    if (values := task.take("operating_point", dict)) is None:
+        return None
+    held = _Fields(f"{task.path}.operating_point", values)
+    cases = _Fields(f"{held.path}.cases", held.need("cases", dict))
+    point = OperatingPoint(
+        labels=held.take_words("labels"),
+        threshold=float(held.need("threshold", int, float)),
+        sensitivity=float(held.need("sensitivity", int, float)),
+        specificity=float(held.need("specificity", int, float)),
+        ill=cases.need("ill", int),
+        healthy=cases.need("healthy", int),
+    )
+    if not point.labels:
+        raise held.error("labels", [])
+    return point

@@ -4,4 +4,4 @@ The modules, in the order the data takes: settings, errors, memory, audio, xray,
 serving, explain, screening, log, server; tosa.training makes the graph that network runs.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

@@ -6,7 +6,10 @@ from pathlib import Path
 
 from tosa.errors import SettingError
 
-ROOT = Path(__file__).resolve().parent.parent
+_PACKAGE = Path(__file__).resolve().parent
+_DATA = _PACKAGE / "_data"  # where a wheel has the page and the embedded graph; a checkout has them at its top
+INSTALLED = _DATA.is_dir()
+ROOT = _DATA if INSTALLED else _PACKAGE.parent  # the folder of templates/, static/ and the embedded graph
 
 MAX_BODY_BYTES = 10 * 2**20  # one upload, all parts together
 MAX_SOUND_SECONDS = 60.0  # longer sounds are refused before they are decoded whole
@@ -40,6 +43,13 @@ def _folder(name: str, default: Path) -> Path | None:
     return Path(given) if given else None
 
 
+def _default_cache() -> Path:
+    """The checkout's .cache; for an installed Tosa, whose own folder may be read-only, the user's cache folder."""
+    if not INSTALLED:
+        return ROOT / ".cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tosa"
+
+
 def _choice(name: str, *choices: str) -> str:
     """The word in an environment variable, the first choice by default. Raises SettingError on any other."""
     given = os.environ.get(name, choices[0])
@@ -59,6 +69,6 @@ class Settings:
     log: bool = field(default_factory=lambda: bool(_number("TOSA_LOG", 1, 0, 1)))  # one line a request on stderr
     slots: int = field(default_factory=lambda: _number("TOSA_SLOTS", (os.cpu_count() or 1) * 2, 1, 1000))  # in flight
     # where a compiled network is kept for the next start; empty: nowhere
-    cache: Path | None = field(default_factory=lambda: _folder("TOSA_CACHE", ROOT / ".cache"))
+    cache: Path | None = field(default_factory=lambda: _folder("TOSA_CACHE", _default_cache()))
     # auto: bf16 where the processor calculates in it by itself, else f32
     precision: str = field(default_factory=lambda: _choice("TOSA_PRECISION", "auto", "f32", "bf16", "int8"))

@@ -15,6 +15,7 @@ from pathlib import Path
 from tosa.errors import ModelError, SettingError, UsageError
 from tosa.settings import Settings
 
+PROGRAM = "retrain.py"
 BALANCES = ("drawn", "weighted", "none")
 USES = ("evaluate", "calibrate", "refit", "fine_tune")  # in the place of training one task's last layer
 LAST_LAYER = (  # what is of that alone
@@ -32,7 +33,7 @@ class Parser(argparse.ArgumentParser):
     """Ends with one line that names the flag, not with the list of all of them."""
 
     def error(self, message: str):
-        self.exit(2, f"retrain.py: {message} (--help lists all flags)\n")
+        self.exit(2, f"{self.prog}: {message} (--help lists all flags)\n")
 
 
 def between(least: float, most: float, kind: type = float):
@@ -66,9 +67,10 @@ def share(text: str) -> float:
     return number
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     """All flags. A default of None depends on other flags, as its help says."""
-    flags = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    written = argparse.RawDescriptionHelpFormatter
+    flags = Parser(prog=program, description=__doc__, formatter_class=written, allow_abbrev=False)
     for add in (_data_flags, _output_flags, _training_flags, _distortion_flags, _report_flags):
         add(flags)
     return flags
@@ -181,8 +183,9 @@ def _report_flags(flags) -> None:
     flag("labels", None, "its labels", type=Path)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    reader = parser()
+def main(arguments: list[str] | None = None, program: str = PROGRAM) -> int:
+    """Trains, or does what the flags ask for instead, and returns the exit status. Errors start with `program`."""
+    reader = parser(program)
     flags = reader.parse_args(arguments)
     uses = [name for name in USES if getattr(flags, name)]
     if len(uses) > 1:
@@ -212,17 +215,28 @@ def main(arguments: list[str] | None = None) -> int:
             commands.fine_tune(flags, Settings())
         else:
             commands.retrain(flags, Settings())
+    except ModuleNotFoundError as error:
+        if (error.name or "tosa").startswith("tosa"):
+            raise
+        print(f"{program}: {_missing(error.name)}", file=sys.stderr)
+        return 2
     except (UsageError, ModelError, SettingError) as error:
-        print(f"retrain.py: {error}", file=sys.stderr)
+        print(f"{program}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         kept = flags.checkpoint_dir if flags.fine_tune else flags.bottleneck_dir
         goes_on = "" if flags.evaluate else f"; the same command goes on from what it kept in '{kept}'"
-        print(f"retrain.py: interrupted{goes_on}", file=sys.stderr)
+        print(f"{program}: interrupted{goes_on}", file=sys.stderr)
         return 130
     except OSError as error:
         where = error.filename or ("the disk" if error.errno == errno.ENOSPC else "a file")
-        print(f"retrain.py: {where}: {error.strerror}", file=sys.stderr)
+        print(f"{program}: {where}: {error.strerror}", file=sys.stderr)
         return 2
     return 0
 
+
+def _missing(package: str) -> str:
+    """What to do where a package that only training needs is not installed."""
+    if sys.version_info >= (3, 14) and package in ("tensorflow", "keras"):
+        return f"training needs {package}, which has no wheels for Python 3.14 yet. Use Python 3.11, 3.12 or 3.13."
+    return f"training needs {package}, which is not installed. Run 'make train-env', or: pip install '.[train]'"

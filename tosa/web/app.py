@@ -83,7 +83,7 @@ def create_app(
     config = config or settings.Settings()
     network = network or Network.load(config.graph, config.labels)
     app = Flask(
-        "tosa", root_path=settings.ROOT, template_folder="templates", static_folder="static"
+        "tosa", root_path=str(settings.ROOT), template_folder="templates", static_folder="static"
     )
     app.request_class = InMemoryRequest
     app.config["MAX_CONTENT_LENGTH"] = settings.MAX_BODY_BYTES

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -49,11 +50,11 @@ class Lines:
 class Running:
     """A server on a free port, with a temporary folder of its own; a context manager that ends it with SIGTERM."""
 
-    def __init__(self, graph: Path, labels: Path, temporary: Path, **variables):
+    def __init__(self, graph: Path, labels: Path, temporary: Path, command=("app.py",), cwd: Path = ROOT, **variables):
         self.port, self.temporary = free_port(), temporary
         names = {"TOSA_GRAPH": graph, "TOSA_LABELS": labels, "TOSA_PORT": self.port, "TMPDIR": temporary, **variables}
         self.process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env=os.environ | {name: str(names[name]) for name in names},
+            [sys.executable, *command], cwd=cwd, env=os.environ | {name: str(names[name]) for name in names},
             text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         self.out, self.err = Lines(self.process.stdout), Lines(self.process.stderr)
@@ -84,6 +85,11 @@ class Running:
             return response.status, json.loads(response.read()), response.headers
         finally:
             connection.close()
+
+    def get(self, path: str) -> bytes:
+        """The body of the answer to a GET, which has to be 200."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30 * PATIENCE) as response:
+            return response.read()
 
     def processes(self) -> list[int]:
         """Numbers of the server's process and those it started."""

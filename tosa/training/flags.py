@@ -218,7 +218,7 @@ def main(arguments: list[str] | None = None, program: str = PROGRAM) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "tosa").startswith("tosa"):
             raise
-        print(f"{program}: {_missing(error.name)}", file=sys.stderr)
+        print(f"{program}: {_missing(error.name.partition('.')[0])}", file=sys.stderr)
         return 2
     except (UsageError, ModelError, SettingError) as error:
         print(f"{program}: {error}", file=sys.stderr)

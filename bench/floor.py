@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import openvino
-from measure import bare_forward, pruned_graph, in_turns, options, picture, running, sound
+from measure import bare_forward, in_turns, options, picture, pruned_graph, running, sound
 
-from tosa.inputs import audio, xray
+from tosa.inputs import audio, spectrogram, xray
 from tosa.model.engine import native_precision, read
 from tosa.model.network import Network
 from tosa.settings import Settings
@@ -30,12 +30,12 @@ def stages(title: str, file: bytes, kind, network: Network, data: Path | None) -
     """A table of the milliseconds that each stage takes, and of what a client waits."""
     question = sound(data) if kind is audio else picture(data)
     decoded = kind.decode(file)
-    drawn = audio.draw(audio.window(decoded)) if kind is audio else decoded
+    drawn = spectrogram.draw(audio.window(decoded)) if kind is audio else decoded
     fitting = xray.resize(drawn, network.size)
     ways: dict[str, Callable] = {"decode": lambda: kind.decode(file), "quality gate": lambda: kind.check(decoded)}
     if kind is audio:
         window = audio.window(decoded)
-        ways |= {"loudest part": lambda: audio.window(decoded), "draw": lambda: audio.draw(window)}
+        ways |= {"loudest part": lambda: audio.window(decoded), "draw": lambda: spectrogram.draw(window)}
     ways |= {"resize": lambda: xray.resize(drawn, network.size), "network": lambda: network.run(fitting[None])}
     with running("app.py") as app:
         app.first_answer(question)

@@ -18,7 +18,8 @@ from matplotlib import pyplot
 from measure import Question, Row, in_turns, main, sound
 from PIL import Image
 
-from tosa.inputs import audio
+from tosa.inputs import audio, spectrogram
+from tosa.inputs.spectrogram import DEFAULT
 
 ROUNDS = 15
 
@@ -28,7 +29,7 @@ def rows(data: Path | None) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         file, figure = Path(folder, "sound.wav"), Path(folder, "figure.png")
         file.write_bytes(cough.data)
-        ways = {"ours": lambda: audio.picture(cough.data), "theirs": lambda: save_figure(file, figure)}
+        ways = {"ours": lambda: spectrogram.picture(cough.data), "theirs": lambda: save_figure(file, figure)}
         medians = in_turns(ways, ROUNDS, warm_up=3)
     ours, theirs, ratio = medians["ours"], medians["theirs"], medians["theirs"] / medians["ours"]
     alike, blocks = correlation(cough, smooth=True), correlation(cough, smooth=False)
@@ -42,7 +43,7 @@ def rows(data: Path | None) -> list[Row]:
 def correlation(cough: Question, smooth: bool) -> float:
     """Of all pixels and channels of the two drawings of one window."""
     samples = audio.window(audio.decode(cough.data))
-    return float(np.corrcoef(audio.draw(samples).ravel(), figure_of(samples, smooth).ravel())[0, 1])
+    return float(np.corrcoef(spectrogram.draw(samples).ravel(), figure_of(samples, smooth).ravel())[0, 1])
 
 
 def figure_of(samples: np.ndarray, smooth: bool) -> np.ndarray:
@@ -51,17 +52,17 @@ def figure_of(samples: np.ndarray, smooth: bool) -> np.ndarray:
     smooth: with the rows between bands interpolated, as ours are; Matplotlib alone draws each band as a block.
     """
     power = librosa.feature.melspectrogram(
-        y=samples, sr=audio.SAMPLE_RATE, n_fft=audio.N_FFT, hop_length=audio.HOP_LENGTH, n_mels=audio.N_MELS,
-        fmin=audio.F_MIN, fmax=audio.F_MAX,
+        y=samples, sr=DEFAULT.sample_rate, n_fft=DEFAULT.n_fft, hop_length=DEFAULT.hop_length, n_mels=DEFAULT.n_mels,
+        fmin=DEFAULT.f_min, fmax=DEFAULT.f_max,
     )  # fmt: skip
-    decibels = librosa.power_to_db(power, ref=np.max, top_db=audio.TOP_DB)[:, : audio.SIZE]
+    decibels = librosa.power_to_db(power, ref=np.max, top_db=DEFAULT.top_db)[:, : DEFAULT.size]
     if smooth:
-        rows = np.linspace(0, audio.N_MELS - 1, audio.SIZE)
-        decibels = np.stack([np.interp(rows, np.arange(audio.N_MELS), column) for column in decibels.T], axis=1)
-    canvas = pyplot.figure(figsize=(audio.SIZE / 100, audio.SIZE / 100), dpi=100)
+        rows = np.linspace(0, DEFAULT.n_mels - 1, DEFAULT.size)
+        decibels = np.stack([np.interp(rows, np.arange(DEFAULT.n_mels), column) for column in decibels.T], axis=1)
+    canvas = pyplot.figure(figsize=(DEFAULT.size / 100, DEFAULT.size / 100), dpi=100)
     axes = canvas.add_axes([0, 0, 1, 1])
     axes.axis("off")
-    librosa.display.specshow(decibels, ax=axes, cmap="magma", vmin=-audio.TOP_DB, vmax=0)
+    librosa.display.specshow(decibels, ax=axes, cmap="magma", vmin=-DEFAULT.top_db, vmax=0)
     buffer = io.BytesIO()
     canvas.savefig(buffer)
     pyplot.close(canvas)

@@ -15,7 +15,7 @@ from pictures import encoded, phantom
 from sounds import coughs, wav
 from tosa import settings
 from tosa.audit.datasets import collect, other_pictures
-from tosa.inputs import audio, xray
+from tosa.inputs import audio, spectrogram, xray
 from tosa.model.graph import Graph
 from tosa.model.network import Network
 from tosa.training.data import dataset
@@ -49,7 +49,7 @@ def test_three_tasks_in_one_file_under_50_mb(network):
 
 def test_tensorflow_and_the_app_answer_alike(network, tf):
     """Scores for the same PNG bytes: TensorFlow from DecodeJpeg/contents, the app's engine from the picture."""
-    pictures = [audio.draw(audio.window(coughs(seed=seed))) for seed in range(3)]
+    pictures = [spectrogram.draw(audio.window(coughs(seed=seed))) for seed in range(3)]
     pictures.append(xray.resize(xray.decode(encoded(Image.fromarray(phantom())))))
     with tf.compat.v1.Session(graph=tf.Graph()) as session:
         tf.import_graph_def(tf.compat.v1.GraphDef.FromString(GRAPH.read_bytes()), name="")
@@ -65,7 +65,7 @@ def test_eight_bits_answer_nearly_alike():
     """Every activation that the embedded graph rounds is known; a drawn X-ray and coughs get nearly the same scores."""
     graph = Graph(GRAPH.read_bytes())
     assert graph.peaks().keys() == set(activation_ranges.activations(graph))
-    pictures = [audio.draw(audio.window(coughs(seed=seed))) for seed in range(5)]
+    pictures = [spectrogram.draw(audio.window(coughs(seed=seed))) for seed in range(5)]
     pictures = np.stack([*pictures, xray.resize(xray.decode(encoded(Image.fromarray(phantom()))))])
     exact, near = (Network.load(GRAPH, LABELS, precision=each).run(pictures).scores for each in ("f32", "int8"))
     assert 1e-6 < np.abs(exact - near).max() < 0.1
@@ -112,7 +112,7 @@ def test_what_is_no_chest_x_ray_is_refused(client, name):
     drawn = {
         "hand": other_pictures.hand(rng),
         "document": other_pictures.document(rng),
-        "spectrogram": Image.fromarray(audio.draw(audio.window(coughs()))).convert("L"),
+        "spectrogram": Image.fromarray(spectrogram.draw(audio.window(coughs()))).convert("L"),
         "upside down phantom": Image.fromarray(phantom()[::-1]),
     }
     answer = client.post("/", data={"image_data": (io.BytesIO(encoded(drawn[name])), "x")})

@@ -19,7 +19,7 @@ import app
 from pictures import encoded, phantom
 from sounds import coughs, wav
 from tosa import settings
-from tosa.inputs import audio, xray
+from tosa.inputs import audio, spectrogram, xray
 from tosa.model import engine, heatmap
 from tosa.model.graph import BOTTLENECK, Graph
 from tosa.model.network import Network
@@ -67,7 +67,7 @@ def read_and_resample():
 
 DECODED = audio.decode(SOUND)
 WINDOW = audio.window(DECODED)
-FRAMES = np.random.default_rng(0).normal(size=(WINDOW.size // audio.HOP_LENGTH + 1, audio.N_FFT)).astype(np.float32)
+FRAMES = np.random.default_rng(0).normal(size=(WINDOW.size // spectrogram.DEFAULT.hop_length + 1, spectrogram.DEFAULT.n_fft)).astype(np.float32)
 PIXELS = xray.decode(CHEST)
 FEATURES = np.random.default_rng(0).random((8, 8, 2048), np.float32)
 
@@ -84,7 +84,7 @@ def resize_with_pillow():
     return Image.fromarray(PIXELS[:, :, 0]).resize((299, 299), Image.Resampling.BILINEAR)
 
 
-SMALL = Image.fromarray(audio.draw(WINDOW))
+SMALL = Image.fromarray(spectrogram.draw(WINDOW))
 
 
 def save_with_pillow():
@@ -95,7 +95,7 @@ STAGES = {
     "decode a sound": (lambda: audio.decode(SOUND), read_and_resample, 1.35),
     "gate of sounds": (lambda: audio.check(DECODED), spectra, 0.36),
     "loudest part": (lambda: audio.window(DECODED), spectra, 0.46),
-    "draw": (lambda: audio.draw(WINDOW), spectra, 3.1),
+    "draw": (lambda: spectrogram.draw(WINDOW), spectra, 3.1),
     "decode a picture": (lambda: xray.decode(CHEST), open_with_pillow, 1.15),
     "gate of pictures": (lambda: xray.check(PIXELS), resize_with_pillow, 0.32),
     "resize": (lambda: xray.resize(PIXELS), resize_with_pillow, 1.2),

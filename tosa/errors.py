@@ -28,6 +28,12 @@ TosaError
 """
 
 
+READ_FORMATS = (
+    "It reads sounds in WAV, FLAC, OGG, MP3, AAC, MP4, WebM, WMA, AMR, AIFF, CAF, AU and W64, "
+    "and pictures in PNG, JPEG and DICOM."
+)
+
+
 class TosaError(Exception):
     """Base of all errors that Tosa raises on purpose. `str(error)` is one sentence fit for a user."""
 
@@ -78,9 +84,7 @@ class PictureTooLarge(TooLarge):
 
 class UnsupportedFormat(RequestError):
     status, code = 415, "unsupported_format"
-    public = (
-        "This is not a format Tosa reads. Sounds: WAV, FLAC, OGG, MP3, WebM/Opus, MP4/AAC. Pictures: PNG, JPEG, DICOM."
-    )
+    public = f"Tosa does not read this format. {READ_FORMATS}"
 
 
 class CompressedDicom(UnsupportedFormat):

@@ -4,8 +4,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from tosa.errors import NotAChestXray, NothingSent, TaskMissing, UnsupportedFormat
-from tosa.inputs import audio, decoder_pool, xray
+from tosa.errors import NotAChestXray, NothingSent, TaskMissing
+from tosa.inputs import decoder_pool, sound_formats, spectrogram, xray
 from tosa.model import heatmap
 from tosa.model.network import FIRST_TASK, Network, Task
 from tosa.model.out_of_distribution import OutOfDistributionGate
@@ -20,25 +20,29 @@ PRIMARY = ("cough", "pneumonia")  # the tasks whose finding comes first, where t
 
 
 def kind_of(data: bytes) -> str:
-    """'sound' or 'picture', by the first bytes. Raises NothingSent for none, UnsupportedFormat for others."""
+    """Returns 'sound' or 'picture', by content. Raises NothingSent for an empty file, UnsupportedFormat for others."""
     if not data:
-        raise NothingSent()
+        raise NothingSent("The file is empty. Send one that holds a sound or a picture.")
     if xray.recognises(data):
         return "picture"
-    if audio.recognises(data):
+    if sound_formats.sound_format(data):
         return "sound"
-    raise UnsupportedFormat()
+    raise sound_formats.format_refusal(data)
 
 
 def screen(
-    network: Network, sound: bytes | None, picture: bytes | None, with_explanation: bool = False, decode=decoder_pool.decode
+    network: Network,
+    sound: bytes | None,
+    picture: bytes | None,
+    with_explanation: bool = False,
+    decode=decoder_pool.decode,
 ) -> dict:
     """Answer for a sound file, a picture file or both, as the JSON of POST /.
 
     decode: decoding.decode, or a decoding.Pool that does the same in other processes.
     Raises a RequestError where one of them cannot be read or judged; nothing is answered for the other then.
     """
-    sent = [(audio.draw(decode("sound", sound).array), True)] if sound is not None else []
+    sent = [(spectrogram.draw(decode("sound", sound).array), True)] if sound is not None else []
     sent += [(decode("picture", picture).array, False)] if picture is not None else []
     if not sent:
         raise NothingSent()
@@ -76,7 +80,7 @@ def _explain(findings: list[dict], network: Network, pixels: np.ndarray, feature
 
     pixels: uint8 (height, width, 3); features: the feature map, float32 (height, width, channels).
     """
-    below = [heatmap.time_axis(network.size[1], audio.WINDOW_SECONDS)] if is_sound else []
+    below = [heatmap.time_axis(network.size[1], spectrogram.DEFAULT.window_seconds)] if is_sound else []
     picture = heatmap.data_uri(pixels)
     for finding in findings:
         task = network.tasks[finding["task"]]

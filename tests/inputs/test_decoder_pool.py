@@ -16,7 +16,8 @@ from pictures import dicom, encoded, phantom
 from running import PATIENCE, ROOT
 from sounds import container, coughs, wav
 from tosa import errors, settings
-from tosa.inputs import audio, decoder_pool
+from tosa.inputs import decoder_pool
+from tosa.preprocessing import Preprocessing
 
 SOUND, PICTURE = wav(coughs()), encoded(Image.fromarray(phantom()))
 ODD = '''
@@ -24,7 +25,7 @@ import sys
 from tosa.inputs import decoder_pool as decoding
 class audio:
     @staticmethod
-    def heard(data):
+    def heard(data, preprocessing):
         {what}
 decoding.audio = audio
 decoding.main()
@@ -78,6 +79,15 @@ def test_decodes_as_this_process_does(pool, kind, data):
     assert there.array.dtype == here.array.dtype and there.seconds == here.seconds
 
 
+@pytest.mark.parametrize("kind, data", [("sound", SOUND), ("picture", encoded(Image.fromarray(phantom(200, 300))))])
+def test_each_request_has_its_preprocessing(pool, kind, data):
+    """As when the graph is replaced while serving."""
+    for other in (Preprocessing(sample_rate=16_000, f_max=7_000, size=224, geometry="letterbox"), Preprocessing()):
+        here, there = decoder_pool.decode(kind, data, other), pool(kind, data, other)
+        assert there.array.shape == decoder_pool.shape_of(kind, other)
+        np.testing.assert_array_equal(there.array, here.array)
+
+
 @pytest.mark.parametrize("kind, data", [("sound", wav(np.zeros(22_050))), ("picture", PICTURE[:900]), ("sound", b"")])
 def test_refuses_as_this_process_does(pool, kind, data):
     with pytest.raises(errors.RequestError) as here:
@@ -97,7 +107,7 @@ HARM = {
     "answers nonsense": "import os; os.write(4, bytes(99)); import time; time.sleep(99)",
     "answers too much": "import os; os.write(4, b'+' + bytes(8) + b'\\xff' * 99); import time; time.sleep(99)",
     "answers too little": "return decoding.np.zeros(3, 'f4'), 1.0",
-    "answers what is not a number": "return decoding.np.full(decoding.SHAPES['sound'], decoding.np.nan, 'f4'), 1.0",
+    "answers what is not a number": "return decoding.np.full(55_125, decoding.np.nan, 'f4'), 1.0",
 }
 
 
@@ -112,7 +122,7 @@ def test_a_lost_process_costs_one_request(odd, name, capfd):
     assert time.monotonic() - started < (settings.MAX_DECODING_SECONDS + 2) * PATIENCE
     assert first.poll() is not None and worker(pool).process.pid != first.pid
     assert "decoding process was lost" in capfd.readouterr().err
-    assert pool("sound", SOUND).array.shape == (audio.WINDOW_SAMPLES,)
+    assert pool("sound", SOUND).array.shape == (Preprocessing().window_samples,)
 
 
 def test_one_that_hangs_is_ended(odd, monkeypatch):
@@ -128,7 +138,7 @@ def test_one_that_ended_while_idle_costs_nothing(pool):
         ended = worker(pool).process
         ended.kill()
         ended.wait()
-        assert pool("sound", SOUND).array.shape == (audio.WINDOW_SAMPLES,)
+        assert pool("sound", SOUND).array.shape == (Preprocessing().window_samples,)
 
 
 def test_one_that_does_not_start_is_said(monkeypatch):
@@ -184,8 +194,8 @@ class TestConfined:
         assert pool("sound", SOUND).seconds == 2.0 and process.poll() is None
 
     def test_it_ends_with_its_server(self):
-        code = "from tosa.inputs import decoder_pool; pool = decoder_pool.Pool(1); pool.wait_until_ready(); import os; " \
-               "print(pool._idle.queue[0].process.pid, flush=True); os.kill(os.getpid(), 9)"  # fmt: skip
+        code = "import os; from tosa.inputs import decoder_pool; pool = decoder_pool.Pool(1); " \
+               "pool.wait_until_ready(); print(pool._idle.queue[0].process.pid, flush=True); os.kill(os.getpid(), 9)"  # fmt: skip
         ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
         number = int(ran.stdout)
         for _ in range(100):

@@ -15,7 +15,7 @@ from pydicom import uid
 from hostile import flac_bomb
 from pictures import dicom, encoded, phantom, png16
 from running import TORTURE
-from sounds import Pipe, container, coughs, wav
+from sounds import Pipe, container, coughs, film, wav
 from tosa import errors, screening
 from tosa.inputs import decoder_pool, xray
 
@@ -36,6 +36,20 @@ FILES = {
     "webm": container(FAST, "webm", "libopus"),
     "mp4": container(FAST, "mp4", "aac"),
     "aac": container(FAST, "adts", "aac"),
+    "wav of two channels": wav(np.stack([SOUND, -SOUND], axis=1)),
+    "wav 64 bit": container(FAST, "wav", "pcm_s64le"),
+    "wav g722": container(coughs(0.5, rate=16_000), "wav", "g722", 16_000),
+    "wav adpcm yamaha": container(FAST, "wav", "adpcm_yamaha"),
+    "ogg flac": container(FAST, "ogg", "flac"),
+    "mp3 behind zeros": bytes(300) + wav(SOUND, format="MP3"),
+    "wma": container(FAST, "asf", "wmav2", bit_rate=128_000),
+    "amr": container(coughs(0.5, rate=8_000), "amr", "libopencore_amrnb", 8_000),
+    "amr in 3gp": container(coughs(0.5, rate=8_000), "3gp", "libopencore_amrnb", 8_000),
+    "caf alac": container(FAST, "caf", "alac"),
+    "aiff": wav(SOUND, format="AIFF"),
+    "w64": wav(SOUND, format="W64"),
+    "au": wav(SOUND, format="AU"),
+    "film": film("mp4", "mpeg4", FAST),
     "png": encoded(IMAGE),
     "png 16 bit": png16(GRAY * np.uint16(257)),
     "png palette": encoded(IMAGE.convert("P")),
@@ -85,6 +99,6 @@ def test_is_read_or_refused(name, steps):
             decoded = decoder_pool.decode(kind, data)
         except errors.RequestError:
             return
-    assert decoded.array.shape == decoder_pool.SHAPES[kind] and np.isfinite(decoded.array).all()
+    assert decoded.array.shape == decoder_pool.shape_of(kind) and np.isfinite(decoded.array).all()
     if kind == "picture":
         assert decoded.array.shape[:2] == (xray.SIZE, xray.SIZE)

@@ -18,7 +18,7 @@ import app
 import retrain
 from pictures import encoded, phantom
 from sounds import RATE, coughs, wav
-from tosa.inputs import audio, xray
+from tosa.inputs import spectrogram, xray
 from tosa.model.graph import Graph
 from tosa.model.network import Network
 from tosa.training import commands
@@ -118,7 +118,7 @@ def test_task_is_added_and_others_kept(embedded, sounds, tmp_path, monkeypatch, 
     assert "0 bottleneck files created." in out and "will not have" not in out and "answers sounds" not in out
     both = Network.load(tmp_path / "graph.pb", tmp_path / "labels.txt")
     assert list(both.tasks) == ["cough", "lungs"]
-    picture = audio.picture(wav(coughs()))[None]
+    picture = spectrogram.picture(wav(coughs()))[None]
     np.testing.assert_allclose(both.run(picture).scores[:, :2], first.run(picture).scores, atol=1e-5)
 
 
@@ -291,7 +291,7 @@ def test_training_and_serving_see_the_same_picture(embedded, sounds, tmp_path):
     assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=1)) == 0
     file = sounds / "sick" / "case3.wav"
     png = tmp_path / "melspectrograms" / "sick" / "case3.wav.png"
-    served = audio.picture(file.read_bytes())
+    served = spectrogram.picture(file.read_bytes())
     assert (drawing.draw(Case(png, "cough", "sick", "g", "training")) == served).all()
     assert (drawing.draw(Case(file, "cough", "sick", "g", "training")) == served).all()
     assert (xray.decode(png.read_bytes()) == served).all()

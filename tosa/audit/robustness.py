@@ -8,7 +8,7 @@ import soundfile
 import soxr
 from PIL import Image
 
-from tosa.inputs import audio, xray
+from tosa.inputs import audio, spectrogram, xray
 from tosa.model.network import Network
 from tosa.training.data.dataset import Case
 from tosa.training.data.drawing import decode
@@ -122,5 +122,5 @@ def measure_robustness(network: Network, task: str, cases: list[Case]) -> dict[s
 
 def _picture(decoded: np.ndarray, is_sound: bool) -> np.ndarray:
     if is_sound:
-        return audio.draw(audio.window(decoded.astype(np.float32)))
+        return spectrogram.draw(audio.window(decoded.astype(np.float32)))
     return xray.resize(np.ascontiguousarray(decoded))

@@ -3,10 +3,12 @@
 A decoding process has limits on memory, time and files. One that crashes, hangs or answers nonsense costs the request
 that did it, and a new one takes its place. What comes back is small and of a known size, and nothing is unpickled:
 
-    request  kind, length; the file's bytes
+    request  kind, two lengths; the preprocessing as JSON, the file's bytes
     answer   verdict, seconds, length; the array's bytes, or `code: message` of a RequestError
 """
 
+import json
+import math
 import os
 import queue
 import select
@@ -18,36 +20,46 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from tosa import errors, memory, settings
 from tosa.inputs import audio, xray
+from tosa.preprocessing import Preprocessing
 
-REQUEST = struct.Struct("<cI")
+REQUEST = struct.Struct("<cHI")
 ANSWER = struct.Struct("<cdI")
 READY, GOOD, REFUSED = b"!", b"+", b"-"
 KINDS = {"sound": b"s", "picture": b"p"}
-SHAPES = {"sound": (audio.WINDOW_SAMPLES,), "picture": (xray.SIZE, xray.SIZE, 3)}
-TYPES = {"sound": np.dtype(np.float32), "picture": np.dtype(np.uint8)}
+TYPES: dict[str, np.dtype] = {"sound": np.dtype(np.float32), "picture": np.dtype(np.uint8)}
 IDLE_SECONDS = 0.5  # after which a process tidies up
 WATCH_SECONDS = 0.25  # between two looks at the processes
 PIPE_BYTES = 2**20  # what Linux lets any user have
-MAX_ANSWER = 2**20  # bytes; both kinds take a quarter of that
+MAX_REFUSAL = 2**16  # bytes
+DEFAULT = Preprocessing()
 REFUSALS = {error.code: error for error in errors.refusals()}
 
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """A sound's window, float32 (audio.WINDOW_SAMPLES,), or an X-ray's picture, uint8 (xray.SIZE, xray.SIZE, 3)."""
+    """A sound's window, float32 (window_samples,), or an X-ray's picture, uint8 (size, size, 3)."""
 
     array: np.ndarray
     seconds: float | None  # that the whole sound lasts
 
 
-def decode(kind: str, data: bytes) -> Decoded:
-    """Decode and judge a file in this process. kind: 'sound' or 'picture'. Raises what audio and xray raise."""
-    return Decoded(*audio.heard(data)) if kind == "sound" else Decoded(xray.picture(data), None)
+def decode(kind: str, data: bytes, preprocessing: Preprocessing = DEFAULT) -> Decoded:
+    """Decodes and judges a file in this process. kind: 'sound' or 'picture'. Raises what audio and xray raise."""
+    if kind == "sound":
+        return Decoded(*audio.heard(data, preprocessing))
+    return Decoded(xray.picture(data, preprocessing), None)
+
+
+def shape_of(kind: str, preprocessing: Preprocessing = DEFAULT) -> tuple[int, ...]:
+    """Returns the shape of the array that `decode` returns."""
+    size = preprocessing.size
+    return (preprocessing.window_samples,) if kind == "sound" else (size, size, 3)
 
 
 class Pool:
@@ -61,15 +73,15 @@ class Pool:
         for _ in range(size):
             self._idle.put(_Worker())
 
-    def __call__(self, kind: str, data: bytes) -> Decoded:
-        """Decode and judge a file. Raises what `decode` raises, and Damaged where the process did not survive it."""
+    def __call__(self, kind: str, data: bytes, preprocessing: Preprocessing = DEFAULT) -> Decoded:
+        """Decodes and judges a file. Raises what `decode` raises, and Damaged where the process did not survive it."""
         worker = self._idle.get()
         try:
             if not worker.alive():  # whatever ended it since, it was not this file
                 worker = _Worker()
             worker.wait_until_ready()
             with self._in_time(worker):
-                return worker.decode(kind, data)
+                return worker.decode(kind, data, preprocessing)
         except _Lost as lost:
             print(f"A decoding process was lost: {lost}. Another takes its place.", file=sys.stderr, flush=True)
             worker = _Worker()
@@ -133,25 +145,28 @@ class _Worker:
             raise errors.DecoderError(f"A decoding process ended with status {self.end()} instead of starting.")
         self._ready = True
 
-    def decode(self, kind: str, data: bytes) -> Decoded:
+    def decode(self, kind: str, data: bytes, preprocessing: Preprocessing) -> Decoded:
         """Raises RequestError as the process says, and _Lost."""
+        shape = shape_of(kind, preprocessing)
         try:
-            verdict, seconds, payload = self._ask(kind, data)
-            answer = _array(kind, payload) if verdict == GOOD else _refusal(payload)
+            verdict, seconds, payload = self._ask(kind, data, preprocessing)
+            if verdict == GOOD:
+                return Decoded(_array(payload, TYPES[kind], shape), seconds if kind == "sound" else None)
+            refusal = _refusal(payload)
         except (OSError, ValueError, struct.error) as error:
             raise _Lost(f"status {self.end()}") from error
-        if verdict != GOOD:
-            raise answer
-        return Decoded(answer, seconds if kind == "sound" else None)
+        raise refusal
 
-    def _ask(self, kind: str, data: bytes) -> tuple[bytes, float, bytes]:
-        to, back = self.process.stdin, self.process.stdout
-        to.write(REQUEST.pack(KINDS[kind], len(data)))
+    def _ask(self, kind: str, data: bytes, preprocessing: Preprocessing) -> tuple[bytes, float, bytes]:
+        to, back, described = self.process.stdin, self.process.stdout, _described(preprocessing)
+        to.write(REQUEST.pack(KINDS[kind], len(described), len(data)))
+        to.write(described)
         to.write(data)
         to.flush()
         verdict, seconds, length = ANSWER.unpack(back.read(ANSWER.size))
-        if length > MAX_ANSWER:
-            raise ValueError("a longer answer than there can be")
+        expected = math.prod(shape_of(kind, preprocessing)) * TYPES[kind].itemsize
+        if length != expected if verdict == GOOD else length > MAX_REFUSAL:
+            raise ValueError(f"an answer of {length} bytes")
         return verdict, seconds, back.read(length)
 
     def end(self) -> int:
@@ -174,9 +189,19 @@ def _widen(pipe: int) -> None:
         pass
 
 
-def _array(kind: str, payload: bytes) -> np.ndarray:
-    """Raises ValueError unless the payload is an array of this kind, with finite numbers."""
-    array = np.frombuffer(payload, TYPES[kind]).reshape(SHAPES[kind])
+@lru_cache(maxsize=8)
+def _described(preprocessing: Preprocessing) -> bytes:
+    return json.dumps(preprocessing.to_dict()).encode()
+
+
+@lru_cache(maxsize=8)
+def _preprocessing(described: bytes) -> Preprocessing:
+    return Preprocessing.from_dict(json.loads(described))
+
+
+def _array(payload: bytes, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    """Raises ValueError unless the payload is an array of this type and shape, with finite numbers."""
+    array = np.frombuffer(payload, dtype).reshape(shape)
     if not np.isfinite(array).all():
         raise ValueError("numbers that are not finite")
     return array
@@ -199,8 +224,9 @@ def main() -> None:
     outgoing.write(READY)
     outgoing.flush()
     while header := _next(incoming):
-        kind, length = REQUEST.unpack(header)
-        outgoing.write(_answer(kind, incoming.read(length)))
+        kind, described_length, length = REQUEST.unpack(header)
+        preprocessing = _preprocessing(incoming.read(described_length))
+        outgoing.write(_answer(kind, incoming.read(length), preprocessing))
         outgoing.flush()
 
 
@@ -229,11 +255,11 @@ def _confine() -> None:
             pass
 
 
-def _answer(kind: bytes, data: bytes) -> bytes:
+def _answer(kind: bytes, data: bytes, preprocessing: Preprocessing) -> bytes:
     """Whatever is raised here beside RequestError ends the process, with which its memory goes too."""
     _limit_time(settings.MAX_DECODING_SECONDS)
     try:
-        decoded = decode("sound" if kind == KINDS["sound"] else "picture", data)
+        decoded = decode("sound" if kind == KINDS["sound"] else "picture", data, preprocessing)
     except errors.RequestError as error:
         payload = f"{error.code}: {error}".encode()
         return ANSWER.pack(REFUSED, 0, len(payload)) + payload

@@ -12,8 +12,10 @@ from PIL import Image
 from tosa import settings
 from tosa.errors import Damaged, NotAChestXray, PictureTooLarge, RequestError
 from tosa.inputs import dicom, intensity
+from tosa.preprocessing import Preprocessing
 
-SIZE = 299  # pixels, side of the network's picture
+DEFAULT = Preprocessing()
+SIZE = DEFAULT.size  # pixels, side of the network's picture
 MIN_SIDE = 64  # pixels; smaller pictures hold no lung detail
 MAX_ASPECT = 4.0  # longer than this to one is no chest
 MAX_COLOUR = 24.0  # mean difference of a pixel's channels, of 255; X-rays are gray, up to tint and burnt-in marks
@@ -120,8 +122,25 @@ def gray(pixels: np.ndarray) -> np.ndarray:
     return np.broadcast_to(brightness[:, :, None], pixels.shape)
 
 
-def picture(data: bytes) -> np.ndarray:
-    """A picture file's bytes as the network's gray picture: uint8 (SIZE, SIZE, 3). Raises what decode, check raise."""
+def fit(pixels: np.ndarray, preprocessing: Preprocessing = DEFAULT) -> np.ndarray:
+    """Returns pixels (height, width, 3) at the network's size, squashed or letterboxed: uint8 (size, size, 3)."""
+    size = preprocessing.size
+    return resize(_padded_to_square(pixels) if preprocessing.geometry == "letterbox" else pixels, (size, size))
+
+
+def _padded_to_square(pixels: np.ndarray) -> np.ndarray:
+    """Pixels (height, width, 3) in the middle of a black square; gray is still held once."""
+    height, width = pixels.shape[:2]
+    side = max(height, width)
+    once = pixels.strides[2] == 0
+    square = np.zeros((side, side) if once else (side, side, 3), np.uint8)
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = pixels[:, :, 0] if once else pixels
+    return np.broadcast_to(square[:, :, None], (side, side, 3)) if once else square
+
+
+def picture(data: bytes, preprocessing: Preprocessing = DEFAULT) -> np.ndarray:
+    """Returns a picture file as the network's gray picture: uint8 (size, size, 3). Raises what decode, check raise."""
     pixels = decode(data)
     check(pixels)
-    return resize(gray(pixels))
+    return fit(gray(pixels), preprocessing)

@@ -4,7 +4,7 @@ from PIL import Image
 
 from sounds import coughs, wav
 from tosa.errors import UsageError
-from tosa.inputs import audio
+from tosa.inputs import spectrogram
 from tosa.training.data import spectrogram_folders
 from tosa.training.data.dataset import SkippedFiles
 
@@ -28,7 +28,7 @@ def test_each_as_serving_draws_it(sounds, tmp_path, capfd):
     assert list(pictures) == ["0.wav.png", "2.wav.png", "1.wav.png", "3.wav.png"]
     for name, picture in pictures.items():
         (file,) = sounds.rglob(name.removesuffix(".png"))
-        assert (picture == audio.picture(file.read_bytes())).all()
+        assert (picture == spectrogram.picture(file.read_bytes())).all()
     assert capfd.readouterr() == ("", ""), "in a pipe there is no progress bar"
 
 

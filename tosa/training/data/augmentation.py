@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tosa.inputs import audio
+from tosa.inputs import audio, spectrogram
 from tosa.inputs.xray import SIZE, resize
 from tosa.training.data.dataset import Case
 from tosa.training.data.drawing import decode
@@ -118,15 +118,15 @@ def sound(samples: np.ndarray, rng: np.random.Generator, background: np.ndarray 
     if rng.random() < 0.15:
         rail = rng.uniform(0.3, 0.9) * np.abs(part).max()
         part = part.clip(-rail, rail)
-    drawn = audio.draw(part)
+    drawn = spectrogram.draw(part)
     return _masked(drawn, rng) if rng.random() < 0.3 else drawn
 
 
 def _placed(samples: np.ndarray, rng) -> np.ndarray:
     """A window around the loudest part; half the time shortened, so that its length gives no class away."""
     active = audio.active_part(samples)
-    length = round(audio.WINDOW_SECONDS * audio.SAMPLE_RATE)
-    seconds = rng.uniform(0.4, audio.WINDOW_SECONDS) if rng.random() < 0.5 else audio.WINDOW_SECONDS
+    length, longest = spectrogram.DEFAULT.window_samples, spectrogram.DEFAULT.window_seconds
+    seconds = rng.uniform(0.4, longest) if rng.random() < 0.5 else longest
     wanted = round(seconds * audio.SAMPLE_RATE)
     start = audio.loudest_window(active, seconds) + int(rng.uniform(-0.5, 0.5) * min(wanted, audio.SAMPLE_RATE))
     start = min(max(start, 0), max(len(active) - wanted, 0))

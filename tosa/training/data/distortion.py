@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from tosa.inputs import audio
+from tosa.inputs import audio, spectrogram
 from tosa.inputs.xray import SIZE, resize
 from tosa.training.data import augmentation
 
@@ -36,7 +36,7 @@ class Distortion:
     def draw(self, decoded: np.ndarray, is_sound: bool, rng: np.random.Generator) -> np.ndarray:
         """A picture uint8 (SIZE, SIZE, 3) of decoded samples (n,) or pixels uint8 (height, width, 3), changed."""
         if is_sound:
-            decoded = audio.draw(self._changed_sound(decoded, rng))
+            decoded = spectrogram.draw(self._changed_sound(decoded, rng))
         return self._changed_picture(decoded, rng) if self.of_pictures() else resize(decoded)
 
     def _changed_picture(self, pixels: np.ndarray, rng) -> np.ndarray:

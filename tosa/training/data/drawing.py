@@ -3,12 +3,11 @@
 import numpy as np
 
 from tosa.errors import RequestError, UsageError
-from tosa.inputs import audio, xray
+from tosa.inputs import audio, spectrogram, xray
+from tosa.preprocessing import Preprocessing
 from tosa.training.data.dataset import Case
 
-DRAWING = " ".join(str(getattr(audio, name)) for name in (
-    "SAMPLE_RATE", "N_FFT", "HOP_LENGTH", "N_MELS", "F_MIN", "F_MAX", "TOP_DB", "WINDOW_SECONDS", "ACTIVE_DB",
-))  # fmt: skip  # what a sound's picture depends on beside the sound
+DRAWING = Preprocessing().key()  # what a sound's picture depends on beside the sound
 
 
 def draw(case: Case, size: tuple[int, int] = (299, 299)) -> np.ndarray:
@@ -46,4 +45,4 @@ def decode_content(case: Case, content: bytes) -> np.ndarray:
 
 
 def draw_decoded(case: Case, decoded: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return xray.resize(audio.draw(audio.window(decoded)) if case.is_sound else xray.resize(decoded), size)
+    return xray.resize(spectrogram.draw(audio.window(decoded)) if case.is_sound else xray.resize(decoded), size)

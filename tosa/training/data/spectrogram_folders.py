@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from tosa.errors import RequestError, UsageError
-from tosa.inputs import audio
+from tosa.inputs import spectrogram
 from tosa.training.data.dataset import SOUNDS, SkippedFiles, drawn_of, is_hidden
 from tosa.training.data.drawing import DRAWING
 from tosa.training.data.prefetch import prefetch
@@ -73,7 +73,7 @@ def _draw(pair: tuple[Path, Path]) -> UsageError | None:
     file, target = pair
     try:
         changed = file.stat().st_mtime_ns
-        drawn = audio.picture(file.read_bytes())
+        drawn = spectrogram.picture(file.read_bytes())
     except RequestError as error:
         wrong = f"'{file}': {error}"
     except OSError as error:

@@ -18,6 +18,8 @@ TosaError
 │   │   ├── Clipped         422 clipped
 │   │   ├── SampleRate      422 sample_rate
 │   │   ├── SeveralFrames   422 several_frames
+│   │   ├── NoPicture       422 no_picture
+│   │   ├── MissingElement  422 missing_element
 │   │   └── NotAChestXray   422 not_a_chest_xray
 │   ├── TaskMissing         422 task_missing
 │   └── Busy                503 busy
@@ -79,7 +81,7 @@ class SoundTooLong(TooLarge):
 
 class PictureTooLarge(TooLarge):
     code = "picture_too_large"
-    public = "The picture has more than 25 megapixels or takes more than 64 MiB once decoded. Send a smaller copy."
+    public = "The picture has more than 25 megapixels or takes more than 128 MiB once decoded. Send a smaller copy."
 
 
 class UnsupportedFormat(RequestError):
@@ -130,7 +132,17 @@ class SampleRate(CannotJudge):
 
 class SeveralFrames(CannotJudge):
     code = "several_frames"
-    public = "This DICOM file holds several frames. Send one frontal chest X-ray."
+    public = "This file holds several pictures. Send one frontal chest X-ray."
+
+
+class NoPicture(CannotJudge):
+    code = "no_picture"
+    public = "This file holds no picture. Send the X-ray itself."
+
+
+class MissingElement(CannotJudge):
+    code = "missing_element"
+    public = "A DICOM element that describes the picture is missing. Export the picture again."
 
 
 class NotAChestXray(CannotJudge):

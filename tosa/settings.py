@@ -11,11 +11,13 @@ _DATA = _PACKAGE / "_data"  # where a wheel has the page and the embedded graph;
 INSTALLED = _DATA.is_dir()
 ROOT = _DATA if INSTALLED else _PACKAGE.parent  # the folder of templates/, static/ and the embedded graph
 
-MAX_BODY_BYTES = 10 * 2**20  # one upload, all parts together
+MAX_SOUND_BYTES = 10 * 2**20  # one sound file
+MAX_PICTURE_BYTES = 64 * 2**20  # one picture file; an uncompressed DX of 3,056 x 2,544 pixels takes 15.5 MB
+MAX_BODY_BYTES = MAX_SOUND_BYTES + MAX_PICTURE_BYTES + 2**20  # one upload, all parts and what is around them
 MAX_SOUND_SECONDS = 60.0  # longer sounds are refused before they are decoded whole
 MIN_SOUND_SECONDS = 0.3  # shorter sounds hold no whole cough
 MAX_PICTURE_PIXELS = 25_000_000
-MAX_DECODED_BYTES = 64 * 2**20  # pixels of one picture, all channels; a sound's 60 s never take more than 6 MB
+MAX_DECODED_BYTES = 128 * 2**20  # pixels of one picture, all channels; a sound's 60 s never take more than 6 MB
 MAX_PARTS = 10  # of a form; two are of use
 MAX_DECODING_SECONDS = 1.5  # of a processor's time for one file, so that every refusal comes within 2 s
 MAX_DECODING_WAIT = 20.0  # seconds by the clock for one file, should its decoder hang; a busy machine is slow too

@@ -46,14 +46,16 @@ class Decoded:
     """A sound's window, float32 (window_samples,), or an X-ray's picture, uint8 (size, size, 3)."""
 
     array: np.ndarray
-    seconds: float | None  # that the whole sound lasts
+    seconds: float | None = None  # that the whole sound lasts
+    age_years: float | None = None  # of the patient, where a DICOM file says it
 
 
 def decode(kind: str, data: bytes, preprocessing: Preprocessing = DEFAULT) -> Decoded:
     """Decodes and judges a file in this process. kind: 'sound' or 'picture'. Raises what audio and xray raise."""
     if kind == "sound":
         return Decoded(*audio.heard(data, preprocessing))
-    return Decoded(xray.picture(data, preprocessing), None)
+    prepared = xray.prepare(data, preprocessing)
+    return Decoded(prepared.pixels, age_years=prepared.age_years)
 
 
 def shape_of(kind: str, preprocessing: Preprocessing = DEFAULT) -> tuple[int, ...]:

@@ -1,116 +1,173 @@
 """DICOM: bytes -> gray or RGB pixels, as a viewer shows them before anyone touches its controls."""
 
-import io
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
 
 import numpy as np
 
-from tosa.errors import CompressedDicom, Damaged, SeveralFrames, UnsupportedFormat
-from tosa.inputs.intensity import check_size, scaled
+from tosa.errors import CompressedDicom, SeveralFrames, UnsupportedFormat
+from tosa.inputs.intensity import check_size, histogram, scaled
 
-SYNTAXES = {
-    "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2",  # uncompressed
-    "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91",  # JPEG baseline, JPEG 2000
-}  # fmt: skip  # not deflated and not RLE, which pydicom would inflate without a limit
-JP2 = b"\0\0\0\x0cjP  "  # how a JPEG 2000 file begins; a DICOM file should hold its codestream alone
+NATIVE = {
+    "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99",  # the last: deflated
+}  # fmt: skip
+COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+PREAMBLE_BYTES = 128
+MAX_PALETTE_BYTES = 2**18  # of a segmented palette, which expands to many times that
+DAYS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}  # in years
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A DICOM file's picture, uint8 (height, width) or (height, width, 3), and what the file says of it."""
+
+    pixels: np.ndarray
+    view: str = ""  # ViewPosition
+    body_part: str = ""  # BodyPartExamined
+    age_years: float | None = None  # PatientAge
 
 
 def recognises(data: bytes) -> bool:
-    """Whether the first bytes are those of a DICOM file."""
-    return data[128:132] == b"DICM"
+    """Whether the first bytes are those of a DICOM file, with or without preamble and meta header."""
+    return has_preamble(data) or data[:6] == b"\x02\0\0\0UL" or _begins_dataset(data)
 
 
-def decode(data: bytes) -> np.ndarray:
-    """Decode a DICOM file: uint8 (height, width) or (height, width, 3).
+def has_preamble(data: bytes) -> bool:
+    """Whether data begins with 128 bytes of anything and DICM, as a DICOM file should."""
+    return data[PREAMBLE_BYTES : PREAMBLE_BYTES + 4] == b"DICM"
 
-    Raises CompressedDicom, SeveralFrames, UnsupportedFormat for more than 16 bits a sample, PictureTooLarge, NotFinite;
-    on a damaged file Damaged or whatever pydicom does.
+
+def _begins_dataset(data: bytes) -> bool:
+    """Whether data begins with an element of group 0008, the first of a dataset, of a length that makes sense."""
+    if len(data) < 16 or data[:2] not in (b"\x08\0", b"\0\x08"):
+        return False
+    order = "little" if data[0] else "big"
+    element = int.from_bytes(data[2:4], order)
+    if element > 0x0100:
+        return False
+    if data[4:6].isalpha() and data[4:6].isupper():  # explicit VR
+        return data[4:6] in (b"UL", b"CS", b"UI", b"DA", b"TM", b"DT", b"LO", b"SH", b"SQ")
+    length = int.from_bytes(data[4:8], order)
+    return order == "little" and length <= 256 and data[8 + length : 10 + length] in (b"\x08\0", b"\x10\0")
+
+
+def decode(data: bytes) -> Picture:
+    """Decode a DICOM file with one picture.
+
+    Raises CompressedDicom, SeveralFrames, NoPicture, MissingElement, UnsupportedFormat for more than 16 bits a sample,
+    PictureTooLarge, NotFinite; on a damaged file Damaged or whatever pydicom does.
     """
-    import pydicom  # here, since PNG and JPEG do without
-    from pydicom.pixels import apply_color_lut
+    from tosa.inputs import dicom_file  # here, since PNG and JPEG do without pydicom
 
-    _check_syntax(data)
-    dicom = pydicom.dcmread(io.BytesIO(data))
-    colour = dicom.PhotometricInterpretation not in ("MONOCHROME1", "MONOCHROME2")
-    bits = int(dicom.BitsAllocated)
-    check_size(int(dicom.Columns), int(dicom.Rows), (3 if colour else 1) * ((bits + 7) // 8))
-    if int(dicom.get("NumberOfFrames") or 1) > 1:
-        raise SeveralFrames()
-    if bits > 16:
+    dataset = dicom_file.read(data)
+    dicom_file.check_holds_picture(dataset)
+    _check_kind(dataset)
+    stored = stored_values(dataset)
+    return Picture(
+        _shown(dataset, stored),
+        str(dataset.get("ViewPosition") or "").strip().upper(),
+        str(dataset.get("BodyPartExamined") or "").strip().upper(),
+        years(str(dataset.get("PatientAge") or "")),
+    )
+
+
+def years(age: str) -> float | None:
+    """The years of a DICOM age such as 045Y or 010M; None for anything else."""
+    match = re.fullmatch(r"(\d{1,3})([DWMY])", age.strip().upper())
+    return int(match[1]) * DAYS[match[2]] if match else None
+
+
+def _check_kind(dataset) -> None:
+    """Raise unless the file holds one picture of a size, depth and compression that Tosa reads."""
+    from tosa.inputs.dicom_codecs import SYNTAXES
+    from tosa.inputs.dicom_grayscale import number
+
+    frames = number(dataset, "NumberOfFrames") or 1
+    if frames > 1:
+        raise SeveralFrames(
+            f"This DICOM file holds {frames:.0f} frames, a series or a film. Send one frontal chest X-ray."
+        )
+    bits, samples = int(dataset.BitsAllocated), int(dataset.SamplesPerPixel)
+    if bits not in (1, 8, 16):
         raise UnsupportedFormat(f"This DICOM file has {bits} bits a sample. Tosa reads up to 16; export it as PNG.")
-    if dicom.file_meta.TransferSyntaxUID.is_encapsulated:
-        _check_boxes(dicom.PixelData)
-    pixels = dicom.pixel_array
-    stored = pixels.view(f"u{pixels.itemsize}")
-    every = np.arange(256**pixels.itemsize, dtype=stored.dtype)  # so tables are made for these, not for each pixel
-    if dicom.PhotometricInterpretation == "PALETTE COLOR":
-        white = 2 ** dicom.RedPaletteColorLookupTableDescriptor[2] - 1
-        return scaled(stored, apply_color_lut(every, dicom)[:, :3], (0, white))
-    if colour:
-        return pixels if pixels.itemsize == 1 else scaled(stored, every)
-    values, limits = _shown(every.view(pixels.dtype), dicom)
-    padding = _padding(every.view(pixels.dtype), dicom)
-    if dicom.PhotometricInterpretation == "MONOCHROME1":  # low is white
-        values, limits = -values, limits and (-limits[1], -limits[0])
-    return scaled(stored, values, limits, padding)
-
-
-def _check_syntax(data: bytes) -> None:
-    """Raise CompressedDicom for what is compressed otherwise than in SYNTAXES, before anything is inflated."""
-    from pydicom.filereader import _read_file_meta_info, read_preamble  # the public one reads from files only
-
-    file = io.BytesIO(data)
-    read_preamble(file, force=False)
-    syntax = _read_file_meta_info(file).TransferSyntaxUID
-    if syntax not in SYNTAXES:
+    check_size(int(dataset.Columns), int(dataset.Rows), samples * ((bits + 7) // 8))
+    meaning = dataset.PhotometricInterpretation
+    if meaning not in ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", *COLOURS):
+        raise UnsupportedFormat(f"This DICOM file's colours are {meaning}, which Tosa does not read. Export it as PNG.")
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax not in NATIVE and syntax not in SYNTAXES:
         raise CompressedDicom(f"Tosa does not read this DICOM file's {syntax.name}. Export it uncompressed or as PNG.")
 
 
-def _check_boxes(encapsulated: bytes) -> None:
-    """Raise Damaged for a JP2 file in the first frame with a box shorter than its head: pydicom would never pass it."""
-    from pydicom.encaps import generate_frames
+def stored_values(dataset) -> np.ndarray:
+    """The stored values of a dataset's one picture, without what else its words hold.
 
-    frame = next(generate_frames(encapsulated, number_of_frames=1))
-    at = 12 if frame.startswith(JP2) else len(frame)
-    while at < len(frame) and frame[at + 4 : at + 8] != b"jp2c":  # the codestream
-        length = int.from_bytes(frame[at : at + 4])
-        if length < 8:
-            raise Damaged()
-        at += length
-
-
-def _shown(stored: np.ndarray, dicom) -> tuple[np.ndarray, tuple[float, float] | None]:
-    """Stored values (n,) after the modality LUT and the values of interest; then what is black and what is white.
-
-    None for the latter where the file has no window. Elements that are empty or make no sense are as if missing.
+    Returns (height, width) or (height, width, 3) of the type that BitsAllocated and PixelRepresentation say; colour
+    comes as RGB. Samples of 1 bit come as 0 and 1.
     """
-    from pydicom.pixels import apply_modality_lut, apply_voi, apply_windowing
+    from pydicom.pixels import get_decoder
 
-    if None in (_number(dicom, "RescaleSlope"), _number(dicom, "RescaleIntercept")):
-        dicom.pop("RescaleSlope", None)
-    values = np.asarray(apply_modality_lut(stored, dicom))
-    (table, *_) = dicom.get("VOILUTSequence") or [{}]
-    if table.get("LUTDescriptor") and table.get("LUTData"):
-        return apply_voi(values, dicom).astype(float), (0, 2 ** table.LUTDescriptor[2] - 1)
-    if dicom.get("VOILUTFunction") not in ("LINEAR_EXACT", "SIGMOID"):
-        dicom.VOILUTFunction = "LINEAR"
-    narrowest = 1 if dicom.VOILUTFunction == "LINEAR" else 1e-9
-    if _number(dicom, "WindowCenter") is None or (_number(dicom, "WindowWidth") or 0) < narrowest:
-        return values.astype(float), None
-    return apply_windowing(values, dicom), tuple(apply_windowing(np.array([-np.inf, np.inf]), dicom))
+    from tosa.inputs import dicom_codecs
 
-
-def _padding(stored: np.ndarray, dicom) -> np.ndarray:
-    """Which stored values (n,) fill up the frame beside the picture: bool (n,) (DICOM PS3.3, C.7.5.1.1.2)."""
-    first = _number(dicom, "PixelPaddingValue")
-    if first is None:
-        return np.zeros(len(stored), bool)
-    last = _number(dicom, "PixelPaddingRangeLimit")
-    ends = sorted([first, first if last is None else last])
-    return (stored >= ends[0]) & (stored <= ends[1])
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax in dicom_codecs.SYNTAXES:
+        pixels, bits = dicom_codecs.decode_compressed(dataset)
+    else:
+        pixels, _ = get_decoder(syntax).as_array(dataset, index=0, correct_unused_bits=False)
+        bits = int(dataset.BitsAllocated)
+    if dataset.BitsAllocated == 1:
+        return pixels
+    lossy = dataset.file_meta.TransferSyntaxUID in dicom_codecs.LOSSY
+    return _within_bits_stored(pixels, dataset, bits, lossy)
 
 
-def _number(dicom, name: str) -> float | None:
-    """The first value of an element, None where it is missing or empty."""
-    value = dicom.get(name)
-    first = value if value is None or isinstance(value, (int, float, str)) else (list(value) or [None])[0]
-    return None if first in (None, "") else float(first)
+def _within_bits_stored(pixels: np.ndarray, dataset, frame_bits: int, lossy: bool) -> np.ndarray:
+    """Samples at the lowest bits of their words, without overlays and whatever else the other bits hold.
+
+    Old files keep 12 bits at the top of 16 (High Bit 15), or an overlay above them (PS3.5, 8.1.1). frame_bits: of a
+    sample in the compressed frame, which has no room above. Lossy compression keeps no overlay, but overshoots: there
+    values are clipped, since a bit that is cut off would turn white into black.
+    """
+    allocated, bits = pixels.itemsize * 8, int(dataset.BitsStored)
+    high = int(dataset.get("HighBit") or bits - 1)
+    if not bits - 1 <= high < allocated:
+        high = bits - 1
+    high = min(high, frame_bits - 1)
+    bits = min(bits, high + 1)
+    if (high, bits) == (allocated - 1, allocated):
+        return pixels
+    if lossy:
+        lowest = -(2 ** (bits - 1)) if pixels.dtype.kind == "i" else 0
+        return pixels.clip(lowest, lowest + 2**bits - 1)
+    return pixels << allocated - 1 - high >> allocated - bits
+
+
+def _shown(dataset, pixels: np.ndarray) -> np.ndarray:
+    """Stored values as uint8 (height, width) or (height, width, 3)."""
+    from tosa.inputs.dicom_grayscale import displayed, padding
+
+    stored = pixels.view(f"u{pixels.itemsize}")
+    every = np.arange(256**pixels.itemsize, dtype=stored.dtype)  # so tables are made for these, not for each pixel
+    if dataset.PhotometricInterpretation == "PALETTE COLOR":
+        return scaled(stored, *_palette(dataset, every))
+    if pixels.ndim == 3:
+        return pixels if pixels.itemsize == 1 else scaled(stored, every)
+    filling = padding(dataset, every.view(pixels.dtype))
+    counts = histogram(stored)
+    if counts[~filling].any():
+        counts[filling] = 0
+    values, limits = displayed(dataset, every.view(pixels.dtype), counts)
+    return scaled(stored, values, limits, filling, counts)
+
+
+def _palette(dataset, every: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
+    """The palette's colours (n, 3) for every stored value (n,), and what is black and white in them."""
+    from pydicom.pixels import apply_color_lut
+
+    for name in ("Red", "Green", "Blue"):
+        if len(dataset.get(f"Segmented{name}PaletteColorLookupTableData") or b"") > MAX_PALETTE_BYTES:
+            raise UnsupportedFormat("This DICOM file's palette is too long. Export it as PNG.")
+    white = 2 ** dataset.RedPaletteColorLookupTableDescriptor[2] - 1
+    return apply_color_lut(every, dataset)[:, :3], (0.0, float(white))

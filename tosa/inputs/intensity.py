@@ -5,34 +5,78 @@ import numpy as np
 from tosa import settings
 from tosa.errors import NotFinite, PictureTooLarge
 
+LIMITS = tuple[float, float]  # what becomes black and what white
+TAILS = 0.01  # share of the pixels at either end that may be outliers: a hot pixel, a side marker, a burnt-in text
+MARGIN = 0.2  # of the range between the tails; what lies within it of a tail is no outlier
+ROWS = 64  # counted at once: NumPy makes 8 bytes of every index
+
 
 def check_size(width: int, height: int, bytes_a_pixel: int) -> None:
     """Raise PictureTooLarge past settings.MAX_PICTURE_PIXELS or MAX_DECODED_BYTES."""
-    if width * height > settings.MAX_PICTURE_PIXELS or width * height * bytes_a_pixel > settings.MAX_DECODED_BYTES:
-        raise PictureTooLarge()
+    if width * height > settings.MAX_PICTURE_PIXELS:
+        raise PictureTooLarge(
+            f"The picture has {width:,} x {height:,} pixels. The limit is {settings.MAX_PICTURE_PIXELS // 10**6} "
+            "megapixels. Send a smaller copy."
+        )
+    if width * height * bytes_a_pixel > settings.MAX_DECODED_BYTES:
+        raise PictureTooLarge(
+            f"The picture takes {width * height * bytes_a_pixel // 2**20} MiB once decoded. The limit is "
+            f"{settings.MAX_DECODED_BYTES // 2**20} MiB. Send a smaller copy."
+        )
+
+
+def histogram(stored: np.ndarray) -> np.ndarray:
+    """How many samples have each value that stored, uint8 or uint16 (height, ...), can hold: int (256 or 65536,)."""
+    counts = np.zeros(256**stored.itemsize, np.int64)
+    for start in range(0, len(stored), ROWS):
+        counts += np.bincount(stored[start : start + ROWS].ravel(), minlength=len(counts))
+    return counts
+
+
+def robust_range(values: np.ndarray, counts: np.ndarray) -> LIMITS:
+    """The darkest and brightest of the pixels' values, outliers left out.
+
+    values: (n,) or (n, channels), one for each that can be stored; counts: how many pixels have it, (n,). An outlier is
+    among the darkest or brightest hundredth (TAILS) and further than MARGIN from the rest. So one hot pixel or a side
+    marker does not darken a picture, and a picture without outliers keeps its full range.
+    """
+    seen = counts > 0
+    values, counts = values[seen], counts[seen]
+    if values.ndim > 1:
+        values, counts = values.ravel(), np.repeat(counts, values.shape[1])
+    order = np.argsort(values)
+    values, shares = values[order], np.cumsum(counts[order]) / counts.sum()
+    low, high = values[np.searchsorted(shares, [TAILS, 1 - TAILS])]
+    margin = (float(high) - float(low)) * MARGIN
+    return max(float(values[0]), float(low) - margin), min(float(values[-1]), float(high) + margin)
+
+
+def drawn(values: np.ndarray, limits: LIMITS) -> np.ndarray:
+    """Levels for values of any shape between black and white: uint8, same shape. Raises NotFinite."""
+    black, white = (float(limit) for limit in limits)
+    with np.errstate(over="ignore", invalid="ignore"):
+        shares = (values - black) / ((white - black) or 1)
+    if not np.isfinite(shares).all():
+        raise NotFinite()
+    return (shares.clip(0, 1) * 255).round().astype(np.uint8)
 
 
 def scaled(
-    stored: np.ndarray, values: np.ndarray, limits: tuple[float, float] | None = None, padding: np.ndarray | None = None
+    stored: np.ndarray,
+    values: np.ndarray,
+    limits: LIMITS | None = None,
+    padding: np.ndarray | None = None,
+    counts: np.ndarray | None = None,
 ) -> np.ndarray:
     """Draw stored pixels, uint8 or uint16 (height, ...), by the value that each stands for.
 
     values: (256 or 65536,) or (..., 3), one for each that can be stored. limits: what becomes black and what white;
-    without them the darkest and brightest that the picture has. padding: bool (256 or 65536,), what is black whatever
-    it stands for, and no part of the picture. Returns uint8 (height, ...).
+    without them the pixels' robust range. padding: bool (256 or 65536,), what is black whatever it stands for.
+    counts: the histogram of stored without its padding, where the caller has it. Returns uint8 (height, ...).
     """
     if limits is None:
-        seen = np.zeros(len(values), bool)
-        for row in stored:
-            seen[row] = True
-        if padding is not None and (seen & ~padding).any():
-            seen &= ~padding
-        limits = values[seen].min(), values[seen].max()
-    black, white = (float(limit) for limit in limits)
-    shares = (values - black) / ((white - black) or 1)
-    if not np.isfinite(shares).all():
-        raise NotFinite()
-    levels = (shares.clip(0, 1) * 255).round().astype(np.uint8)
+        limits = robust_range(values, histogram(stored) if counts is None else counts)
+    levels = drawn(values, limits)
     if padding is not None:
         levels[padding] = 0
     return np.stack([levels[row] for row in stored])  # by row, since NumPy makes 8 bytes of every index

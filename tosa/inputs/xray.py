@@ -3,15 +3,15 @@
 Gray is held once: decode returns its three channels as three views of one array, and resize works on that one.
 """
 
-import io
-import warnings
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
 
-from tosa import settings
 from tosa.errors import Damaged, NotAChestXray, PictureTooLarge, RequestError
-from tosa.inputs import dicom, intensity
+from tosa.inputs import dicom, picture_files
 from tosa.preprocessing import Preprocessing
 
 DEFAULT = Preprocessing()
@@ -23,67 +23,86 @@ MAX_TINTED = 8.0  # the same once the tint is taken off: the blue base of film, 
 MAX_TINT = 2.0  # to one between the means of a channel and of all
 GATE_GAP = 2.0  # how roughly the quality gate looks; contrasts then differ by less than half a percent
 MIN_CONTRAST = 8.0  # standard deviation of gray, of 255; below is a blank picture
+LATERAL_VIEWS = {"LL", "RL", "LAT", "LATERAL", "LEFT LATERAL", "RIGHT LATERAL"}  # DICOM's ViewPosition
+# DICOM's BodyPartExamined, of the standard's terms (PS3.16, annex L) those that hold no chest; what is not among them,
+# such as words of other languages, is left to the gate
+OTHER_BODY_PARTS = set(
+    "ABDOMEN ABDOMENPELVIS ANKLE ANUS ARM BLADDER BRAIN BREAST BUTTOCK CALCANEUS CALF CALVARIUM CAROTID CEREBELLUM "
+    "CERVIX CHEEK CLAVICLE COCCYX COLON CORNEA CSPINE CTSPINE DUODENUM EAR ELBOW ESOPHAGUS EXTREMITY EYE EYELID FACE "
+    "FEMUR FINGER FOOT FOREARM GALLBLADDER HAND HEAD HEADNECK HIP HUMERUS ILEUM ILIUM JAW JEJUNUM KIDNEY KNEE LARYNX "
+    "LEG LIVER LSPINE LSSPINE MANDIBLE MAXILLA MOUTH NECK NOSE ORBIT OVARY PANCREAS PAROTID PATELLA PELVIS PENIS "
+    "PHARYNX PROSTATE RADIUS RADIUSULNA RECTUM SCALP SCAPULA SCROTUM SHOULDER SKULL SPINE SPLEEN SSPINE STOMACH "
+    "TESTIS THIGH THUMB THYROID TIBIA TIBIAFIBULA TLSPINE TMJ TOE TONGUE TSPINE ULNA URETER URETHRA UTERUS VAGINA VULVA "
+    "WRIST ZYGOMA".split()
+)
 
-BYTES = {"1": 1, "L": 1, "I;16": 2, "LA": 2, "P": 3, "RGB": 3}  # a pixel, by Pillow's mode; all others 4
-UPRIGHT = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270",
-           7: "TRANSVERSE", 8: "ROTATE_90"}  # fmt: skip  # what undoes each EXIF orientation
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """The network's picture, uint8 (size, size, 3), and the patient's age in years where the file says it."""
 
-# Pillow warns past its limit and refuses past twice that. It also holds for a JPEG inside a DICOM file.
-Image.MAX_IMAGE_PIXELS = settings.MAX_PICTURE_PIXELS // 2
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    pixels: np.ndarray
+    age_years: float | None = None
 
 
 def recognises(data: bytes) -> bool:
     """Whether the first bytes are those of a picture file that decode reads."""
-    return data[:8] == b"\x89PNG\r\n\x1a\n" or data[:3] == b"\xff\xd8\xff" or dicom.recognises(data)
+    return picture_files.begins_picture(data) or dicom.recognises(data)
 
 
 def decode(data: bytes) -> np.ndarray:
     """Decode a picture, upright and without its metadata.
 
-    data: PNG, JPEG or DICOM, told apart by content.
-    Returns uint8 (height, width, 3), read-only. A DICOM file's window or palette says what is black and white in it;
-    without one, and wherever a sample has more than 8 bits, its own darkest and brightest values are. Of color and of
-    gray with transparency in a 16-bit PNG, Pillow keeps the upper 8 bits, and those are scaled.
-    Raises Damaged, NotFinite, SeveralFrames, CompressedDicom, UnsupportedFormat for DICOM of more than 16 bits,
-    PictureTooLarge past settings.MAX_PICTURE_PIXELS or MAX_DECODED_BYTES.
+    data: PNG, JPEG, TIFF, WebP or DICOM, told apart by content.
+    Returns uint8 (height, width, 3), read-only. A DICOM file's window, table or palette says what is black and white in
+    it; without one, and wherever a sample has more than 8 bits, the range of its own values, outliers left out.
+    Raises Damaged, NotFinite, SeveralFrames, NoPicture, MissingElement, CompressedDicom, UnsupportedFormat for more
+    than 16 bits, PictureTooLarge past settings.MAX_PICTURE_PIXELS or MAX_DECODED_BYTES.
     """
+    return _decode(data).pixels
+
+
+def prepare(data: bytes, preprocessing: Preprocessing = DEFAULT) -> Prepared:
+    """Returns a picture file as the network's gray picture once it was judged a possible frontal chest X-ray.
+
+    Raises what decode and check raise, and NotAChestXray where a DICOM file says that it shows something else.
+    """
+    picture = _decode(data)
+    _check_view(picture)
+    check(picture.pixels)
+    return Prepared(fit(gray(picture.pixels), preprocessing), picture.age_years)
+
+
+def picture(data: bytes, preprocessing: Preprocessing = DEFAULT) -> np.ndarray:
+    """Returns a picture file as the network's gray picture: uint8 (size, size, 3). Raises what prepare raises."""
+    return prepare(data, preprocessing).pixels
+
+
+def _decode(data: bytes) -> dicom.Picture:
+    """Whatever picture file, with pixels (height, width, 3)."""
     try:
-        pixels = dicom.decode(data) if dicom.recognises(data) else _decode_pillow(data)
+        read = dicom.decode(data) if dicom.recognises(data) else dicom.Picture(picture_files.decode_picture(data))
     except RequestError:
         raise
     except Image.DecompressionBombError as error:
         raise PictureTooLarge() from error
     except Exception as error:  # Pillow and pydicom raise a dozen types on bad files, KeyError and struct.error too
         raise Damaged() from error
-    return pixels if pixels.ndim == 3 else np.broadcast_to(pixels[:, :, None], (*pixels.shape, 3))
+    if read.pixels.ndim == 3:
+        return read
+    return replace(read, pixels=np.broadcast_to(read.pixels[:, :, None], (*read.pixels.shape, 3)))
 
 
-def _decode_pillow(data: bytes) -> np.ndarray:
-    """uint8 (height, width) or (height, width, 3)."""
-    image = Image.open(io.BytesIO(data), formats=["PNG", "JPEG"])
-    intensity.check_size(image.width, image.height, BYTES.get(image.mode, 4))
-    image.load()
-    image = _upright(image)
-    if image.mode == "I;16":
-        return intensity.scaled(np.asarray(image), np.arange(2**16))
-    if image.has_transparency_data:
-        flat = Image.new("RGBA", image.size, "black")
-        flat.alpha_composite(image.convert("RGBA"))
-        image = flat
-    mode = "L" if image.mode in ("1", "L") else "RGB"
-    pixels = np.asarray(image if image.mode == mode else image.convert(mode))
-    deep = data[:4] == b"\x89PNG" and data[24] == 16  # bits a sample, in the header
-    return intensity.scaled(pixels, np.arange(2**8)) if deep else pixels
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    """The picture turned as its EXIF says; unreadable EXIF says nothing, whatever Pillow raises on it."""
-    try:
-        turn = UPRIGHT.get(image.getexif().get(0x0112))
-    except Exception:
-        turn = None
-    return image.transpose(Image.Transpose[turn]) if turn else image
+def _check_view(picture: dicom.Picture) -> None:
+    """Raise NotAChestXray where a DICOM file says that it is a lateral view or shows another part of the body."""
+    if picture.view in LATERAL_VIEWS:
+        raise NotAChestXray(
+            f"The DICOM file says that this is a lateral view (ViewPosition {picture.view}). Send a frontal one, PA or AP."
+        )
+    if picture.body_part in OTHER_BODY_PARTS:
+        raise NotAChestXray(
+            f"The DICOM file says that this shows another part of the body (BodyPartExamined {picture.body_part}). "
+            "Send a chest X-ray."
+        )
 
 
 def check(pixels: np.ndarray) -> None:
@@ -137,10 +156,3 @@ def _padded_to_square(pixels: np.ndarray) -> np.ndarray:
     top, left = (side - height) // 2, (side - width) // 2
     square[top : top + height, left : left + width] = pixels[:, :, 0] if once else pixels
     return np.broadcast_to(square[:, :, None], (side, side, 3)) if once else square
-
-
-def picture(data: bytes, preprocessing: Preprocessing = DEFAULT) -> np.ndarray:
-    """Returns a picture file as the network's gray picture: uint8 (size, size, 3). Raises what decode, check raise."""
-    pixels = decode(data)
-    check(pixels)
-    return fit(gray(pixels), preprocessing)

@@ -1,0 +1,98 @@
+"""DICOM files -> datasets, also where the preamble, the meta header or the transfer syntax is missing."""
+
+from __future__ import annotations
+
+import io
+import zlib
+
+from pydicom import uid
+from pydicom.dataset import FileDataset
+from pydicom.filereader import _read_file_meta_info, read_dataset  # the public one reads from files only
+
+from tosa import settings
+from tosa.errors import MissingElement, NoPicture, PictureTooLarge, UnsupportedFormat
+from tosa.inputs.dicom import PREAMBLE_BYTES, has_preamble
+
+MAX_HEADER_BYTES = 2**20  # of what a deflated file holds beside its pixels
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+REQUIRED = (
+    "Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation", "SamplesPerPixel",
+    "PhotometricInterpretation",
+)  # fmt: skip
+COMMON = ("SOPClassUID", "SOPInstanceUID", "Modality", "PatientID", "PatientName", "StudyInstanceUID", "Rows")
+NAMES = {
+    uid.MediaStorageDirectoryStorage: "a DICOMDIR, the index of a disc",
+    uid.EncapsulatedPDFStorage: "a PDF document",
+}
+
+
+def read(data: bytes) -> FileDataset:
+    """Read a DICOM file's elements; what the file does not say of its transfer syntax is guessed from its content.
+
+    Raises UnsupportedFormat where the elements make no sense, PictureTooLarge where a deflated file inflates past the
+    limits, or what pydicom raises on damaged files.
+    """
+    file = io.BytesIO(data)
+    file.seek(PREAMBLE_BYTES + 4 if has_preamble(data) else 0)
+    meta = _read_file_meta_info(file)
+    syntax = meta.get("TransferSyntaxUID") or None
+    if syntax == uid.DeflatedExplicitVRLittleEndian:
+        file = io.BytesIO(_inflated(file.read()))
+    implicit, little = _encoding(file, syntax)
+    elements = read_dataset(file, implicit, little)
+    dataset = FileDataset(None, elements, file_meta=meta, is_implicit_VR=implicit, is_little_endian=little)
+    dataset.set_original_encoding(implicit, little, elements._character_set)
+    if not has_preamble(data) and not any(name in dataset for name in COMMON):
+        raise UnsupportedFormat()
+    if not syntax:
+        meta.TransferSyntaxUID = _guessed_syntax(dataset, implicit, little)
+    return dataset
+
+
+def _inflated(data: bytes) -> bytes:
+    """Inflate what follows the meta header. Raises PictureTooLarge past what a picture may take."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflated = inflater.decompress(data, settings.MAX_DECODED_BYTES + MAX_HEADER_BYTES)
+    if inflater.unconsumed_tail and not inflater.eof:
+        raise PictureTooLarge()
+    return inflated
+
+
+def _encoding(file: io.BytesIO, syntax: uid.UID | None) -> tuple[bool, bool]:
+    """Whether elements come without their types (implicit VR), and whether the low byte comes first."""
+    if syntax and not syntax.is_private:
+        return syntax.is_implicit_VR, syntax.is_little_endian
+    first = file.read(6)
+    file.seek(-len(first), io.SEEK_CUR)
+    return not first[4:6].isupper(), first[:2] not in (b"\0\x08", b"\0\x02")
+
+
+def _guessed_syntax(dataset: FileDataset, implicit: bool, little: bool) -> uid.UID:
+    """The transfer syntax of a file that does not name it."""
+    if "PixelData" in dataset and dataset["PixelData"].is_undefined_length:
+        return uid.JPEGBaseline8Bit  # one of the compressed; the frame itself says which
+    if implicit:
+        return uid.ImplicitVRLittleEndian
+    return uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
+
+
+def check_holds_picture(dataset: FileDataset) -> None:
+    """Raise NoPicture where the file holds no picture, MissingElement where one that describes it is missing."""
+    if not any(name in dataset for name in PIXELS):
+        raise NoPicture(f"This DICOM file holds no picture: it {_kind(dataset)}. Send the X-ray itself.")
+    if "PixelData" not in dataset:
+        raise UnsupportedFormat("This DICOM file stores floating-point pixels, which Tosa does not read. Export PNG.")
+    for name in REQUIRED:
+        if dataset.get(name) in (None, ""):
+            raise MissingElement(f"The DICOM element {name} is missing, so the picture cannot be read. Export it again.")
+
+
+def _kind(dataset: FileDataset) -> str:
+    """What a file without pixels is, for a sentence."""
+    said = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID") or ""
+    if said in NAMES:
+        return f"is {NAMES[said]}"
+    name = uid.UID(said).name
+    if "Rows" in dataset or name == said:  # an image, or a class that pydicom does not know
+        return "lacks the element PixelData"
+    return f"is of the class {name}"

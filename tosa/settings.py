@@ -19,9 +19,10 @@ MIN_SOUND_SECONDS = 0.3  # shorter sounds hold no whole cough
 MAX_PICTURE_PIXELS = 25_000_000
 MAX_DECODED_BYTES = 128 * 2**20  # pixels of one picture, all channels; a sound's 60 s never take more than 6 MB
 MAX_PARTS = 10  # of a form; two are of use
-MAX_DECODING_SECONDS = 1.5  # of a processor's time for one file, so that every refusal comes within 2 s
+MAX_DECODING_SECONDS = 1.5  # of a processor's time for one small file, so that every refusal comes within 2 s
+DECODING_SECONDS_A_MIB = 0.3  # of a large file, from 5 MiB on; JPEG 2000, the slowest, takes about 0.14
 MAX_DECODING_WAIT = 20.0  # seconds by the clock for one file, should its decoder hang; a busy machine is slow too
-MAX_DECODING_BYTES = 2**30  # address space of a process that decodes: 0.25 GB of libraries, at most 0.25 of data
+MAX_DECODING_BYTES = 3 * 2**29  # address space of a process that decodes: 0.25 GB of libraries, the rest for data
 MAX_DECODERS = 8  # processes that decode; as many as cores up to this
 MAX_CONNECTIONS = 500  # open at once, those with a stalled upload too
 IDLE_SECONDS = 30  # after which a connection that neither sends nor waits for an answer is closed
@@ -29,6 +30,11 @@ STOP_SECONDS = 9.0  # that SIGTERM leaves to the requests in hand
 MAX_WAITING = 8  # requests that may wait for a free slot
 MAX_WAIT_SECONDS = 2.0  # how long each of them waits
 RETRY_AFTER_SECONDS = 2  # what a refused one is told
+
+
+def decoding_seconds(size: int) -> float:
+    """The processor time that decoding a file of so many bytes may take."""
+    return max(MAX_DECODING_SECONDS, DECODING_SECONDS_A_MIB * size / 2**20)
 
 
 def _number(name: str, default: int, least: int, most: int) -> int:

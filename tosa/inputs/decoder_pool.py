@@ -4,7 +4,9 @@ A decoding process has limits on memory, time and files. One that crashes, hangs
 that did it, and a new one takes its place. What comes back is small and of a known size, and nothing is unpickled:
 
     request  kind, two lengths; the preprocessing as JSON, the file's bytes
-    answer   verdict, seconds, length; the array's bytes, or `code: message` of a RequestError
+    answer   verdict, number, length; the array's bytes, or `code: message` of a RequestError
+
+The number is how many seconds a sound lasts, or how many years old the patient of a picture is (NaN: not said).
 """
 
 import json
@@ -38,6 +40,7 @@ WATCH_SECONDS = 0.25  # between two looks at the processes
 PIPE_BYTES = 2**20  # what Linux lets any user have
 MAX_REFUSAL = 2**16  # bytes
 DEFAULT = Preprocessing()
+MAX_AGE_YEARS = 130.0
 REFUSALS = {error.code: error for error in errors.refusals()}
 
 
@@ -82,7 +85,7 @@ class Pool:
             if not worker.alive():  # whatever ended it since, it was not this file
                 worker = _Worker()
             worker.wait_until_ready()
-            with self._in_time(worker):
+            with self._in_time(worker, len(data)):
                 return worker.decode(kind, data, preprocessing)
         except _Lost as lost:
             print(f"A decoding process was lost: {lost}. Another takes its place.", file=sys.stderr, flush=True)
@@ -92,9 +95,10 @@ class Pool:
             self._idle.put(worker)
 
     @contextmanager
-    def _in_time(self, worker: "_Worker"):
-        """Have the process ended that is not done in time."""
-        worker.due = time.monotonic() + settings.MAX_DECODING_WAIT
+    def _in_time(self, worker: "_Worker", size: int):
+        """Have the process ended that is not done in time. size: bytes of the file."""
+        more = settings.decoding_seconds(size) - settings.MAX_DECODING_SECONDS
+        worker.due = time.monotonic() + settings.MAX_DECODING_WAIT + more
         self._asked.add(worker)
         try:
             yield
@@ -151,9 +155,10 @@ class _Worker:
         """Raises RequestError as the process says, and _Lost."""
         shape = shape_of(kind, preprocessing)
         try:
-            verdict, seconds, payload = self._ask(kind, data, preprocessing)
+            verdict, number, payload = self._ask(kind, data, preprocessing)
             if verdict == GOOD:
-                return Decoded(_array(payload, TYPES[kind], shape), seconds if kind == "sound" else None)
+                array = _array(payload, TYPES[kind], shape)
+                return Decoded(array, seconds=number) if kind == "sound" else Decoded(array, age_years=_age(number))
             refusal = _refusal(payload)
         except (OSError, ValueError, struct.error) as error:
             raise _Lost(f"status {self.end()}") from error
@@ -165,11 +170,11 @@ class _Worker:
         to.write(described)
         to.write(data)
         to.flush()
-        verdict, seconds, length = ANSWER.unpack(back.read(ANSWER.size))
+        verdict, number, length = ANSWER.unpack(back.read(ANSWER.size))
         expected = math.prod(shape_of(kind, preprocessing)) * TYPES[kind].itemsize
         if length != expected if verdict == GOOD else length > MAX_REFUSAL:
             raise ValueError(f"an answer of {length} bytes")
-        return verdict, seconds, back.read(length)
+        return verdict, number, back.read(length)
 
     def end(self) -> int:
         self.process.kill()
@@ -207,6 +212,11 @@ def _array(payload: bytes, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarra
     if not np.isfinite(array).all():
         raise ValueError("numbers that are not finite")
     return array
+
+
+def _age(number: float) -> float | None:
+    """The age that a process answered, None where it said none or what no patient can be."""
+    return number if 0 <= number <= MAX_AGE_YEARS else None
 
 
 def _refusal(payload: bytes) -> errors.RequestError:
@@ -259,7 +269,7 @@ def _confine() -> None:
 
 def _answer(kind: bytes, data: bytes, preprocessing: Preprocessing) -> bytes:
     """Whatever is raised here beside RequestError ends the process, with which its memory goes too."""
-    _limit_time(settings.MAX_DECODING_SECONDS)
+    _limit_time(settings.decoding_seconds(len(data)))
     try:
         decoded = decode("sound" if kind == KINDS["sound"] else "picture", data, preprocessing)
     except errors.RequestError as error:
@@ -267,7 +277,8 @@ def _answer(kind: bytes, data: bytes, preprocessing: Preprocessing) -> bytes:
         return ANSWER.pack(REFUSED, 0, len(payload)) + payload
     finally:
         _limit_time(0)
-    return ANSWER.pack(GOOD, decoded.seconds or 0, decoded.array.nbytes) + decoded.array.tobytes()
+    number = decoded.seconds if decoded.seconds is not None else decoded.age_years
+    return ANSWER.pack(GOOD, math.nan if number is None else number, decoded.array.nbytes) + decoded.array.tobytes()
 
 
 def _limit_time(seconds: float) -> None:

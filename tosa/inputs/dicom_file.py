@@ -84,7 +84,7 @@ def check_holds_picture(dataset: FileDataset) -> None:
         raise UnsupportedFormat("This DICOM file stores floating-point pixels, which Tosa does not read. Export PNG.")
     for name in REQUIRED:
         if dataset.get(name) in (None, ""):
-            raise MissingElement(f"The DICOM element {name} is missing, so the picture cannot be read. Export it again.")
+            raise MissingElement(f"The DICOM element {name} is missing, so the picture cannot be read.")
 
 
 def _kind(dataset: FileDataset) -> str:
@@ -93,6 +93,6 @@ def _kind(dataset: FileDataset) -> str:
     if said in NAMES:
         return f"is {NAMES[said]}"
     name = uid.UID(said).name
-    if "Rows" in dataset or name == said:  # an image, or a class that pydicom does not know
+    if "Rows" in dataset or "Image" in name or name == said:  # a picture's class, or one that pydicom does not know
         return "lacks the element PixelData"
     return f"is of the class {name}"

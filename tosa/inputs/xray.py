@@ -32,8 +32,8 @@ OTHER_BODY_PARTS = set(
     "FEMUR FINGER FOOT FOREARM GALLBLADDER HAND HEAD HEADNECK HIP HUMERUS ILEUM ILIUM JAW JEJUNUM KIDNEY KNEE LARYNX "
     "LEG LIVER LSPINE LSSPINE MANDIBLE MAXILLA MOUTH NECK NOSE ORBIT OVARY PANCREAS PAROTID PATELLA PELVIS PENIS "
     "PHARYNX PROSTATE RADIUS RADIUSULNA RECTUM SCALP SCAPULA SCROTUM SHOULDER SKULL SPINE SPLEEN SSPINE STOMACH "
-    "TESTIS THIGH THUMB THYROID TIBIA TIBIAFIBULA TLSPINE TMJ TOE TONGUE TSPINE ULNA URETER URETHRA UTERUS VAGINA VULVA "
-    "WRIST ZYGOMA".split()
+    "TESTIS THIGH THUMB THYROID TIBIA TIBIAFIBULA TLSPINE TMJ TOE TONGUE TSPINE ULNA URETER URETHRA UTERUS VAGINA "
+    "VULVA WRIST ZYGOMA".split()
 )
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +96,7 @@ def _check_view(picture: dicom.Picture) -> None:
     """Raise NotAChestXray where a DICOM file says that it is a lateral view or shows another part of the body."""
     if picture.view in LATERAL_VIEWS:
         raise NotAChestXray(
-            f"The DICOM file says that this is a lateral view (ViewPosition {picture.view}). Send a frontal one, PA or AP."
+            f"The DICOM file says that this is a lateral view (ViewPosition {picture.view}). Send a frontal one."
         )
     if picture.body_part in OTHER_BODY_PARTS:
         raise NotAChestXray(

@@ -32,7 +32,7 @@ TosaError
 
 READ_FORMATS = (
     "It reads sounds in WAV, FLAC, OGG, MP3, AAC, MP4, WebM, WMA, AMR, AIFF, CAF, AU and W64, "
-    "and pictures in PNG, JPEG and DICOM."
+    "and pictures in PNG, JPEG, TIFF, WebP and DICOM."
 )
 
 
@@ -71,7 +71,7 @@ class CrossSite(RequestError):
 
 class TooLarge(RequestError):
     status, code = 413, "too_large"
-    public = "The upload is over 10 MiB. Send a shorter sound or a smaller picture."
+    public = "The upload is too large. Send a picture of at most 64 MiB, a sound of at most 10 MiB."
 
 
 class SoundTooLong(TooLarge):

@@ -4,8 +4,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from tosa.errors import NotAChestXray, NothingSent, TaskMissing
-from tosa.inputs import decoder_pool, sound_formats, spectrogram, xray
+from tosa import settings
+from tosa.errors import READ_FORMATS, NotAChestXray, NothingSent, TaskMissing, TooLarge, UnsupportedFormat
+from tosa.inputs import decoder_pool, foreign_formats, sound_formats, spectrogram, xray
 from tosa.model import heatmap
 from tosa.model.network import FIRST_TASK, Network, Task
 from tosa.model.out_of_distribution import OutOfDistributionGate
@@ -17,17 +18,49 @@ DISCLAIMER = (
 NO_MAP = "This task's last layer is not one linear layer, so no exact map of where the network looked can be drawn."
 MODEL_CARD = "static/model-card.html"  # from the page's address on
 PRIMARY = ("cough", "pneumonia")  # the tasks whose finding comes first, where the graph has them
+POPULATIONS = {"pneumonia": "children", "covid": "adults"}  # that a task was trained on, if the graph does not say
+ADULT_YEARS = 18
+AGE_NOTES = {
+    "children": "This task was trained on X-rays of children, and the file says that this patient is an adult. "
+    "Its scores mean less for adults.",
+    "adults": "This task was trained on X-rays of adults, and the file says that this patient is a child. "
+    "Its scores mean less for children.",
+}
 
 
 def kind_of(data: bytes) -> str:
-    """Returns 'sound' or 'picture', by content. Raises NothingSent for an empty file, UnsupportedFormat for others."""
+    """Returns 'sound' or 'picture', by content.
+
+    Raises NothingSent for an empty file, UnsupportedFormat for other formats, and TooLarge past the kind's limit.
+    """
     if not data:
         raise NothingSent("The file is empty. Send one that holds a sound or a picture.")
     if xray.recognises(data):
+        _check_file_size(len(data), settings.MAX_PICTURE_BYTES, "picture", "Send a smaller picture.")
         return "picture"
     if sound_formats.sound_format(data):
+        _check_file_size(len(data), settings.MAX_SOUND_BYTES, "sound", "Send a shorter sound, or as MP3 or OGG.")
         return "sound"
+    if name := foreign_formats.name_format(data):
+        raise UnsupportedFormat(f"This is {name}. {READ_FORMATS}")
     raise sound_formats.format_refusal(data)
+
+
+def _check_file_size(size: int, limit: int, kind: str, advice: str) -> None:
+    """Raises TooLarge where a file has more bytes than its kind may have."""
+    if size > limit:
+        raise TooLarge(f"The {kind} file has {size / 2**20:.1f} MiB. The limit is {limit // 2**20} MiB. {advice}")
+
+
+def age_note(population: str | None, age_years: float | None) -> str | None:
+    """Returns a sentence for a patient of another age group than a task's training data, None for all others.
+
+    population: 'children' or 'adults'; anything else, and an unknown age, get no note.
+    """
+    if age_years is None or population not in AGE_NOTES:
+        return None
+    patient = "adults" if age_years >= ADULT_YEARS else "children"
+    return AGE_NOTES[population] if patient != population else None
 
 
 def screen(
@@ -42,13 +75,14 @@ def screen(
     decode: decoding.decode, or a decoding.Pool that does the same in other processes.
     Raises a RequestError where one of them cannot be read or judged; nothing is answered for the other then.
     """
-    sent = [(spectrogram.draw(decode("sound", sound).array), True)] if sound is not None else []
-    sent += [(decode("picture", picture).array, False)] if picture is not None else []
-    if not sent:
+    findings = []
+    if sound is not None:
+        findings += _findings(network, spectrogram.draw(decode("sound", sound).array), True, with_explanation)
+    if picture is not None:
+        decoded = decode("picture", picture)
+        findings += _findings(network, decoded.array, False, with_explanation, decoded.age_years)
+    if not findings:
         raise NothingSent()
-    findings = [
-        finding for pixels, is_sound in sent for finding in _findings(network, pixels, is_sound, with_explanation)
-    ]
     return {
         "diagnosis": findings[0]["diagnosis"],
         "score": findings[0]["score"],
@@ -58,7 +92,9 @@ def screen(
     }
 
 
-def _findings(network: Network, pixels: np.ndarray, is_sound: bool, with_explanation: bool) -> list[dict]:
+def _findings(
+    network: Network, pixels: np.ndarray, is_sound: bool, with_explanation: bool, age_years: float | None = None
+) -> list[dict]:
     """One finding for each of the graph's tasks on this kind of picture, the primary one first."""
     tasks = [task for task in network.tasks.values() if _is_of_sound(task, network.metadata) == is_sound]
     if not tasks:
@@ -70,6 +106,10 @@ def _findings(network: Network, pixels: np.ndarray, is_sound: bool, with_explana
         _finding(task, answer.scores[0, task.columns], _known(task, network.metadata), is_sound)
         for task in sorted(tasks, key=lambda task: task.name not in PRIMARY)
     ]
+    for finding in findings:
+        population = _known(network.tasks[finding["task"]], network.metadata).get("population")
+        if note := age_note(population or POPULATIONS.get(finding["task"]), age_years):
+            finding["age_note"] = note
     if with_explanation:
         _explain(findings, network, fitting, answer.feature_map[0], is_sound)
     return findings

@@ -76,6 +76,8 @@ class Settings:
     port: int = field(default_factory=lambda: _number("TOSA_PORT", 5000, 1, 65_535))
     log: bool = field(default_factory=lambda: bool(_number("TOSA_LOG", 1, 0, 1)))  # one line a request on stderr
     slots: int = field(default_factory=lambda: _number("TOSA_SLOTS", (os.cpu_count() or 1) * 2, 1, 1000))  # in flight
+    # MiB that all uploads in flight may take together
+    upload_memory: int = field(default_factory=lambda: _number("TOSA_UPLOAD_MEMORY", 512, 80, 1_000_000))
     # where a compiled network is kept for the next start; empty: nowhere
     cache: Path | None = field(default_factory=lambda: _folder("TOSA_CACHE", _default_cache()))
     # auto: bf16 where the processor calculates in it by itself, else f32

@@ -1,6 +1,5 @@
 """Names of picture and document formats that Tosa does not read, so that a refusal can say what was sent."""
 
-ADVICE = "Tosa reads pictures as PNG, JPEG, TIFF, WebP and DICOM; export it as one of these."
 SIGNATURES = {  # the first bytes of a file
     b"GIF8": "a GIF picture",
     b"BM": "a BMP picture",

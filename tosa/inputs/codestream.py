@@ -17,6 +17,7 @@ JPEG_2000 = b"\xff\x4f\xff\x51"  # start of codestream, then its size
 LOSSLESS, JPEG_LS = 0xC3, 0xF7  # frame markers of JPEG Lossless and JPEG-LS
 FRAMES = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA, LOSSLESS, JPEG_LS}  # frame markers that are read, with those of lossy JPEG
 OTHER_FRAMES = {0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF}  # hierarchical JPEG, and arithmetic-coded JPEG Lossless
+SCAN, END = b"\xff\xda", b"\xff\xd9"
 ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
 RUN_BYTES = 256  # that the last run of an RLE segment may exceed the picture by
 MAX_SEGMENTS = 15  # of an RLE frame
@@ -75,7 +76,10 @@ def check_codestream(header: Codestream) -> None:
 
 
 def decode_codestream(frame: bytes) -> np.ndarray:
-    """Decode a JPEG, JPEG-LS or JPEG 2000 codestream of up to 16 bits: (height, width) or (height, width, samples)."""
+    """Decode a JPEG, JPEG-LS or JPEG 2000 codestream of up to 16 bits: (height, width) or (height, width, samples).
+
+    Raises Damaged where it is cut off, or what imagecodecs raises.
+    """
     import imagecodecs  # here, since few files need it
 
     header = read_header(frame)
@@ -83,6 +87,8 @@ def decode_codestream(frame: bytes) -> np.ndarray:
         return imagecodecs.jpeg2k_decode(frame)
     if header.codec == "jpeg-ls":
         return imagecodecs.jpegls_decode(frame)
+    if frame.find(END, frame.rfind(SCAN)) < 0:  # libjpeg fills up what is cut off, with a warning that is not passed on
+        raise Damaged()
     raw = "RGB" if header.components == 3 and header.codec == "jpeg lossless" else None  # whatever its colours are
     return imagecodecs.jpeg8_decode(frame, colorspace=raw, outcolorspace=raw)
 

@@ -10,7 +10,7 @@ from pydicom.dataset import FileDataset
 from pydicom.filereader import _read_file_meta_info, read_dataset  # the public one reads from files only
 
 from tosa import settings
-from tosa.errors import MissingElement, NoPicture, PictureTooLarge, UnsupportedFormat
+from tosa.errors import Damaged, MissingElement, NoPicture, PictureTooLarge, UnsupportedFormat
 from tosa.inputs.dicom import PREAMBLE_BYTES, has_preamble
 
 MAX_HEADER_BYTES = 2**20  # of what a deflated file holds beside its pixels
@@ -20,6 +20,7 @@ REQUIRED = (
     "PhotometricInterpretation",
 )  # fmt: skip
 COMMON = ("SOPClassUID", "SOPInstanceUID", "Modality", "PatientID", "PatientName", "StudyInstanceUID", "Rows")
+PIXEL_TAG, BIG_PIXEL_TAG = b"\xe0\x7f\x10\0", b"\x7f\xe0\0\x10"
 NAMES = {
     uid.MediaStorageDirectoryStorage: "a DICOMDIR, the index of a disc",
     uid.EncapsulatedPDFStorage: "a PDF document",
@@ -30,7 +31,7 @@ def read(data: bytes) -> FileDataset:
     """Read a DICOM file's elements; what the file does not say of its transfer syntax is guessed from its content.
 
     Raises UnsupportedFormat where the elements make no sense, PictureTooLarge where a deflated file inflates past the
-    limits, or what pydicom raises on damaged files.
+    limits, Damaged where the file is cut off, or what pydicom raises on damaged files.
     """
     file = io.BytesIO(data)
     file.seek(PREAMBLE_BYTES + 4 if has_preamble(data) else 0)
@@ -42,6 +43,8 @@ def read(data: bytes) -> FileDataset:
     elements = read_dataset(file, implicit, little)
     dataset = FileDataset(None, elements, file_meta=meta, is_implicit_VR=implicit, is_little_endian=little)
     dataset.set_original_encoding(implicit, little, elements._character_set)
+    if "Rows" in dataset and "PixelData" not in dataset and (PIXEL_TAG if little else BIG_PIXEL_TAG) in file.getvalue():
+        raise Damaged()  # cut off within the pixels; pydicom leaves out an element that has no end
     if not has_preamble(data) and not any(name in dataset for name in COMMON):
         raise UnsupportedFormat()
     if not syntax:
@@ -53,8 +56,10 @@ def _inflated(data: bytes) -> bytes:
     """Inflate what follows the meta header. Raises PictureTooLarge past what a picture may take."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     inflated = inflater.decompress(data, settings.MAX_DECODED_BYTES + MAX_HEADER_BYTES)
-    if inflater.unconsumed_tail and not inflater.eof:
+    if inflater.unconsumed_tail:
         raise PictureTooLarge()
+    if not inflater.eof:
+        raise Damaged()
     return inflated
 
 

@@ -85,10 +85,10 @@ def decode_codestream(frame: bytes) -> np.ndarray:
     header = read_header(frame)
     if header.codec == "jpeg 2000":
         return imagecodecs.jpeg2k_decode(frame)
+    if frame.find(END, frame.rfind(SCAN)) < 0:  # libjpeg would fill up what is cut off, and CharLS search for long
+        raise Damaged()
     if header.codec == "jpeg-ls":
         return imagecodecs.jpegls_decode(frame)
-    if frame.find(END, frame.rfind(SCAN)) < 0:  # libjpeg fills up what is cut off, with a warning that is not passed on
-        raise Damaged()
     raw = "RGB" if header.components == 3 and header.codec == "jpeg lossless" else None  # whatever its colours are
     return imagecodecs.jpeg8_decode(frame, colorspace=raw, outcolorspace=raw)
 

@@ -43,13 +43,22 @@ def read(data: bytes) -> FileDataset:
     elements = read_dataset(file, implicit, little)
     dataset = FileDataset(None, elements, file_meta=meta, is_implicit_VR=implicit, is_little_endian=little)
     dataset.set_original_encoding(implicit, little, elements._character_set)
-    if "Rows" in dataset and "PixelData" not in dataset and (PIXEL_TAG if little else BIG_PIXEL_TAG) in file.getvalue():
-        raise Damaged()  # cut off within the pixels; pydicom leaves out an element that has no end
+    if _lost_pixels(dataset, file.getvalue(), little):
+        raise Damaged()
     if not has_preamble(data) and not any(name in dataset for name in COMMON):
         raise UnsupportedFormat()
     if not syntax:
         meta.TransferSyntaxUID = _guessed_syntax(dataset, implicit, little)
     return dataset
+
+
+def _lost_pixels(dataset: FileDataset, data: bytes, little: bool) -> bool:
+    """Whether the file is cut off within its pixels: pydicom leaves out an element without end, or all before it too.
+
+    Pixels may also be those of an icon in a sequence.
+    """
+    cut = "PixelData" not in dataset and ("Rows" in dataset or not len(dataset))
+    return cut and (PIXEL_TAG if little else BIG_PIXEL_TAG) in data
 
 
 def _inflated(data: bytes) -> bytes:
@@ -65,7 +74,7 @@ def _inflated(data: bytes) -> bytes:
 
 def _encoding(file: io.BytesIO, syntax: uid.UID | None) -> tuple[bool, bool]:
     """Whether elements come without their types (implicit VR), and whether the low byte comes first."""
-    if syntax and not syntax.is_private:
+    if syntax and syntax.is_transfer_syntax:
         return syntax.is_implicit_VR, syntax.is_little_endian
     first = file.read(6)
     file.seek(-len(first), io.SEEK_CUR)

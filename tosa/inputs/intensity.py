@@ -34,21 +34,27 @@ def histogram(stored: np.ndarray) -> np.ndarray:
 
 
 def robust_range(values: np.ndarray, counts: np.ndarray) -> LIMITS:
-    """The darkest and brightest of the pixels' values, outliers left out.
+    """The darkest and brightest of the pixels' values that are no outliers.
 
     values: (n,) or (n, channels), one for each that can be stored; counts: how many pixels have it, (n,). An outlier is
-    among the darkest or brightest hundredth (TAILS) and further than MARGIN from the rest. So one hot pixel or a side
-    marker does not darken a picture, and a picture without outliers keeps its full range.
+    among the darkest or brightest hundredth (TAILS) and further than MARGIN from the rest. One hot pixel or a side
+    marker then changes nothing, and a picture without outliers keeps its full range. Raises NotFinite.
     """
     seen = counts > 0
     values, counts = values[seen], counts[seen]
     if values.ndim > 1:
         values, counts = values.ravel(), np.repeat(counts, values.shape[1])
+    if not np.isfinite(values).all():
+        raise NotFinite()
     order = np.argsort(values)
     values, shares = values[order], np.cumsum(counts[order]) / counts.sum()
     low, high = values[np.searchsorted(shares, [TAILS, 1 - TAILS])]
     margin = (float(high) - float(low)) * MARGIN
-    return max(float(values[0]), float(low) - margin), min(float(values[-1]), float(high) + margin)
+    if not margin:  # hardly anything but one value: what differs from it is the picture
+        return float(values[0]), float(values[-1])
+    first = np.searchsorted(values, float(low) - margin)
+    last = np.searchsorted(values, float(high) + margin, side="right") - 1
+    return float(values[first]), float(values[last])
 
 
 def drawn(values: np.ndarray, limits: LIMITS) -> np.ndarray:

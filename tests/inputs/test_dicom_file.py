@@ -1,0 +1,200 @@
+"""How DICOM files are put together: without preamble or headers, without a picture, and pydicom's own test files."""
+
+import io
+from pathlib import Path
+
+import gdcm
+import numpy as np
+import pydicom
+import pytest
+from pydicom import uid
+from pydicom.pixels import get_decoder
+
+from pictures import dicom, phantom
+from tosa import errors
+from tosa.inputs import dicom as dicom_input
+from tosa.inputs import dicom_codecs, dicom_file, xray
+
+GRAY = phantom()
+DEEP = GRAY.astype(np.uint16) * 16
+TWELVE = dict(BitsStored=12, HighBit=11)
+NATIVE = [uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian]
+
+
+def rewritten(**elements) -> pydicom.Dataset:
+    """A dataset with elements set, or taken out where they are None."""
+    dataset = pydicom.dcmread(io.BytesIO(dicom(DEEP, **TWELVE)))
+    for name, value in elements.items():
+        if value is None:
+            delattr(dataset, name)
+        else:
+            setattr(dataset, name, value)
+    return dataset
+
+
+def saved(dataset: pydicom.Dataset, **options) -> bytes:
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, **options)
+    return buffer.getvalue()
+
+
+def without_meta(syntax) -> bytes:
+    """The elements alone, without preamble and meta header."""
+    data = dicom(DEEP.astype(">u2").view("<u2") if syntax == uid.ExplicitVRBigEndian else DEEP, syntax, **TWELVE)
+    first = b"\0\x08\0\x16" if syntax == uid.ExplicitVRBigEndian else b"\x08\0\x16\0"
+    return data[data.index(first, 132) :]
+
+
+@pytest.mark.parametrize("syntax", NATIVE)
+def test_without_preamble_and_meta_header(syntax):
+    data = without_meta(syntax)
+    assert dicom_input.recognises(data)
+    np.testing.assert_array_equal(xray.decode(data), xray.decode(dicom(DEEP, **TWELVE)))
+
+
+@pytest.mark.parametrize("syntax", [*NATIVE, uid.DeflatedExplicitVRLittleEndian])
+def test_without_preamble(syntax):
+    values = DEEP.astype(">u2").view("<u2") if syntax == uid.ExplicitVRBigEndian else DEEP
+    np.testing.assert_array_equal(xray.decode(dicom(values, syntax, **TWELVE)[132:]), xray.decode(dicom(DEEP, **TWELVE)))
+
+
+@pytest.mark.parametrize("syntax", NATIVE)
+@pytest.mark.parametrize("value", [None, ""])
+def test_without_transfer_syntax(syntax, value):
+    values = DEEP.astype(">u2").view("<u2") if syntax == uid.ExplicitVRBigEndian else DEEP
+    dataset = pydicom.dcmread(io.BytesIO(dicom(values, syntax, **TWELVE)))
+    if value is None:
+        del dataset.file_meta.TransferSyntaxUID
+    else:
+        dataset.file_meta.TransferSyntaxUID = value
+    data = saved(dataset, implicit_vr=syntax.is_implicit_VR, little_endian=syntax.is_little_endian)
+    np.testing.assert_array_equal(xray.decode(data), xray.decode(dicom(DEEP, **TWELVE)))
+
+
+@pytest.mark.parametrize("really", [uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian])
+def test_the_elements_count_and_not_what_the_header_says_of_them(really):
+    said = {uid.ImplicitVRLittleEndian: uid.ExplicitVRLittleEndian, uid.ExplicitVRLittleEndian: uid.ImplicitVRLittleEndian}
+    meta, elements = dicom(DEEP, said[really], **TWELVE), without_meta(really)
+    data = meta[: meta.index(b"\x08\0\x16\0", 132)] + elements
+    np.testing.assert_array_equal(xray.decode(data), xray.decode(dicom(DEEP, **TWELVE)))
+
+
+@pytest.mark.parametrize("data", [b"\x08\0\x16\0UI" + bytes(200), b"\x08\0\x05\0\x0a\0\0\0ISO_IR 100\x08\0" + b"\1" * 99])
+def test_what_only_begins_like_dicom_is_refused(data):
+    with pytest.raises(errors.RequestError):
+        xray.decode(data)
+
+
+# --- no picture
+
+
+@pytest.mark.parametrize(
+    "kind, says",
+    [
+        (uid.BasicTextSRStorage, "Basic Text SR"), (uid.MediaStorageDirectoryStorage, "DICOMDIR"),
+        (uid.EncapsulatedPDFStorage, "PDF"), (uid.DigitalXRayImageStorageForPresentation, "lacks the element PixelData"),
+        ("1.2.3.4", "lacks the element PixelData"),
+    ],
+)  # fmt: skip
+def test_a_file_without_picture_says_what_it_is(kind, says):
+    dataset = rewritten(PixelData=None, Rows=None, Columns=None, SOPClassUID=kind)
+    with pytest.raises(errors.NoPicture, match=says):
+        xray.decode(saved(dataset))
+
+
+def test_the_index_of_a_disc_names_no_class_of_its_own():
+    dataset = rewritten(PixelData=None, Rows=None, SOPClassUID=None)
+    dataset.file_meta.MediaStorageSOPClassUID = uid.MediaStorageDirectoryStorage
+    with pytest.raises(errors.NoPicture, match="DICOMDIR"):
+        xray.decode(saved(dataset))
+
+
+@pytest.mark.parametrize("name", dicom_file.REQUIRED)
+def test_a_missing_element_is_named(name):
+    with pytest.raises(errors.MissingElement, match=f" {name} "):
+        xray.decode(saved(rewritten(**{name: None})))
+
+
+def test_high_bit_may_be_missing():
+    np.testing.assert_array_equal(xray.decode(saved(rewritten(HighBit=None))), xray.decode(dicom(DEEP, **TWELVE)))
+
+
+def test_floating_point_pixels_are_told():
+    dataset = rewritten(PixelData=None)
+    dataset.FloatPixelData = DEEP.astype("<f4").tobytes()
+    with pytest.raises(errors.UnsupportedFormat, match="floating-point"):
+        xray.decode(saved(dataset))
+
+
+def test_frames_are_counted():
+    with pytest.raises(errors.SeveralFrames, match="3 frames"):
+        xray.decode(dicom(np.stack([GRAY] * 3), NumberOfFrames=3))
+
+
+def test_a_file_cut_off_within_its_pixels_is_damaged():
+    for data in (dicom(DEEP, **TWELVE)[:-999], dicom(GRAY, uid.JPEGLSLossless, bytes(9999))[:-999]):
+        with pytest.raises(errors.Damaged):
+            xray.decode(data)
+
+
+# --- pydicom's own test files, which come with it
+
+FOLDER = Path(pydicom.__file__).parent / "data"
+FILES = sorted(
+    file for file in FOLDER.rglob("*") if file.is_file() and file.suffix not in (".py", ".pyc", ".txt", ".md", ".json")
+)
+REFUSED = {  # by what they are; what pydicom itself cannot read is among them
+    "JPEG2000-embedded-sequence-delimiter.dcm": errors.Damaged,  # its size is overwritten
+    "MR_truncated.dcm": errors.Damaged,
+    "meta_missing_tsyntax.dcm": errors.MissingElement,
+    "nested_priv_SQ.dcm": errors.MissingElement,
+}
+
+
+def reference(dataset: pydicom.Dataset, file: Path) -> np.ndarray:
+    """The stored values as pydicom gives them with another decoder than Tosa's, where it has one.
+
+    pydicom does not use GDCM for JPEG of 12 bits, which GDCM reads.
+    """
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax == uid.JPEGExtended12Bit:
+        reader = gdcm.ImageReader()
+        reader.SetFileName(str(file))
+        assert reader.Read()
+        values = np.frombuffer(reader.GetImage().GetBuffer().encode("utf-8", "surrogateescape"), "<u2")
+        return values.reshape(dataset.Rows, dataset.Columns)
+    others = [name for name in get_decoder(syntax).available_plugins if name != dicom_codecs.PLUGIN]
+    return get_decoder(syntax).as_array(dataset, decoding_plugin=others[0] if others else "")[0]
+
+
+def holds_one_picture(dataset: pydicom.Dataset) -> bool:
+    frames = str(dataset.get("NumberOfFrames") or 1)
+    return "PixelData" in dataset and "Rows" in dataset and frames == "1" and dataset.BitsAllocated <= 16
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(FOLDER)))
+def test_pydicoms_own_files(file):
+    data = file.read_bytes()
+    theirs = pydicom.dcmread(file, force=True)
+    if not dicom_input.recognises(data):
+        assert b"DICM" != data[128:132]
+        return
+    if file.name in REFUSED:
+        with pytest.raises(REFUSED[file.name]):
+            xray.decode(data)
+    elif holds_one_picture(theirs):
+        ours = dicom_input.stored_values(dicom_file.read(data))
+        expected = reference(theirs, file)
+        assert ours.dtype == expected.dtype
+        np.testing.assert_array_equal(ours, expected)
+        assert xray.decode(data).dtype == np.uint8
+    else:
+        several = str(theirs.get("NumberOfFrames") or 1) not in ("1", "1A")
+        with pytest.raises(errors.SeveralFrames if several else (errors.NoPicture, errors.UnsupportedFormat)) as refused:
+            xray.decode(data)
+        assert not isinstance(refused.value, errors.Damaged)
+
+
+def test_pydicom_has_these_files():
+    assert len(FILES) > 150

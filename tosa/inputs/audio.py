@@ -46,7 +46,7 @@ def decode(data: bytes, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
             return _mixed(lambda: blocks(data, format), sample_rate)  # noqa: B023 - called before the loop goes on
         except sound_readers.Unreadable as error:
             failures.append(error)
-    if any(isinstance(failure, sound_readers.NoSamples) for failure in failures):
+    if isinstance(failures[0], sound_readers.NoSamples):
         raise TooShort() from failures[0]
     raise Damaged() from failures[-1]
 

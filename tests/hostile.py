@@ -179,10 +179,13 @@ FILES: dict[str, Callable[[], Sent]] = {
     "dicom": lambda: picture(dicom(GRAY)),
 }
 
-# What is said to the first tenth of each file, the first two, and so on to nine. What is left of a sound that was
-# written as it came is judged; libsndfile and FFmpeg refuse the others, as Pillow and pydicom refuse every cut picture.
+# What is said to the first tenth of each file, the first two, and so on to nine. What is left of a sound is judged if
+# it was written as it came; an MP4 file has its table of contents at the end.
 CUT: dict[str, list[str | None]] = {name: ["damaged"] * 9 for name in FILES} | {
     "wav": ["too_short"] + [None] * 8,
+    "flac": ["too_short"] + [None] * 8,
+    "flac from a pipe": ["too_short"] * 2 + [None] * 7,
+    "aac": ["too_short"] + [None] * 8,
     "ogg": ["damaged"] * 2 + ["too_short"] * 3 + [None] * 4,
     "ogg opus": ["damaged"] * 4 + [None] * 5,
     "mp3": ["too_short"] + [None] * 8,
@@ -213,7 +216,7 @@ TABLE: dict[str, tuple[Callable[[], Sent], int, str | None]] = {
     "655,350 Hz": (lambda: sound(wav(COUGHS, 655_350)), 422, "sample_rate"),
     "4,294,967,295 Hz": (lambda: sound(wav_header(wav(COUGHS), rate=2**32 - 1)), 422, "damaged"),
     "WAV that claims 4 GB": (lambda: sound(wav_header(wav(COUGHS), size=2**32 - 1)), 200, None),
-    "WAV that claims nothing": (lambda: sound(wav_header(wav(COUGHS), size=0)), 422, "too_short"),
+    "WAV that claims nothing": (lambda: sound(wav_header(wav(COUGHS), size=0)), 200, None),
     "FLAC that claims nothing": (lambda: sound(flac_total(wav(COUGHS, format="FLAC"), 0)), 200, None),
     "FLAC that claims 36 days": (
         lambda: sound(flac_total(wav(COUGHS, format="FLAC"), 2**36 - 1)), 413, "sound_too_long"),

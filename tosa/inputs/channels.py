@@ -20,16 +20,17 @@ def mean_of_channels(block: np.ndarray) -> np.ndarray:
 
 
 def frame_energies(block: np.ndarray, mean: np.ndarray, rate: int) -> np.ndarray:
-    """Returns the variance in each frame of block (n, channels) and of its mean (n,): float64 (frames, channels + 1).
+    """Returns the variance in each frame of block (n, channels) and of its mean (n,): float32 (frames, channels + 1).
 
-    The last frame may be up to half a frame longer or shorter. n is at least 1.
+    n is at least 1. A few samples at the end may belong to no frame.
     """
-    count = max(1, round(len(block) / (rate * FRAME_SECONDS)))
-    starts = np.linspace(0, len(block), count, endpoint=False).astype(int)
-    lengths = np.diff(starts, append=len(block))[:, None]
-    columns = np.concatenate([block, mean[:, None]], axis=1, dtype=np.float64)
-    sums, squares = (np.add.reduceat(values, starts, axis=0) for values in (columns, np.square(columns)))
-    return np.maximum(squares / lengths - np.square(sums / lengths), 0)
+    count = max(1, int(len(block) / (rate * FRAME_SECONDS)))
+    length = len(block) // count
+    rows = np.empty((block.shape[1] + 1, count * length), np.float32)
+    rows[:-1], rows[-1] = block[: count * length].T, mean[: count * length]
+    frames = rows.reshape(-1, count, length)
+    frames -= frames.mean(axis=2, keepdims=True)
+    return np.einsum("cft,cft->cf", frames, frames).T / length
 
 
 def channel_to_take(energies: np.ndarray) -> int | None:

@@ -6,7 +6,7 @@ they cannot read, and SoundTooLong where the header says so.
 
 import io
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import soundfile  # type: ignore[import-untyped]
@@ -16,6 +16,7 @@ from tosa.errors import SoundTooLong, UnsupportedFormat
 
 Blocks = Iterator[tuple[np.ndarray, int]]
 BLOCK = 65_536  # samples of all channels decoded at a time
+MAX_TRAILING_BYTES = 4096  # after the data chunk of a WAV file, where some programs append what is no chunk
 PADDING = 1.0  # seconds by which a header may exceed the limit, since some count what a codec adds
 SNDFILE_FORMATS = {"wav", "w64", "aiff", "caf", "au", "flac", "ogg", "mp3"}
 # A kilobyte of these can hold hours, so the length in their headers is believed. Of the others it is an estimate.
@@ -39,10 +40,15 @@ class NoSamples(Unreadable):
 
 def readers(data: bytes, format: str) -> list[Callable[[bytes, str], Blocks]]:
     """Returns the readers to try one after the other on a file of the format that sound_format names."""
-    is_piped_flac = format == "flac" and not int.from_bytes(data[21:26]) & 0xF_FFFF_FFFF  # its length is not known
-    is_unfinished_wav = format == "wav" and not _wav_size_is_credible(data)
-    only_ffmpeg = format not in SNDFILE_FORMATS or is_piped_flac or is_unfinished_wav
-    return [ffmpeg_blocks] if only_ffmpeg else [sndfile_blocks, ffmpeg_blocks]
+    if format not in SNDFILE_FORMATS:
+        return [ffmpeg_blocks]
+    if format == "flac" and not int.from_bytes(data[21:26]) & 0xF_FFFF_FFFF:  # from a pipe: its length is not known
+        return [ffmpeg_blocks]
+    if format == "wav" and not _wav_has_block_size(data):  # FFmpeg would guess it and make noise
+        return [sndfile_blocks]
+    if format == "wav" and not _wav_size_is_credible(data):
+        return [ffmpeg_blocks]
+    return [sndfile_blocks, ffmpeg_blocks]
 
 
 def sndfile_blocks(data: bytes, format: str) -> Blocks:
@@ -161,13 +167,28 @@ def check_length(seconds: float) -> None:
 
 
 def _wav_size_is_credible(data: bytes) -> bool:
-    """Whether the data chunk of a WAV file has a size, or another chunk follows it, or at least little is left over.
+    """Whether the data chunk of a WAV file has a size, and another chunk follows it or little is left over.
 
     A recorder that crashes leaves the sizes at 0 or at what they were when it last wrote them.
     """
-    at = data.find(b"data", 12)
-    size = int.from_bytes(data[at + 4 : at + 8], "little")
-    end = at + 8 + size
-    left = len(data) - end
+    start, size = _wav_chunk(data, b"data")
+    end = start + size
     chunk_follows = any(data[next : next + 4].strip().isalnum() for next in (end, end + 1))
-    return size > 0 and (left <= max(size, 4096) or chunk_follows)
+    return size > 0 and (len(data) - end <= max(size, MAX_TRAILING_BYTES) or chunk_follows)
+
+
+def _wav_has_block_size(data: bytes) -> bool:
+    start, size = _wav_chunk(data, b"fmt ")
+    return size < 14 or data[start + 12 : start + 14] != b"\0\0"
+
+
+def _wav_chunk(data: bytes, name: bytes) -> tuple[int, int]:
+    """Where the content of a WAV file's chunk begins, and its size in bytes; the end of the file and 0 without one."""
+    order: Literal["big", "little"] = "big" if data[:4] == b"RIFX" else "little"
+    at = 12
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at + 4 : at + 8], order)
+        if data[at : at + 4] == name:
+            return at + 8, size
+        at += 8 + size + size % 2
+    return len(data), 0

@@ -27,7 +27,7 @@ train-env: $(VENV)/train.stamp
 	@echo "TensorFlow is installed: '$(BIN)/python retrain.py --help' lists what training can do."
 
 test: $(VENV)/test.stamp lint
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not serial"
+	PATIENCE=$${PATIENCE:-2} $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not serial"
 	$(BIN)/python -m pytest -m serial
 
 lint: $(VENV)/test.stamp

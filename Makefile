@@ -27,7 +27,7 @@ train-env: $(VENV)/train.stamp
 	@echo "TensorFlow is installed: '$(BIN)/python retrain.py --help' lists what training can do."
 
 test: $(VENV)/test.stamp lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not serial"
+	PATIENCE=$${PATIENCE:-2} $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not serial"
 	$(BIN)/python -m pytest -m serial
 
 lint: $(VENV)/test.stamp
@@ -36,7 +36,7 @@ lint: $(VENV)/test.stamp
 	$(BIN)/mypy
 
 bench: $(VENV)/test.stamp
-	$(BIN)/python bench/all.py $(if $(DATA),--data $(DATA))
+	$(BIN)/python bench/run_all.py $(if $(DATA),--data $(DATA))
 
 torture: $(VENV)/test.stamp
 	TORTURE=1 $(BIN)/python -m pytest -s tests/torture tests/test_hostile.py tests/training/test_faults.py

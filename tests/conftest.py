@@ -18,6 +18,14 @@ TASKS = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """With `-n`, the tests of a file stay in one process; those of the page do all, since they share browsers."""
+    for item in items:
+        group = "page" if item.path.parent.name == "page" else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def tf():
     """TensorFlow, which takes seconds to import."""

@@ -61,8 +61,8 @@ def test_the_wheel_has_every_file_that_the_checkout_serves(installed):
         ours = {file.relative_to(ROOT) for file in (ROOT / name).rglob("*") if file.is_file()}
         assert ours
         assert not [file for file in ours if not (installed / "tosa" / "_data" / file).is_file()]
-    tracked = {file.relative_to(ROOT) for file in (ROOT / "tosa").rglob("*.py")}
-    assert not [file for file in tracked if not (installed / file).is_file()]
+    package = {file.relative_to(ROOT) for file in (ROOT / "tosa").rglob("*.*") if "__pycache__" not in file.parts}
+    assert not [file for file in package if not (installed / file).is_file()]
 
 
 def test_the_command_tells_its_version_and_help():

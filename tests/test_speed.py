@@ -25,6 +25,8 @@ from tosa.model.graph import BOTTLENECK, Graph
 from tosa.model.network import Network
 from tosa.model.subgraph import prune
 
+pytestmark = pytest.mark.serial
+
 SLACK = 1.6  # less than 2, and more than ratios differ from run to run and machine to machine
 SOUND = wav(coughs(5, rate=44_100), 44_100)
 CHEST = encoded(Image.fromarray(phantom(1024, 1280)))

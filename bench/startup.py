@@ -1,6 +1,6 @@
 """Seconds from `python app.py` to the first answer, against the classic app; the files are in the disk's cache.
 
-    python bench/first_answer.py [--data FOLDER]
+    python bench/startup.py [--data FOLDER]
 
 Once where an earlier start kept what it compiled, and once where none did.
 """

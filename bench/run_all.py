@@ -1,6 +1,6 @@
 """Runs all measurements and writes bench/RESULTS.md.
 
-    python bench/all.py [--data FOLDER]
+    python bench/run_all.py [--data FOLDER]
 
 With a folder of sounds and X-rays these are asked about, and every 40th is compared with TensorFlow's answer.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from measure import CORES, HEADER, options, served_precision
 
-MEASUREMENTS = ("answer", "load", "first_answer", "memory", "spectrogram", "bottleneck_rate", "head_steps")
+MEASUREMENTS = ("latency", "throughput", "startup", "memory", "spectrogram", "bottleneck_rate", "head_steps")
 PACKAGES = ("openvino", "numpy", "soxr", "pillow", "flask", "waitress", "tensorflow-cpu", "librosa", "matplotlib")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
@@ -27,7 +27,7 @@ def main() -> None:
         for row in importlib.import_module(name).rows(data):  # here, so that TensorFlow's threads come late
             print(row, flush=True)
             lines.append(str(row))
-    where = importlib.import_module("floor").table(data)
+    where = importlib.import_module("latency_breakdown").table(data)
     together = importlib.import_module("concurrency").table()
     engines = importlib.import_module("engines").table()
     written = f"Written by `make bench`{' with real sounds and X-rays' if data else ''}"

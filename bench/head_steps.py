@@ -15,7 +15,7 @@ from classic_head import ClassicHead, write_cache
 from measure import Row, in_turns, main
 
 from tosa.training.head import train_head
-from tosa.training.report.tensorboard_curves import Curves
+from tosa.training.tensorboard_curves import Curves
 
 STEPS, ROUNDS = 40_000, 4  # ours: all of them, in as many parts
 CLASSIC_STEPS = 40  # in each round

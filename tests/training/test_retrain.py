@@ -27,7 +27,7 @@ from tosa.training.data.dataset import Case
 from tosa.training.features.bottleneck_cache import record_type
 from tosa.training.graph import assemble
 from tosa.training.head.head import Head
-from tosa.training.report import tensorboard_curves
+from tosa.training import tensorboard_curves
 
 CHANNELS = 16  # of small_graph's bottleneck
 

@@ -23,11 +23,11 @@ from tosa.model.out_of_distribution import OutOfDistributionGate
 from tosa.settings import Settings
 from tosa.training.data import dataset
 from tosa.training.data.dataset import Case, SkippedFiles
+from tosa.training.data.summary import summarize_data
 from tosa.training.features.bottlenecks import Drawing, bottlenecks
 from tosa.training.files import atomic_write, progress
 from tosa.training.graph import assemble
 from tosa.training.metrics import Answers, negative_of, rate, task_metrics
-from tosa.training.report import outputs
 
 CASES = 1000  # to train on of each task whose bottlenecks are looked at, at most
 STABILITY_CASES = 150  # of each task, the first by the hash of their names
@@ -78,7 +78,7 @@ def audit(table: Path, others: Path | None, settings: Settings, cache: Path) -> 
     """All findings, ready for JSON."""
     audited = Audited(table, settings, cache)
     found = {"sha256": audited.network.sha256, "metadata": audited.network.metadata, "tasks": {}}
-    data = outputs.data_of(audited.cases, SkippedFiles())
+    data = summarize_data(audited.cases, SkippedFiles())
     found["copies"] = {"files": data["same_content"], "in_several_splits": len(data["same_content_in_several_splits"])}
     for task in dataset.labels_by_task(audited.cases):
         found["tasks"][task] = of_task(audited, task)

@@ -13,18 +13,39 @@ from tosa.errors import ModelError, UsageError
 from tosa.model.graph import Graph, GraphError
 from tosa.model.network import FIRST_TASK, Network, read_labels
 from tosa.settings import Settings
+from tosa.training import tensorboard_curves
 from tosa.training.data import dataset
 from tosa.training.data.augmentation import Augmentation
 from tosa.training.data.dataset import Case, SkippedFiles, in_split
 from tosa.training.data.load_cases import check, check_known, load_cases
+from tosa.training.data.summary import summarize_data
 from tosa.training.gate import fit_gate
 from tosa.training.graph import activation_ranges, assemble, finalize
 from tosa.training.head import refit, train_head
 from tosa.training.head.bottleneck_dataset import BottleneckDataset, make_bottleneck_dataset
 from tosa.training.head.head import Head
-from tosa.training.report import outputs, tensorboard_curves
+from tosa.training.report import outputs
 from tosa.training.report.evaluate import evaluate_graph
+from tosa.training.report.options import ReportOptions
 from tosa.training.trunk import architectures
+
+
+def check_outputs(flags) -> None:
+    """Raises UsageError on the first output that could not be written, before any work is done."""
+    files, folders = [flags.plot], [flags.report_dir]
+    if not flags.evaluate:
+        files += [flags.output_graph, flags.output_labels]
+        folders += [flags.summaries_dir, flags.checkpoint_dir if flags.fine_tune else flags.bottleneck_dir]
+        folders += [flags.intermediate_output_graphs_dir] if flags.intermediate_store_frequency else []
+        if flags.output_graph.resolve() == flags.output_labels.resolve():
+            raise UsageError(f"--output_graph and --output_labels are the same file, '{flags.output_graph}'.")
+    outputs.check_outputs(files, folders, flags.saved_model_dir)
+
+
+def report_options(flags) -> ReportOptions:
+    return ReportOptions(
+        flags.report_dir, flags.plot, flags.prevalence, flags.negative_label, flags.print_misclassified_test_images
+    )
 
 
 def retrain(flags, settings: Settings) -> None:
@@ -55,8 +76,13 @@ def retrain(flags, settings: Settings) -> None:
     training = asdict(_head_recipe(flags)) | known.distortion
     metadata["tasks"][task] |= finalize.validation_metadata(flags, head, known) | {"training": training}
     write(head, flags.output_graph, flags.output_labels)
-    outputs.saved_model(flags)
-    outputs.write_outputs(flags, [finalize.tested(flags, head, known)], known.data(problems))
+    if flags.saved_model_dir:
+        outputs.write_saved_model(
+            flags.saved_model_dir, flags.output_graph, flags.output_labels, flags.final_tensor_name
+        )
+    curves = tensorboard_curves.read(flags.summaries_dir)
+    tested = [finalize.tested(flags, head, known)]
+    outputs.write_outputs(report_options(flags), tested, known.data(problems), curves)
     if not flags.task:
         print("The graph has this one task. --task NAME adds to the graph it starts from, and keeps its others.")
     _tell_input(flags, cases)
@@ -92,12 +118,13 @@ def _keep_gate(known: dict, replaced: dict) -> None:
         print("Pictures of this task are not checked to be chest X-rays: any that are gray are answered.")
 
 
-def _trained(flags, task: str, known: BottleneckDataset, trunk: GraphDef, write: outputs.Write) -> Head:
+def _trained(flags, task: str, known: BottleneckDataset, trunk: GraphDef, write: outputs.WriteGraph) -> Head:
     """A head trained on what is known of the training cases, with its curves and intermediate graphs written."""
     labels = dataset.labels_by_task(known.cases)[task]
     tensorboard_curves.clear(flags.summaries_dir)
     with tensorboard_curves.Curves(flags.summaries_dir) as written:
-        store = outputs.intermediate(flags, write)
+        frequency = flags.intermediate_store_frequency
+        store = outputs.store_intermediate(flags.intermediate_output_graphs_dir, frequency, write)
         training, validation = (known.examples(labels, split) for split in ("training", "validation"))
         head = train_head.train_head(task, labels, training, validation, _head_recipe(flags), written.write, store)
         written.write_graph(assemble.outline(assemble.assemble(trunk, [head], {}, flags.final_tensor_name)))
@@ -211,7 +238,8 @@ def _finish(
     constants = _gate(metadata, training, problems) | constants
     finalize.write(flags, trunk, finished, metadata, constants, flags.output_graph, flags.output_labels)
     tested = [finalize.tested(flags, head, knowns[head.task]) for head in finished]
-    outputs.write_outputs(flags, tested, outputs.data_of(cases, problems))
+    curves = tensorboard_curves.read(flags.summaries_dir) if flags.fine_tune else None
+    outputs.write_outputs(report_options(flags), tested, summarize_data(cases, problems), curves)
 
 
 def _refitted(head: Head, known: dict, cases: list[Case], *where) -> Head:
@@ -248,7 +276,8 @@ def evaluate(flags, settings: Settings) -> None:
     network = Network.load(*_asked(flags, settings))
     only = next(iter(network.tasks)) if len(network.tasks) == 1 else None
     problems = SkippedFiles(flags.skip_unreadable)
-    evaluate_graph(network, load_cases(flags, only, problems), flags, problems)
+    cases = load_cases(flags, only, problems)
+    evaluate_graph(network, cases, flags.evaluate or "testing", report_options(flags), problems)
 
 
 def _asked(flags, settings: Settings) -> tuple[Path, Path]:

@@ -202,10 +202,9 @@ def main(arguments: list[str] | None = None, program: str = PROGRAM) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes on its build help nobody here
     try:
         from tosa.training import commands
-        from tosa.training.report import outputs
         from tosa.training.trunk import architectures  # here, so that --help answers at once
 
-        outputs.check_outputs(flags)
+        commands.check_outputs(flags)
         architectures.check(flags)
         if flags.evaluate:
             commands.evaluate(flags, Settings())

@@ -164,6 +164,16 @@ def test_semicolons_and_blanks(tmp_path):
     assert second == Case(tmp_path / "y.png", "t", "b", "y", "training")
 
 
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_further_columns_are_carried(tmp_path, delimiter):
+    make(tmp_path, "x.png", "y.png")
+    lines = ["file,age,label,sex", "x.png, 39 ,a,F", "y.png,,b"]  # the last line is short
+    (tmp_path / "t.csv").write_text("\n".join(lines).replace(",", delimiter))
+    first, second = dataset.from_csv(tmp_path / "t.csv", "t", Percentages(0, 0))
+    assert first.extra == {"age": "39", "sex": "F"} and second.extra == {"age": "", "sex": ""}
+    assert first == Case(tmp_path / "x.png", "t", "a", "x", "training") and len({first, second}) == 2
+
+
 BAD_LABELS = {
     "Only one valid label": [("t", "a")],
     "'b:c' cannot name a task": [("b:c", "a"), ("b:c", "d")],

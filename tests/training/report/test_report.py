@@ -2,12 +2,16 @@ import json
 import time
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from pictures import phantom
+from sounds import coughs, wav
+from tosa.training import metrics
 from tosa.training.data.dataset import Case
 from tosa.training.metrics import Answers
-from tosa.training.report import charts, report
+from tosa.training.report import charts, outputs, report, text
+from tosa.training.report.options import ReportOptions
 
 
 def answered(folder, count, labels=("normal", "bacteria", "virus"), name="x.png"):
@@ -23,12 +27,20 @@ def answered(folder, count, labels=("normal", "bacteria", "virus"), name="x.png"
     return Answers("lungs", labels, targets, scores, [case.group for case in cases]), cases
 
 
+def write(folder, tasks, data=None, curves=None):
+    options = ReportOptions(folder)
+    report.write(
+        folder, report.Report([report.TaskReport.of(*task, options) for task in tasks], data or {}, curves or {})
+    )
+
+
 def test_text_counts_right():
     scores = np.array([[0.9, 0.1, 0], [0.2, 0.8, 0], [0.1, 0.2, 0.7], [0.6, 0.3, 0.1]])
-    text = report.text(Answers("l", ("normal", "bacteria", "virus"), np.array([0, 1, 1, 2]), scores, list("abcd")))
-    assert "accuracy      50.0%" in text and "(N=4; Wilson)" in text
-    assert "sensitivity   66.7%" in text and "specificity  100.0%" in text and "AUC" in text
-    assert "if 10.0% of all were ill" in text
+    answers = Answers("l", ("normal", "bacteria", "virus"), np.array([0, 1, 1, 2]), scores, list("abcd"))
+    lines = text.task_lines(answers, metrics.task_metrics(answers))
+    assert "accuracy      50.0%" in lines and "(N=4; Wilson)" in lines
+    assert "sensitivity   66.7%" in lines and "specificity  100.0%" in lines and "AUC" in lines
+    assert "if 10.0% of all were ill" in lines
 
 
 def test_folder_has_numbers_pages_and_pictures(tmp_path):
@@ -36,7 +48,7 @@ def test_folder_has_numbers_pages_and_pictures(tmp_path):
     data = {"files": {"testing": 40}, "same_content": 2, "skipped": ["'x' is empty."]}
     answers, cases = answered(tmp_path, 40)
     folder = tmp_path / "report"
-    report.write(folder, report.Report([(answers, cases)], data, curves))
+    write(folder, [(answers, cases)], data, curves)
     found = json.loads((folder / "report.json").read_text())
     lungs = found["tasks"]["lungs"]
     wrong = int((answers.predicted != answers.targets).sum())
@@ -49,14 +61,17 @@ def test_folder_has_numbers_pages_and_pictures(tmp_path):
         with Image.open(folder / f"{name}.png") as picture:
             assert picture.format == "PNG" and min(picture.size) > 200
         assert f"]({name}.png)" in page
-    assert "over 20 groups" in page and "'x' is empty." in page and "virus against the rest" in page
+    assert "over 20 groups" in page and "'x' is empty." in page
+    called = answers.predicted == 2
+    precision, count = (answers.targets[called] == 2).mean(), (answers.targets == 2).sum()
+    assert f"| virus | {count} | {precision:.3f} |" in page
 
 
 def test_one_kind_of_case_and_no_miss(tmp_path):
     Image.fromarray(phantom()).save(tmp_path / "x.png")
     cases = [Case(tmp_path / "x.png", "t", "normal", "g", "testing")] * 3
     answers = Answers("t", ("ill", "normal"), np.array([1, 1, 1]), np.tile([0.1, 0.9], (3, 1)), ["g"] * 3)
-    report.write(tmp_path / "report", report.Report([(answers, cases)]))
+    write(tmp_path / "report", [(answers, cases)])
     found = json.loads((tmp_path / "report" / "report.json").read_text())["tasks"]["t"]
     assert found["auc"] is None and found["sensitivity"]["value"] is None and found["specificity"]["value"] == 1
     assert not (tmp_path / "report" / "t-misclassified.png").exists()
@@ -64,7 +79,7 @@ def test_one_kind_of_case_and_no_miss(tmp_path):
 
 def test_same_answers_same_files(tmp_path):
     for name in "ab":
-        report.write(tmp_path / name, report.Report([answered(tmp_path, 30)]))
+        write(tmp_path / name, [answered(tmp_path, 30)])
     for file in (tmp_path / "a").iterdir():
         assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes(), file.name
 
@@ -72,14 +87,14 @@ def test_same_answers_same_files(tmp_path):
 def test_dollars_are_no_mathematics(tmp_path):
     curves = {("validation", f"{kind}/$\\frac$"): [(0, 0.5), (1, 0.9)] for kind in ("accuracy", "cross_entropy")}
     odd = answered(tmp_path, 30, ("$\\frac$", "$x_$"), "$\\sqrt$.png")
-    report.write(tmp_path / "report", report.Report([odd], curves=curves))
+    write(tmp_path / "report", [odd], curves=curves)
     assert len(list((tmp_path / "report").glob("*.png"))) == 5
 
 
 def test_a_thousand_cases_take_seconds(tmp_path):
     """Five on an idle machine; processor time is what is measured, since others may be at work."""
     start = time.process_time()
-    report.write(tmp_path / "report", report.Report([answered(tmp_path, 1000)]))
+    write(tmp_path / "report", [answered(tmp_path, 1000)])
     assert time.process_time() - start < 5
 
 
@@ -88,3 +103,35 @@ def test_contact_sheet_shows_what_it_was_given():
     axes = [axes for axes in charts.contact_sheet(pictures, ["first", "second"]).axes if axes.images]
     assert [a.get_title() for a in axes] == ["first", "second"]
     assert [a.images[0].get_array().mean() for a in axes] == [10, 200]
+
+
+def test_contact_sheet_gives_sounds_axes_in_seconds_and_hertz():
+    """A tone of 1 kHz in the last half second of 2 s is drawn where the axes say so."""
+    decibels = np.full((128, 240), -80, np.float32)
+    bands = np.linspace(0, 8000, 128)
+    decibels[np.abs(bands - 1000).argmin(), 180:] = 0
+    cell = charts.MelSpectrogram(decibels, 22_050, 184, 0.0, 8_000.0)
+    sheet = charts.contact_sheet([np.zeros((9, 9, 3), np.uint8), cell], ["picture", "sound"])
+    picture, sound = sheet.axes[:2]
+    assert not picture.axison and sound.axison
+    assert (sound.get_xlabel(), sound.get_ylabel()) == ("s", "Hz")
+    seconds = sound.get_xlim()
+    assert seconds[1] - seconds[0] == pytest.approx(240 * 184 / 22_050, rel=0.02)
+    assert sound.get_ylim() == pytest.approx((0, 8_000), abs=100)
+
+
+def test_misclassified_sounds_are_drawn(tmp_path):
+    (tmp_path / "a.wav").write_bytes(wav(coughs()))
+    cases = [Case(tmp_path / "a.wav", "cough", "sick", "g", "testing")]
+    answers = Answers("cough", ("not sick", "sick"), np.array([1]), np.array([[0.8, 0.2]]), ["g"])
+    write(tmp_path / "report", [(answers, cases)])
+    with Image.open(tmp_path / "report" / "cough-misclassified.png") as sheet:
+        assert len(np.unique(np.asarray(sheet.convert("RGB")).reshape(-1, 3), axis=0)) > 500
+
+
+def test_metrics_are_made_once(tmp_path, monkeypatch):
+    """A bootstrap takes seconds on large data sets; the terminal, report.json and report.md share one."""
+    calls = []
+    monkeypatch.setattr(report, "task_metrics", lambda *given: calls.append(given) or metrics.task_metrics(*given))
+    outputs.write_outputs(ReportOptions(tmp_path / "report", tmp_path / "plot.png"), [answered(tmp_path, 30)], {})
+    assert len(calls) == 1 and (tmp_path / "plot.png").is_file()

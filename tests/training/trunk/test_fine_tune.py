@@ -197,7 +197,7 @@ def test_checkpoint_of_another_training_is_neither_taken_nor_lost(tmp_path, tabl
 
 def test_a_new_training_clears_the_curves_of_others(tmp_path, table, weights, monkeypatch):
     """One that goes on from a checkpoint keeps them."""
-    from tosa.training.report import tensorboard_curves
+    from tosa.training import tensorboard_curves
     from tosa.training.trunk import fine_tune
 
     recipe = fine_tune.Recipe

@@ -5,7 +5,8 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tosa.errors import UsageError
@@ -28,6 +29,7 @@ class Case:
     split: str
     source: str = ""  # the hospital, microphone or data set it is from, where a table says so
     split_given: bool = False  # by a table, not by the group's name
+    extra: Mapping[str, str] = field(default_factory=dict, compare=False)  # a table's other columns, such as age
 
     @property
     def is_sound(self) -> bool:
@@ -168,8 +170,8 @@ def from_csv(
 ) -> list[Case]:
     """The cases of a CSV table with the columns file and label, and optionally task, group, split and source.
 
-    Files are looked up from the table's folder. Without a group it is that of the file's name, as in from_folders;
-    without a split the group's name decides, and rows without a task are of `task`; with `only`, the rows of others are
+    Files are looked up from the table's folder; further columns are in each case's `extra`. Without a group it is that
+    of the file's name, as in from_folders; without a split the group's name decides, and rows without a task are of `task`; with `only`, the rows of others are
     passed over. Raises UsageError on missing columns, files or splits that are none, on a file that is twice in a task,
     and where nothing is left.
     """
@@ -192,7 +194,8 @@ def from_csv(
         if split and split not in SPLITS:
             raise UsageError(f"'{table}': split '{split}' of {name} is none of {', '.join(SPLITS)}.")
         placed = split or percentages.split_of(group)
-        cases.append(Case(file, own_task or task, label, group, placed, source, bool(split)))
+        extra = {column: (value or "").strip() for column, value in row.items() if column and column not in COLUMNS}
+        cases.append(Case(file, own_task or task, label, group, placed, source, bool(split), extra))
     if not cases:
         raise UsageError(f"'{table}' has no task '{task}'; it has {', '.join(tasks)}.")
     return cases

@@ -9,9 +9,9 @@ from tosa.training.data import dataset
 from tosa.training.data.dataset import Case, SkippedFiles, in_split
 from tosa.training.data.distortion import Distortion
 from tosa.training.data.load_cases import with_sounds
+from tosa.training.data.summary import summarize_data
 from tosa.training.features.bottlenecks import Bottlenecks, Drawing, bottlenecks
 from tosa.training.head.train_head import Examples
-from tosa.training.report import outputs
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class BottleneckDataset:
 
     def data(self, problems: SkippedFiles) -> dict:
         """What the report says of the data."""
-        return outputs.data_of(self.cases, problems, self.made.contents, self.made.fingerprints)
+        return summarize_data(self.cases, problems, self.made.contents, self.made.fingerprints)
 
 
 def make_bottleneck_dataset(cases: list[Case], flags, network, trunk_name: str, problems: SkippedFiles) -> BottleneckDataset:

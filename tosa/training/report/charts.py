@@ -1,27 +1,43 @@
 """The report's pictures, drawn with Matplotlib's Agg and without its global state: each function returns a Figure."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from sklearn.metrics import roc_curve
 
 from tosa.training.metrics import Answers, negative_of
+from tosa.training.tensorboard_curves import Points
 
-SHOWN = 24  # pictures on a contact sheet
+CONTACT_SHEET_CASES = 24
 COLUMNS = 6
 INK, ACCENT, PALE = "#222222", "#0b6fa4", "#999999"
 
 
-def confusion(matrix: np.ndarray, labels: list[str]) -> Figure:
-    """Counts, coloured by the share of their row. matrix: (labels, labels), rows are the truth."""
-    matrix = np.asarray(matrix)
+@dataclass(frozen=True)
+class MelSpectrogram:
+    """Decibels float32 (bands, frames), the lowest band first, with what their axes show."""
+
+    decibels: np.ndarray
+    sample_rate: int  # Hz
+    hop_length: int  # samples
+    f_min: float  # Hz
+    f_max: float  # Hz
+
+
+def confusion(matrix: list[list[int]], labels: Sequence[str]) -> Figure:
+    """Returns the counts, coloured by the share of their row. matrix: (labels, labels), rows are the truth."""
+    counts = np.asarray(matrix)
     figure = Figure(figsize=(1.6 + len(labels), 1.4 + 0.9 * len(labels)), layout="constrained")
     axes = figure.subplots()
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(matrix):
+    for (row, column), count in np.ndenumerate(counts):
         axes.text(column, row, count, ha="center", va="center", color="white" if shares[row, column] > 0.5 else INK)
     axes.set_xticks(range(len(labels)), labels, rotation=30, ha="right")
     axes.set_yticks(range(len(labels)), labels)
@@ -30,7 +46,7 @@ def confusion(matrix: np.ndarray, labels: list[str]) -> Figure:
 
 
 def roc(answers: Answers, negative: str | None = None) -> Figure:
-    """The ROC curve of any illness against none, or of each label against the rest where no label is healthy."""
+    """Returns the ROC curve of any illness against health, or of each label against the rest if no label is healthy."""
     figure = Figure(figsize=(4.5, 4.2), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=PALE, linewidth=0.8)
@@ -49,8 +65,11 @@ def roc(answers: Answers, negative: str | None = None) -> Figure:
     return figure
 
 
-def reliability(calibration: dict) -> Figure:
-    """How often answers of a confidence were right, with Wilson's intervals; calibration: of figures.calibration."""
+def reliability(calibration: dict[str, Any]) -> Figure:
+    """Returns how often answers of a confidence were right, with Wilson's intervals.
+
+    calibration: what metrics.calibration returned.
+    """
     figure = Figure(figsize=(4.5, 4.2), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=PALE, linewidth=0.8)
@@ -64,8 +83,8 @@ def reliability(calibration: dict) -> Figure:
     return figure
 
 
-def training(curves: dict[tuple[str, str], list[tuple[int, float]]]) -> Figure:
-    """Accuracy and cross entropy over the steps. curves: as curves.read gives them."""
+def training(curves: Points) -> Figure:
+    """Returns accuracy and cross entropy over the steps. curves: as tensorboard_curves.read returns them."""
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     for axes, kind in zip(figure.subplots(1, 2), ("accuracy", "cross_entropy")):
         for (split, tag), points in sorted(curves.items()):
@@ -78,22 +97,40 @@ def training(curves: dict[tuple[str, str], list[tuple[int, float]]]) -> Figure:
     return figure
 
 
-def contact_sheet(pictures: list[np.ndarray], captions: list[str]) -> Figure:
-    """Pictures uint8 (height, width, 3) in rows of COLUMNS, each with its caption."""
-    rows = -(-len(pictures) // COLUMNS)
+def contact_sheet(cells: Sequence[np.ndarray | MelSpectrogram], captions: Sequence[str]) -> Figure:
+    """Returns pictures, uint8 (height, width, 3), and spectrograms in rows of COLUMNS, each with its caption."""
+    rows = -(-len(cells) // COLUMNS)
     figure = Figure(figsize=(1.9 * COLUMNS, 2.3 * rows), layout="constrained")
-    for axes in figure.subplots(rows, COLUMNS, squeeze=False).flat:
-        axes.axis("off")
-    for axes, picture, caption in zip(figure.axes, pictures, captions):
-        axes.imshow(picture)
+    grid = list(figure.subplots(rows, COLUMNS, squeeze=False).flat)
+    for axes, cell, caption in zip(grid, cells, captions):
+        if isinstance(cell, MelSpectrogram):
+            _draw_spectrogram(axes, cell)
+        else:
+            axes.imshow(cell)
+            axes.axis("off")
         axes.set_title(caption, fontsize=6)
+    for axes in grid[len(cells) :]:
+        axes.axis("off")
     return figure
+
+
+def _draw_spectrogram(axes: Axes, spectrogram: MelSpectrogram) -> None:
+    """Draws a spectrogram with seconds to the right and Hz upwards."""
+    import librosa.display  # takes a second, and only reports on sounds need it
+
+    librosa.display.specshow(
+        spectrogram.decibels, ax=axes, x_axis="time", y_axis="mel", cmap="magma",
+        sr=spectrogram.sample_rate, hop_length=spectrogram.hop_length, fmin=spectrogram.f_min, fmax=spectrogram.f_max,
+    )  # fmt: skip
+    axes.set_xlabel("s", fontsize=5, labelpad=0)
+    axes.set_ylabel("Hz", fontsize=5, labelpad=0)
+    axes.tick_params(labelsize=5, length=2, pad=1)
 
 
 def save(figure: Figure, file: Path) -> None:
     """Writes a PNG without the time it was made, so that the same figure is the same file.
 
-    Labels, tasks and names of files are the user's: a $ in them is no mathematics.
+    Labels, tasks and file names are the user's, so a $ in them does not start a formula.
     """
     for text in figure.findobj(Text):
         text.set_parse_math(False)

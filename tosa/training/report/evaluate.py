@@ -1,4 +1,4 @@
-"""Answer labelled cases as the server would, and report how right the answers are."""
+"""Answers labelled cases as the server would, and reports how many answers are right."""
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -11,30 +11,33 @@ from tosa.training.data import dataset, load_cases
 from tosa.training.data.dataset import Case, SkippedFiles, in_split
 from tosa.training.data.drawing import draw
 from tosa.training.data.prefetch import prefetch
+from tosa.training.data.summary import summarize_data
 from tosa.training.features.bottlenecks import BATCH
 from tosa.training.files import progress
 from tosa.training.metrics import Answers
 from tosa.training.report import outputs
+from tosa.training.report.options import ReportOptions
 
 
-def evaluate_graph(network: Network, cases: list[Case], flags, problems: SkippedFiles | None = None) -> None:
-    """Print and write the report of every task on its testing cases, or those of the split that --evaluate names."""
-    split = flags.evaluate or "testing"
+def evaluate_graph(
+    network: Network, cases: list[Case], split: str, options: ReportOptions, skipped: SkippedFiles
+) -> None:
+    """Prints and writes the report of every task on its cases of `split`, one of dataset.SPLITS or 'all'."""
     asked = cases if split == "all" else in_split(cases, split)
     if not asked:
-        raise UsageError(f"No case is in {split}; raise its percentage, or take --evaluate=all.")
+        raise UsageError(f"No case is in {split}. Raise its percentage, or give --evaluate=all.")
     load_cases.check_known(asked, {name: task.labels for name, task in network.tasks.items()})
     tasks = []
-    for task in dataset.labels_by_task(asked):
-        known, own = network.tasks[task], [case for case in asked if case.task == task]
-        targets = np.array([known.labels.index(case.label) for case in own])
-        scores = answers(network, own)[:, known.columns]
-        tasks.append((Answers(task, known.labels, targets, scores, [case.group for case in own]), own))
-    outputs.write_outputs(flags, tasks, outputs.data_of(asked, problems or SkippedFiles()))
+    for name in dataset.labels_by_task(asked):
+        task, of_task = network.tasks[name], [case for case in asked if case.task == name]
+        targets = np.array([task.labels.index(case.label) for case in of_task])
+        scores = answers(network, of_task)[:, task.columns]
+        tasks.append((Answers(name, task.labels, targets, scores, [case.group for case in of_task]), of_task))
+    outputs.write_outputs(options, tasks, summarize_data(asked, skipped))
 
 
 def answers(network: Network, cases: list[Case]) -> np.ndarray:
-    """Scores float32 (cases, columns) of cases, drawn in threads while the network answers."""
+    """Returns scores float32 (cases, columns) of cases, drawn in threads while the network answers."""
     scores = []
     with ThreadPoolExecutor() as pool, progress(total=len(cases), desc="answers", unit="picture") as bar:
         pictures = prefetch(pool, lambda case: draw(case, network.size), cases)

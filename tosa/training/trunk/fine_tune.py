@@ -24,7 +24,7 @@ from tosa.training.data.drawing import decode, draw
 from tosa.training.files import save_arrays
 from tosa.training.graph.assemble import heads_of
 from tosa.training.head.head import Head
-from tosa.training.report import tensorboard_curves
+from tosa.training import tensorboard_curves
 from tosa.training.trunk import inception
 
 

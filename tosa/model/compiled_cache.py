@@ -1,7 +1,8 @@
-"""What OpenVINO made of a graph, kept on disk from one start of the server to the next, which is faster for it.
+"""What OpenVINO compiled from a graph, stored on disk so that the next start of the server does not compile it again.
 
-A file holds OpenVINO's own form of the network, and its SHA-256 at the end. It is read where nothing that it was made
-from has changed since, whole and the user's own; in all other cases the graph is compiled as if there were none.
+A file holds OpenVINO's own form of the network, followed by its SHA-256. It is used only if everything that it was made
+from is unchanged, and if it is complete and belongs to the user; otherwise the graph is compiled.
+FIGURES
 """
 
 import hashlib
@@ -14,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-MOST = 2  # files; what was used longest ago goes first
+MAX_FILES = 2  # the file that was used longest ago goes first
 SUFFIX = ".network"
-WRITING_SECONDS = 60  # after which nobody writes a file any more
+WRITING_SECONDS = 60  # an unfinished file that is older belongs to a server that was killed
 NAME = 32  # hexadecimal digits
 DIGEST = 32  # bytes
 
@@ -24,17 +25,17 @@ DIGEST = 32  # bytes
 class CompiledModelCache:
     """The place of one compiled network on disk."""
 
-    def __init__(self, folder: Path, made_from: list[str | bytes]):
-        """made_from: all that the compiled network depends on."""
+    def __init__(self, folder: Path, key_parts: list[str | bytes]):
+        """key_parts: everything that the compiled network depends on."""
         digest = hashlib.sha256()
-        for part in made_from:
+        for part in key_parts:
             digest.update(hashlib.sha256(part.encode() if isinstance(part, str) else part).digest())
         self.file = folder / f"{digest.hexdigest()[:NAME]}{SUFFIX}"
+        self.saved = False  # whether the network in use was read from here, or was written here, or could not be written
         self._mapped: mmap.mmap | None = None
 
     def read(self) -> np.ndarray | None:
-        """What was written, uint8 (n,), as a private map of the file; None if it is not there, not whole or another
-        user's.
+        """Returns what was written, uint8 (n,), as a private map of the file; None unless it is complete and the user's.
         """
         try:
             with open(self.file, "rb") as file:
@@ -43,48 +44,49 @@ class CompiledModelCache:
                 mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         except (OSError, ValueError):  # an empty file cannot be mapped
             return None
-        with suppress(OSError):  # of a disk that cannot be written to
+        with suppress(OSError):  # on a disk that is read-only
             os.utime(self.file)
-        content = np.frombuffer(mapped, np.uint8)
-        if hashlib.sha256(content[:-DIGEST]).digest() != content[-DIGEST:].tobytes():
+        content, digest = memoryview(mapped)[:-DIGEST], memoryview(mapped)[-DIGEST:]
+        if hashlib.sha256(content).digest() != digest.tobytes():
             return None
         self._mapped = mapped
-        return content[:-DIGEST]
+        return np.frombuffer(content, np.uint8)
 
     def write(self, content: np.ndarray) -> bool:
-        """Put uint8 (n,) there in one step; whether that was done. Where it cannot be, that only costs time.
+        """Stores content, uint8 (n,), in one step. Returns whether that succeeded; if it did not, the next start takes longer.
 
-        Page by page: of what is written at once Linux makes larger units, up to 2 MB, and a map has a unit in memory as
-        soon as one byte of it is read: 68 MB instead of 6, until the system reads the file from the disk again.
+        It writes page by page. Linux would put a file that is written at once into units of up to 2 MB, and a map holds
+        a whole unit in memory as soon as one byte of it is read: 68 MB instead of 6, until the file is read from the
+        disk again.
         """
+        view = content.data.cast("B")
         try:
             self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle, partial = tempfile.mkstemp(dir=self.file.parent, prefix=f".{self.file.stem}-", suffix=SUFFIX)
             try:
                 with open(handle, "wb", buffering=mmap.PAGESIZE) as file:
-                    for start in range(0, len(content), mmap.PAGESIZE):
-                        file.write(content[start : start + mmap.PAGESIZE])
-                    file.write(hashlib.sha256(content).digest())
+                    file.writelines(view[start : start + mmap.PAGESIZE] for start in range(0, len(view), mmap.PAGESIZE))
+                    file.write(hashlib.sha256(view).digest())
                 os.replace(partial, self.file)
             except BaseException:
                 os.unlink(partial)
                 raise
-            self._tidy()
+            self._remove_old_files()
         except OSError:
             return False
         return True
 
-    def _tidy(self) -> None:
-        """Remove what is too much, and what a killed server left half written. The folder may hold other things too."""
-        whole = "[0-9a-f]" * NAME
-        for half in self.file.parent.glob(f".{whole}-*{SUFFIX}"):
-            if time.time() - half.stat().st_mtime > WRITING_SECONDS:
-                half.unlink()
-        files = sorted(self.file.parent.glob(whole + SUFFIX), key=lambda file: file.stat().st_mtime)
-        for old in files[:-MOST]:
+    def _remove_old_files(self) -> None:
+        """Removes surplus files, and unfinished ones of a server that was killed. Other files in the folder stay."""
+        name = "[0-9a-f]" * NAME
+        for unfinished in self.file.parent.glob(f".{name}-*{SUFFIX}"):
+            if time.time() - unfinished.stat().st_mtime > WRITING_SECONDS:
+                unfinished.unlink()
+        files = sorted(self.file.parent.glob(name + SUFFIX), key=lambda file: file.stat().st_mtime)
+        for old in files[:-MAX_FILES]:
             old.unlink()
 
     def release(self) -> None:
-        """Leave what was read to the system, which gives back the part that is asked for again."""
+        """Gives the memory of what was read back to the system, which reads again what is needed again."""
         if self._mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
             self._mapped.madvise(mmap.MADV_DONTNEED)

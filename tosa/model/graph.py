@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Iterable
 
 import numpy as np
@@ -9,50 +10,53 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from tensorboard.util.tensor_util import make_ndarray, make_tensor_proto
 
-# The names that every retrain.py since 2015 has kept, and that users' own programs feed and fetch.
+from tosa.model.metadata import GraphMetadata
+
+# Names that have been the same in every retrain.py since 2015, and that users' own programs feed and fetch.
 RESIZED = "ResizeBilinear"
 FEATURE_MAP = "mixed_10/join"
 POOL = "pool_3"
 BOTTLENECK = "pool_3/_reshape"
 RESULT = "final_result"
+HEADS = "final_training_ops"
 METADATA = "tosa/metadata"
 ACTIVATION_RANGES = "tosa/peaks"
 SEAL = "tosa/sha256"  # the last node of a sealed graph: the digest of all bytes before it
-MAX_SIDE = 2048  # pixels; what asks for more is damaged
+MAX_SIDE = 2048  # pixels; a graph that takes larger pictures is damaged
 
-PASSING = {"Identity", "Cast", "PlaceholderWithDefault"}  # hand their first input on
+PASSING = {"Identity", "Cast", "PlaceholderWithDefault"}  # their output is their first input
 AFTER_MATMUL = PASSING | {"Softmax", "RealDiv", "Div", "Mul", "Add", "AddV2", "BiasAdd"}
 
 
 class GraphError(Exception):
-    """What is wrong with a graph, as the end of a sentence that starts with the name of its file."""
+    """What is wrong with a graph. The message is the end of a sentence that starts with the name of its file."""
 
 
 class Graph:
-    """The nodes of a frozen GraphDef by name. Every method raises GraphError on a graph that does not hold together."""
+    """The nodes of a frozen GraphDef by name. Every method raises GraphError if the graph is inconsistent."""
 
     def __init__(self, data: bytes):
-        """`data` is a serialised GraphDef."""
+        """data: a serialised GraphDef."""
         if not data:
             raise GraphError("is empty")
         self.sha256 = _checked(data)
         try:
             self._definition = GraphDef.FromString(data)
-        except Exception as error:  # DecodeError's home depends on the protobuf implementation
+        except Exception as error:  # which module DecodeError comes from depends on the protobuf implementation
             raise GraphError("is damaged, cut off or not a frozen TensorFlow graph") from error
         self.data = data
         self.nodes = {node.name: node for node in self._definition.node}
         self.versions = self._definition.versions
 
     def node(self, name: str) -> NodeDef:
-        """The node behind an input's name, which may carry an output's number (`split:1`)."""
+        """Returns the node of an input's name, which may include the number of an output (`split:1`)."""
         try:
             return self.nodes[name.split(":")[0]]
         except KeyError:
             raise GraphError(f"has no node {name}: cut off, or not a graph of retrain.py") from None
 
     def constant(self, name: str) -> np.ndarray | None:
-        """The value of the Const node `name`, or of the one it hands on; None if there is none."""
+        """Returns the value of the Const node `name`, or of the one whose value it passes on; None without one."""
         if name.split(":")[0] not in self.nodes:
             return None
         node = self.source(name)
@@ -60,22 +64,22 @@ class Graph:
             return None
         try:
             return make_ndarray(node.attr["value"].tensor)
-        except Exception as error:  # whatever NumPy makes of a damaged tensor
+        except Exception as error:  # NumPy raises many types for a damaged tensor
             raise GraphError(f"holds a damaged constant {name}") from error
 
     def size(self) -> tuple[int, int]:
-        """Height and width that pictures are resized to before the network sees them."""
+        """Returns the height and width that pictures are resized to before the network sees them."""
         size = self.constant(input_of(self.node(RESIZED), 1))
         if size is None or size.shape != (2,) or not all(0 < length <= MAX_SIDE for length in size):
-            raise GraphError(f"does not say in {RESIZED} which size of picture it takes")
+            raise GraphError(f"does not specify in {RESIZED} which size of picture it takes")
         return int(size[0]), int(size[1])
 
     def feature_map(self) -> str:
-        """Name of the last convolutional feature map, what average pooling turns into the bottleneck."""
+        """Returns the name of the last convolutional feature map, whose average is the bottleneck."""
         return FEATURE_MAP if FEATURE_MAP in self.nodes else input_of(self.node(POOL), 0)
 
     def result(self) -> str:
-        """Name of the scores: `final_result`, or what --final_tensor_name called it."""
+        """Returns the name of the scores: `final_result`, or another one that --final_tensor_name chose."""
         if RESULT in self.nodes:
             return RESULT
         used = {name.split(":")[0] for node in self.nodes.values() for name in node.input}
@@ -85,12 +89,12 @@ class Graph:
         return ends[0]
 
     def softmaxes(self) -> list[str]:
-        """Names of the vectors that lie side by side in the result, one for each task."""
+        """Returns the names of the vectors that are concatenated in the result, one for each task."""
         result = self.source(self.result(), {"Identity"})
         return {"ConcatV2": inputs_of(result)[:-1], "Concat": inputs_of(result)[1:]}.get(result.op, [result.name])
 
     def linear_weights(self, softmax: str) -> np.ndarray | None:
-        """Weights (bottleneck, labels), float32, if all between bottleneck and `softmax` is one linear layer."""
+        """Returns the weights (bottleneck, labels), float32; None unless the head is one linear layer."""
         node = self.node(softmax)
         for _ in self.nodes:
             if node.op not in AFTER_MATMUL:
@@ -107,35 +111,48 @@ class Graph:
         return (weights.T if node.attr["transpose_b"].b else weights).astype(np.float32)
 
     def extras(self) -> dict[str, np.ndarray]:
-        """Every constant that the bottleneck does not need: heads, temperatures, statistics, metadata."""
+        """Returns every constant that the bottleneck does not need: heads, temperatures, gate, metadata."""
         trunk = self.upstream([BOTTLENECK], {RESIZED})
-        return {
-            name: self.constant(name) for name, node in self.nodes.items() if node.op == "Const" and name not in trunk
-        }
+        names = [name for name, node in self.nodes.items() if node.op == "Const" and name not in trunk]
+        return {name: value for name in names if (value := self.constant(name)) is not None}
 
-    def metadata(self) -> dict:
-        """What the graph says of itself as JSON in its constant `tosa/metadata`; {} in graphs of other makers."""
-        return self._json(METADATA)
-
-    def peaks(self) -> dict[str, float]:
-        """How large each activation that eight bits round may become, by its name; {} in graphs that do not tell."""
+    def metadata(self) -> GraphMetadata:
+        """Returns what the graph says of itself in its constant `tosa/metadata`; graphs of other makers have none."""
         try:
-            return {name: float(peak) for name, peak in self._json(ACTIVATION_RANGES).items()}
-        except (ValueError, TypeError) as error:
-            raise GraphError(f"holds no numbers in {ACTIVATION_RANGES}") from error
+            return GraphMetadata.from_json(self._text(METADATA))
+        except ValueError as error:
+            raise GraphError(f"{error} (in {METADATA})") from error
 
-    def _json(self, name: str) -> dict:
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """Returns the labels by task that the graph carries, both in the order of its scores."""
+        tasks, softmaxes = self.metadata().tasks, self.softmaxes()
+        by_softmax = {f"{scope}/softmax": task for task in tasks.values() for scope in scopes_of(task.name)}
+        if len(tasks) == len(softmaxes) == 1:
+            by_softmax[softmaxes[0]] = next(iter(tasks.values()))
+        ordered = [by_softmax[name] for name in softmaxes if name in by_softmax]
+        if len(ordered) < len(softmaxes) or not all(task.labels for task in ordered):
+            raise GraphError("does not carry its labels; give the label file that was made with it")
+        return {task.name: task.labels for task in ordered}
+
+    def activation_ranges(self) -> dict[str, float]:
+        """Returns the largest value of each activation that int8 rounds, by its name; {} if the graph has none."""
+        try:
+            ranges = json.loads(self._text(ACTIVATION_RANGES))
+            return {name: float(largest) for name, largest in ranges.items()}
+        except (ValueError, TypeError, AttributeError) as error:
+            raise GraphError(f"holds damaged activation ranges in {ACTIVATION_RANGES}") from error
+
+    def _text(self, name: str) -> str | bytes:
+        """The JSON text in a constant, an empty object if the graph has no such constant."""
         constant = self.constant(name)
-        try:
-            value = {} if constant is None else json.loads(constant.item())
-        except (ValueError, TypeError) as error:
-            raise GraphError(f"holds damaged JSON in {name}") from error
-        if not isinstance(value, dict):
-            raise GraphError(f"holds no JSON object in {name}")
-        return value
+        if constant is None:
+            return "{}"
+        if constant.size != 1 or not isinstance(text := constant.item(), str | bytes):
+            raise GraphError(f"holds no text in {name}")
+        return text
 
     def trunk(self) -> GraphDef:
-        """The part that the bottleneck needs, from a picture's bytes on, without control inputs."""
+        """Returns the part that the bottleneck needs, from the bytes of a picture on, without control inputs."""
         needed = self.upstream([BOTTLENECK])
         trunk = GraphDef(versions=self.versions)
         for node in self._definition.node:
@@ -144,31 +161,38 @@ class Graph:
         return trunk
 
     def upstream(self, names: Iterable[str], stop: Collection[str] = ()) -> set[str]:
-        """`names` and all that they are computed from, up to and with those in `stop`."""
-        found, waiting = set(), list(names)
+        """Returns `names` and everything that they are computed from, up to and including the nodes in `stop`."""
+        visited: set[str] = set()
+        waiting = list(names)
         while waiting:
             node = self.node(waiting.pop())
-            if node.name not in found:
-                found.add(node.name)
+            if node.name not in visited:
+                visited.add(node.name)
                 waiting += [] if node.name in stop else inputs_of(node)
-        return found
+        return visited
 
     def source(self, name: str, passing: set[str] = PASSING) -> NodeDef:
-        """Walks up from `name` past nodes that hand their first input on."""
-        for _ in self.nodes:  # a damaged graph may run in a circle
+        """Returns the first node upstream of `name` that is not one of the `passing` operations."""
+        for _ in self.nodes:  # a damaged graph may contain a cycle
             node = self.node(name)
             if node.op not in passing or not inputs_of(node):
                 return node
             name = input_of(node, 0)
-        raise GraphError(f"runs in a circle at {name}")
+        raise GraphError(f"contains a cycle at {name}")
+
+
+def scopes_of(task: str) -> tuple[str, str]:
+    """Returns the folders of a task's nodes: today's, with characters that TensorFlow may refuse as codes, and the old."""
+    return f"{HEADS}/" + re.sub(r"[^\w-]", lambda match: f".{ord(match[0]):x}.", task, flags=re.ASCII), f"{HEADS}/{task}"
 
 
 def inputs_of(node: NodeDef) -> list[str]:
-    """The names that carry data into `node`; control inputs start with ^."""
+    """Returns the names of the data inputs of `node`; names of control inputs start with ^."""
     return [name for name in node.input if not name.startswith("^")]
 
 
 def input_of(node: NodeDef, number: int) -> str:
+    """Returns the name of one data input of `node`. Raises GraphError if it has fewer."""
     try:
         return inputs_of(node)[number]
     except IndexError:
@@ -176,9 +200,9 @@ def input_of(node: NodeDef, number: int) -> str:
 
 
 def constant_node(name: str, value: np.ndarray) -> NodeDef:
-    """A Const node that holds `value`, of any type that TensorFlow has."""
+    """Returns a Const node that holds `value`, of any type that TensorFlow has."""
     tensor = make_tensor_proto(value)
-    if tensor.half_val:  # three bytes a float16 there, two as content
+    if tensor.half_val:  # it takes three bytes for each float16, tensor_content takes two
         del tensor.half_val[:]
         tensor.tensor_content = value.tobytes()
     node = NodeDef(name=name, op="Const")
@@ -188,7 +212,7 @@ def constant_node(name: str, value: np.ndarray) -> NodeDef:
 
 
 def seal(data: bytes) -> bytes:
-    """A serialised GraphDef with one more node at its end, by which a reader sees that no byte was changed."""
+    """Returns a serialised GraphDef with a digest as its last node, so that a reader can tell whether it was changed."""
     return data + _seal(hashlib.sha256(data).digest())
 
 
@@ -198,9 +222,9 @@ def _seal(digest: bytes) -> bytes:
 
 
 def _checked(data: bytes) -> str:
-    """SHA-256 of a graph, hexadecimal.
+    """The SHA-256 of a graph, hexadecimal.
 
-    Raises GraphError for a sealed one that was changed, be it in its seal. Graphs of other makers have none.
+    Raises GraphError if the graph has a seal, and graph or seal were changed. Graphs of other makers have no seal.
     """
     length = len(_seal(bytes(32)))
     body, end = memoryview(data)[:-length], data[-length:]
@@ -208,5 +232,5 @@ def _checked(data: bytes) -> str:
     digest = hashed.digest()
     hashed.update(end)
     if (SEAL.encode() in end or digest in end) and end != _seal(digest):
-        raise GraphError(f"is damaged: it is not what its {SEAL} was made of")
+        raise GraphError(f"is damaged: its content does not match its digest, {SEAL}")
     return hashed.hexdigest()

@@ -104,7 +104,7 @@ class GraphMetadata:
 
     name: str | None = None
     tasks: Mapping[str, TaskMetadata] = field(default_factory=dict)  # by name
-    preprocessing: Preprocessing = Preprocessing()
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
     recipe: Mapping[str, Any] | None = None  # of the last fine-tuning of the trunk
     weights_sha256: str | None = None  # of the file that this fine-tuning started from, hexadecimal
     files: Mapping[str, int] | None = None  # cases of this fine-tuning by split
@@ -123,7 +123,7 @@ class GraphMetadata:
         except (ValueError, TypeError) as error:
             raise ValueError("holds damaged JSON") from error
         if not isinstance(parsed, dict):
-            raise ValueError("holds no JSON object")
+            raise ValueError("holds no JSON object")  # noqa: TRY004  # the one error that from_json promises
         values = _Fields("", parsed)
         return cls(
             name=values.take("name", str),
@@ -168,7 +168,7 @@ class _Fields:
 
     def __init__(self, path: str, values: Mapping[str, Any]):
         if not isinstance(values, Mapping):
-            raise ValueError(f"holds {path} that is not a JSON object")
+            raise ValueError(f"holds {path} that is not a JSON object")  # noqa: TRY004
         self.path, self.rest = path, dict(values)
 
     def take(self, name: str, *types: type) -> Any:

@@ -1,9 +1,13 @@
-"""The network: pictures in; feature map, bottleneck and scores out."""
+"""The network: pictures in; feature map, bottleneck and scores out.
+
+`GraphFile` is what was read from disk, `Network` is what answers; `GraphFile.start` makes the one from the other.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -12,12 +16,14 @@ from tosa.errors import ModelError
 from tosa.model.compiled_cache import CompiledModelCache
 from tosa.model.engine import Engine, cache_key_parts, native_precision
 from tosa.model.graph import BOTTLENECK, Graph, GraphError
+from tosa.model.labels import REPAIR, Labels, read_file, read_labels
+from tosa.model.metadata import GraphMetadata, Input
+from tosa.model.out_of_distribution import OutOfDistributionGate
 from tosa.model.subgraph import prune
 from tosa.settings import Settings
 
-FIRST_TASK = "cough"  # whose labels need not name it
 MAX_BATCH = 8  # pictures run at once; more take memory and save no time
-REPAIR = "Copy it again, or make it anew with retrain.py."
+MEL_BANK = "tosa/mel_bank"  # constant of a graph whose sounds are drawn with other mel bands than by default
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,126 +32,163 @@ class Task:
 
     name: str
     labels: tuple[str, ...]
+    input: Input
     columns: slice  # its part of Answer.scores
     weights: np.ndarray | None  # (C, labels) float32; None if its head is not one linear layer over the bottleneck
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What the network says to N pictures, float32."""
+    """What the network answers to N pictures, float32."""
 
     feature_map: np.ndarray  # (N, h, w, C), the last convolutional layer
     bottleneck: np.ndarray  # (N, C), its average over h and w
     scores: np.ndarray  # (N, K) in [0, 1], each task's columns sum to 1; K is 0 in a network loaded without labels
 
 
-class Network:
-    """A graph that answers pictures, from any number of threads at once."""
+@dataclass(frozen=True, eq=False)
+class Model:
+    """What is known of a graph without running it; the network keeps it when the graph's bytes are gone."""
 
     tasks: dict[str, Task]  # by name, in the order of the label file
     sha256: str  # of the graph file's bytes, hexadecimal
     size: tuple[int, int]  # height and width of the pictures it takes
-    metadata: dict  # what the graph says of itself; {} if nothing
-    precision: str  # of its calculations: f32, bf16 or int8
-    graph: Graph | None  # that it was read from, until it is started
+    metadata: GraphMetadata
+    gate: OutOfDistributionGate | None  # None if the graph has none
+    mel_bank: np.ndarray | None  # (mel bands, FFT bins) float32; None if the graph has none
+    files: str  # what errors call graph and labels
 
-    def __init__(self, graph: Graph, labels: dict[str, tuple[str, ...]], files: str):
-        """See `read`. `files` is what errors call the pair. Raises GraphError."""
+
+class GraphFile:
+    """A graph and its labels, read from disk and found to fit each other, but not yet compiled."""
+
+    def __init__(self, graph: Graph, labels: Labels, files: str):
+        """files: what errors call the pair. Raises GraphError."""
         softmaxes = graph.softmaxes() if labels else []
         if len(softmaxes) != len(labels):
-            raise GraphError(f"has {len(softmaxes)} softmax layers, the label file {len(labels)} tasks")
-        self.tasks = _tasks(labels, [graph.linear_weights(name) for name in softmaxes])
-        self.sha256 = graph.sha256
-        self.size = graph.size()
-        self._constants = graph.extras()
-        self.metadata = graph.metadata()
-        self.graph, self._files = graph, files
-        self._outputs = [graph.feature_map(), BOTTLENECK, *softmaxes]
-        self._peaks = graph.peaks()
-        self._kept: CompiledModelCache | None = None  # where `keep` writes
-        self._read: CompiledModelCache | None = None  # whose file has the weights
+            raise GraphError(f"has {len(softmaxes)} softmax layers, the label file has {len(labels)} tasks")
+        metadata = graph.metadata()
+        self.graph = graph
+        self.outputs = [graph.feature_map(), BOTTLENECK, *softmaxes]
+        self.activation_ranges = graph.activation_ranges()
+        weights = [graph.linear_weights(name) for name in softmaxes]
+        self.model = Model(
+            tasks=_tasks(labels, weights, metadata),
+            sha256=graph.sha256,
+            size=graph.size(),
+            metadata=metadata,
+            gate=OutOfDistributionGate.of(graph),
+            mel_bank=_mel_bank(graph, metadata),
+            files=files,
+        )
+
+    @classmethod
+    def read(cls, graph: Path, labels: Path | None) -> Self:
+        """Returns the graph of a file with the labels of a label file.
+
+        Without `labels` only the part up to the bottleneck is used, and the graph needs no head.
+        Raises ModelError, which names the file, if one is missing or damaged, or if they do not fit each other.
+        """
+        by_task = read_labels(labels) if labels else {}
+        return cls._read(graph, by_task, f"{graph} (labels: {labels})" if labels else f"{graph}")
+
+    @classmethod
+    def read_with_own_labels(cls, graph: Path) -> Self:
+        """Returns the graph of a file with the labels that it carries itself. Raises ModelError as `read` does."""
+        return cls._read(graph, None, f"{graph}")
+
+    @classmethod
+    def _read(cls, path: Path, labels: Labels | None, files: str) -> Self:
+        data = read_file(path, "Set TOSA_GRAPH to a frozen graph, or make one with retrain.py.")
+        with _naming(files):
+            graph = Graph(data)
+            return cls(graph, graph.labels() if labels is None else labels, files)
+
+    def start(self, threads: int | None = None, precision: str | None = None, cache: Path | None = None) -> "Network":
+        """Returns the network, compiled or loaded from the folder `cache`; it has answered one picture.
+
+        threads: how many cores it may use, all by default; precision: f32, bf16, int8 or auto, by default what
+        TOSA_PRECISION says. Raises ModelError if the graph cannot be run, SettingError on a wrong TOSA_PRECISION.
+        """
+        precision = precision or Settings().precision
+        precision = native_precision() if precision == "auto" else precision
+        with _naming(self.model.files):
+            if precision == "int8" and not self.activation_ranges:
+                raise GraphError("carries no activation ranges, which TOSA_PRECISION=int8 needs")
+            stored = self._stored_in(cache, precision) if cache else None
+            network = self._loaded(stored, threads, precision) if stored else None
+            network = network or self._compiled(stored, threads, precision)
+        memory.give_back()  # 150 MB
+        return network
+
+    def _stored_in(self, folder: Path, precision: str) -> CompiledModelCache:
+        return CompiledModelCache(folder, [self.model.sha256, *self.outputs, precision, *cache_key_parts()])
+
+    def _loaded(self, stored: CompiledModelCache, threads: int | None, precision: str) -> "Network | None":
+        """The network that an earlier start compiled; None if there is none, or if it does not work."""
+        content = stored.read()
+        if content is None:
+            return None
+        try:
+            network = Network(self.model, Engine(content, len(self.outputs), threads, precision), stored)
+        except GraphError:
+            return None
+        stored.saved = True
+        stored.release()
+        return network
+
+    def _compiled(self, stored: CompiledModelCache | None, threads: int | None, precision: str) -> "Network":
+        pruned = prune(self.graph, self.outputs)
+        engine = Engine(pruned, len(self.outputs), threads, precision, self.activation_ranges)
+        return Network(self.model, engine, stored)
+
+
+class Network:
+    """A compiled graph that answers pictures, from any number of threads at once."""
+
+    def __init__(self, model: Model, engine: Engine, stored: CompiledModelCache | None = None):
+        """stored: where `save` writes what was compiled. Raises GraphError if the network does not answer rightly."""
+        self.tasks = model.tasks
+        self.sha256 = model.sha256
+        self.size = model.size
+        self.metadata = model.metadata
+        self.gate = model.gate
+        self.mel_bank = model.mel_bank
+        self.precision = engine.precision()  # of its calculations: f32, bf16 or int8
+        self._engine = engine
+        self._stored = stored
+        self._check()
 
     @classmethod
     def load(
         cls, graph: Path, labels: Path | None, threads: int | None = None, precision: str | None = None
     ) -> "Network":
-        """Reads a frozen graph and its label file, and lets it answer one picture to see that it can.
+        """Returns the network of a graph file and a label file. Arguments and errors: see GraphFile."""
+        return GraphFile.read(graph, labels).start(threads, precision)
 
-        Without `labels` the graph is run up to the bottleneck only and needs no head. `threads` is how many cores
-        it may take, all by default; `precision` is f32, bf16, int8 or auto, by default what TOSA_PRECISION says.
-        Raises ModelError, which names the file, if one is missing or damaged or they do not fit each other;
-        SettingError on a TOSA_PRECISION that is none.
+    def save(self) -> None:
+        """For quiet moments: stores once what was compiled, and gives back memory that no request has needed since.
+
+        It does nothing if the network was started without a cache. From then on the weights are those of the file.
         """
-        return cls.read(graph, labels).start(threads, precision)
+        if self._stored:
+            if not self._stored.saved:
+                self._store(self._stored)
+            self._stored.release()
 
-    @classmethod
-    def read(cls, graph: Path, labels: Path | None) -> "Network":
-        """The first half of `load`: what Python does. It answers after `start`, the half that Python hardly does."""
-        names = read_labels(labels) if labels else {}
-        data = _read(graph, "Set TOSA_GRAPH to a frozen graph, or make one with retrain.py.")
-        files = f"{graph} (labels: {labels})" if labels else f"{graph}"
-        with _naming(files):
-            return cls(Graph(data), names, files)
-
-    def start(self, threads: int | None = None, precision: str | None = None, keep_in: Path | None = None) -> "Network":
-        """The second half of `load`. What would be compiled is looked for in the folder `keep_in`; `keep` writes it."""
-        precision = precision or Settings().precision
-        precision = native_precision() if precision == "auto" else precision
-        with _naming(self._files):
-            if precision == "int8" and not self._peaks:
-                raise GraphError("does not tell how large its activations become, which TOSA_PRECISION=int8 needs")
-            if keep_in:
-                self._kept = CompiledModelCache(keep_in, [self.sha256, *self._outputs, precision, *cache_key_parts()])
-            if not self._found(threads, precision):
-                graph = prune(self.graph, self._outputs)
-                self._use(Engine(graph, len(self._outputs), threads, precision, self._peaks))
-        self.graph = None
-        memory.give_back()  # 150 MB
-        return self
-
-    def _found(self, threads: int | None, precision: str) -> bool:
-        """Use what an earlier start kept, if there is something and it can be used."""
-        transformed = self._kept and self._kept.read()
-        if transformed is None:
-            return False
+    def _store(self, stored: CompiledModelCache) -> None:
+        stored.saved = True  # or tried once, which is enough
         try:
-            self._use(Engine(transformed, len(self._outputs), threads, precision))
-        except GraphError:
-            return False
-        self._read, self._kept = self._kept, None
-        self._read.release()
-        return True
-
-    def _use(self, engine: Engine) -> None:
-        self._engine, self.precision = engine, engine.precision()
-        self._check()
-
-    def keep(self) -> None:
-        """For quiet moments, where `start` was given a folder: write what was compiled for a later start to find, once.
-
-        The weights are taken from the file from then on; those that nobody has needed since are left to the system.
-        """
-        kept, self._kept = self._kept, None
-        if kept and self._written(kept) and (content := kept.read()) is not None:
+            written = stored.write(self._engine.exported())
+        except RuntimeError:  # what OpenVINO cannot export is compiled again at the next start
+            return
+        if written and (content := stored.read()) is not None:
             self._engine.import_from(content)
-            self._read = kept
-        if self._read:
-            self._read.release()
-
-    def _written(self, kept: CompiledModelCache) -> bool:
-        try:
-            return kept.write(self._engine.exported())
-        except RuntimeError:  # what OpenVINO cannot export is compiled again
-            return False
-
-    def constant(self, name: str) -> np.ndarray | None:
-        """Value of the graph's Const node `name`, None without one. Those that the bottleneck needs are not kept."""
-        return self._constants.get(name)
 
     def run(self, pictures: np.ndarray) -> Answer:
         """Answers `pictures`: (N, height, width, 3), uint8 RGB, N at least 1.
 
-        What is said to one picture does not depend on the others. Raises ValueError on another shape or type.
+        The answer to one picture does not depend on the others. Raises ValueError on another shape or type.
         """
         if pictures.dtype != np.uint8 or pictures.shape[1:] != (*self.size, 3) or not len(pictures):
             raise ValueError(f"pictures are {pictures.dtype} {pictures.shape}, not uint8 (N, {self.size}, 3)")
@@ -154,7 +197,7 @@ class Network:
         feature_map, bottleneck, *scores = (np.concatenate(part) for part in zip(*parts, strict=True))
         return Answer(feature_map, bottleneck, np.concatenate([np.empty((len(pictures), 0), np.float32), *scores], 1))
 
-    def _check(self):
+    def _check(self) -> None:
         """Answers a black picture, which also warms up. Raises GraphError if the answer cannot be right."""
         try:
             feature_map, bottleneck, *scores = answer = self._engine.infer(np.zeros((1, *self.size, 3), np.uint8))
@@ -168,57 +211,37 @@ class Network:
             raise GraphError("answers with numbers that are not finite")
         for task, vector in zip(self.tasks.values(), scores, strict=True):
             if vector.shape != (1, len(task.labels)):
-                raise GraphError(f"gives {vector.shape[-1]} scores for {task.name}, the label file {len(task.labels)}")
+                raise GraphError(
+                    f"gives {vector.shape[-1]} scores for {task.name}, the label file has {len(task.labels)} labels"
+                )
             if abs(vector.sum() - 1) > 1e-3:
                 raise GraphError(f"gives scores for {task.name} that do not sum to 1")
 
 
 @contextmanager
 def _naming(files: str) -> Iterator[None]:
-    """Turn GraphError into ModelError, which names the files."""
+    """Turns GraphError into ModelError, which names the files."""
     try:
         yield
     except GraphError as error:
         raise ModelError(f"The graph {files} {error}. {REPAIR}") from error
 
 
-def read_labels(path: Path) -> dict[str, tuple[str, ...]]:
-    """Labels by task, both in the order of the lines, which is that of the graph's scores.
-
-    A line is `task: label`, parted at the first colon with a space after it; or a label of task cough. Blank lines
-    say nothing. Raises ModelError if the file is missing, empty or contradicts itself.
-    """
-    lines = _read(path, "Set TOSA_LABELS to the label file that was made with the graph.")
-    try:
-        lines = [line.strip() for line in lines.decode("utf-8-sig").splitlines() if line.strip()]
-    except UnicodeDecodeError as error:
-        raise ModelError(f"The label file {path} is not UTF-8 text. {REPAIR}") from error
-    tasks: dict[str, list[str]] = {}
-    for line in lines:
-        task, separator, label = f"{line} ".partition(": ")
-        task, label = (task.strip(), label.strip()) if separator else (FIRST_TASK, line)
-        if not task or not label:
-            raise ModelError(f"The label file {path} has the line {line!r} without task or label. {REPAIR}")
-        if task in tasks and task != list(tasks)[-1]:
-            raise ModelError(f"The label file {path} scatters task {task}. Put its lines one after the other.")
-        if label in tasks.setdefault(task, []):
-            raise ModelError(f"The label file {path} has the label {label!r} twice in task {task}. {REPAIR}")
-        tasks[task].append(label)
-    if not tasks:
-        raise ModelError(f"The label file {path} names no label. {REPAIR}")
-    return {task: tuple(labels) for task, labels in tasks.items()}
-
-
-def _read(path: Path, otherwise: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise ModelError(f"The file {path} cannot be read: {error.strerror}. {otherwise}") from error
-
-
-def _tasks(labels: dict[str, tuple[str, ...]], weights: list[np.ndarray | None]) -> dict[str, Task]:
+def _tasks(labels: Labels, weights: list[np.ndarray | None], metadata: GraphMetadata) -> dict[str, Task]:
     tasks, start = {}, 0
     for (name, names), matrix in zip(labels.items(), weights, strict=True):
-        tasks[name] = Task(name, names, slice(start, start + len(names)), matrix)
+        tasks[name] = Task(name, names, metadata.task(name).input, slice(start, start + len(names)), matrix)
         start += len(names)
     return tasks
+
+
+def _mel_bank(graph: Graph, metadata: GraphMetadata) -> np.ndarray | None:
+    """The mel bank that the graph carries, float32. Raises GraphError if it does not fit the preprocessing."""
+    bank = graph.constant(MEL_BANK)
+    preprocessing = metadata.preprocessing
+    shape = (preprocessing.n_mels, preprocessing.n_fft // 2 + 1)
+    if bank is None:
+        return None
+    if bank.shape != shape or not np.isfinite(bank.astype(np.float32)).all():
+        raise GraphError(f"holds in {MEL_BANK} an array {bank.shape}, not finite numbers {shape}")
+    return bank.astype(np.float32)

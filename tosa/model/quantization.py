@@ -1,10 +1,11 @@
-"""A network that multiplies in eight bits: what enters its convolutions rounded to 256 steps, their weights to 255.
+"""Quantization to int8: the inputs of convolutions are rounded to 256 steps, their weights to 255.
 
-Static quantisation (Jacob et al., CVPR 2018): between such roundings OpenVINO calculates in integers, on any
-processor. How large each activation becomes was measured on training pictures (tosa/training/graph/activation_ranges.py) and travels in
-the graph.
+This is static quantization (Jacob et al., CVPR 2018): between two roundings OpenVINO calculates in integers, on any
+processor. The range of each activation was measured on training pictures (tosa/training/graph/activation_ranges.py)
+and is a constant of the graph.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -15,34 +16,35 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tosa.model.graph import constant_node
 from tosa.model.subgraph import Subgraph
 
-JOINING = {"Concat", "MaxPool"}  # what takes rounded numbers and hands them on
+JOINING = {"Concat", "MaxPool"}  # operations whose output is rounded if their inputs are
 
 
-def quantize_activations(pruned: Subgraph, peaks: dict[str, float]) -> Subgraph:
-    """The pruned graph with each of these activations, from 0 to its peak, rounded for all that take it."""
-    given = GraphDef.FromString(pruned.graph)
-    known = {node.name for node in given.node} & peaks.keys()
-    rounded = GraphDef(versions=given.versions)
-    for node in given.node:
+def quantize_activations(pruned: Subgraph, activation_ranges: Mapping[str, float]) -> Subgraph:
+    """Returns the pruned graph with each of these activations rounded, from 0 to its range, for all that use it."""
+    original = GraphDef.FromString(pruned.graph)
+    names = {node.name for node in original.node} & activation_ranges.keys()
+    rounded = GraphDef(versions=original.versions)
+    for node in original.node:
         copy = rounded.node.add()
         copy.CopyFrom(node)
         for number, name in enumerate(node.input):
-            if name in known:
+            if name in names:
                 copy.input[number] = f"{name}/rounded"
-    for name in sorted(known):
-        least, most = f"{name}/least", f"{name}/most"
-        rounded.node.extend([constant_node(least, np.float32(0)), constant_node(most, np.float32(peaks[name]))])
-        node = rounded.node.add(name=f"{name}/rounded", op="FakeQuantWithMinMaxVars", input=[name, least, most])
+    for name in sorted(names):
+        low, high = f"{name}/low", f"{name}/high"
+        limits = {low: 0, high: activation_ranges[name]}
+        rounded.node.extend(constant_node(limit, np.array(value, np.float32)) for limit, value in limits.items())
+        node = rounded.node.add(name=f"{name}/rounded", op="FakeQuantWithMinMaxVars", input=[name, low, high])
         node.attr["num_bits"].i, node.attr["narrow_range"].b = 8, False
     return replace(pruned, graph=rounded.SerializeToString())
 
 
 def quantize_weights(model: openvino.Model) -> None:
-    """Round the weights of every convolution that takes rounded activations, those of each channel by their largest."""
-    from openvino.passes import ConstantFolding, Manager  # here, since float32 starts sooner without
+    """Rounds the weights of every convolution with rounded inputs, each output channel by its largest weight."""
+    from openvino.passes import ConstantFolding, Manager  # here, since other precisions start sooner without it
 
     manager = Manager()
-    manager.register_pass(ConstantFolding())  # the weights as OpenVINO lays them, not a constant and how to turn it
+    manager.register_pass(ConstantFolding())  # one constant for the weights, not a constant and its transposition
     manager.run_passes(model)
     for node in model.get_ordered_ops():
         if node.get_type_name() == "Convolution" and _is_rounded(node.input_value(0)):
@@ -60,6 +62,6 @@ def _is_rounded(output: openvino.Output) -> bool:
 
 
 def _constant(output: openvino.Output) -> np.ndarray:
-    """The value of a constant, or of one that is kept in float16 and converted."""
+    """The value of a constant, or of a float16 constant that is converted."""
     node = output.get_node()
     return _constant(node.input_value(0)) if node.get_type_name() == "Convert" else node.data

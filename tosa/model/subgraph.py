@@ -1,5 +1,6 @@
-"""The part of a graph that serving runs, as OpenVINO reads it: from the resized picture on, constants calculated."""
+"""The part of a graph that serving runs, in a form that OpenVINO reads: from the resized picture on, constants folded."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
@@ -10,33 +11,33 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_UINT8
 
 from tosa.model.graph import BOTTLENECK, RESIZED, Graph, GraphError, constant_node, input_of, inputs_of
 
-SERVED = "tosa/served/"  # the cut graph's own names: its input and its outputs
+SERVED = "tosa/served/"  # prefix of the names that pruning adds: the input and the outputs
 UNFROZEN = {"Placeholder", "Variable", "VariableV2", "VarHandleOp"}
-FOLDED = {
+FOLDED: dict[str, Callable] = {
     "Add": np.add,
     "AddV2": np.add,
     "Sub": np.subtract,
     "Mul": np.multiply,
     "Rsqrt": lambda value: 1 / np.sqrt(value),
     "Reshape": np.reshape,
-}  # what is calculated here where all inputs are constants
-LARGE = 2**16  # bytes from which a constant is a weight
+}  # operations that are calculated here if all their inputs are constants
+LARGE = 2**16  # bytes; larger constants are handed to OpenVINO apart from the graph
 
 
 @dataclass(frozen=True, eq=False)
 class Subgraph:
-    """A graph without its weights, which OpenVINO's reader would copy, parse and turn around for most of its time."""
+    """A graph without its weights: OpenVINO's reader would spend most of its time on copying and transposing them."""
 
     graph: bytes  # a serialised GraphDef
-    weights: dict[str, np.ndarray]  # what belongs in place of its placeholders of these names
+    weights: dict[str, np.ndarray]  # the values of its placeholders of these names
 
 
 def prune(graph: Graph, outputs: list[str]) -> Subgraph:
-    """The part from the resized picture to `outputs`, names of nodes.
+    """Returns the part from the resized picture to the nodes whose names are `outputs`.
 
     It takes `tosa/served/pictures` (N, height, width, 3), uint8, and its outputs are `tosa/served/0` and so on.
-    Operations that OpenVINO cannot read are replaced by ones that say the same.
-    Raises GraphError where the graph does not hold together.
+    Operations that OpenVINO cannot read are replaced by equivalent ones.
+    Raises GraphError if the graph is inconsistent.
     """
     served, weights = GraphDef(versions=graph.versions), {}
     served.node.append(_placeholder(SERVED + "pictures", DT_UINT8, (-1, *graph.size(), 3)))
@@ -61,7 +62,7 @@ def prune(graph: Graph, outputs: list[str]) -> Subgraph:
 
 
 def _placeholder(name: str, dtype: int, shape: tuple[int, ...]) -> NodeDef:
-    """An input of the graph; a length of -1 is free."""
+    """An input of the graph; a length of -1 stands for any."""
     node = NodeDef(name=name, op="Placeholder")
     node.attr["dtype"].type = dtype
     for length in shape:
@@ -70,41 +71,41 @@ def _placeholder(name: str, dtype: int, shape: tuple[int, ...]) -> NodeDef:
 
 
 def _in_order(graph: Graph, names: set[str]) -> list[str]:
-    """`names`, each after those it is computed from. OpenVINO would fill the memory on a circle."""
+    """`names`, each after those that it is computed from. On a cycle OpenVINO would use all memory."""
     inputs = {name: [graph.node(other).name for other in inputs_of(graph.nodes[name])] for name in sorted(names)}
     try:
         return [name for name in TopologicalSorter(inputs).static_order() if name in names]
     except CycleError as error:
-        raise GraphError(f"runs in a circle at {error.args[1][0]}") from None
+        raise GraphError(f"contains a cycle at {error.args[1][0]}") from None
 
 
 def _folded(graph: Graph, names: list[str]) -> dict[str, np.ndarray]:
-    """Values of those of `names`, in order, that are computed from constants alone.
+    """The values of those of `names`, in order, that are computed from constants only.
 
-    In some graphs they are most of the nodes, and half of the time that OpenVINO takes to read them.
+    In some graphs these are most of the nodes, and take half of the time in which OpenVINO reads the graph.
     """
-    values = {}
+    values: dict[str, np.ndarray] = {}
     for name in names:
         node = graph.nodes[name]
         sources = [graph.source(other, {"Identity"}) for other in inputs_of(node)] if node.op in FOLDED else []
         if sources and all(source.name in values or source.op == "Const" for source in sources):
-            given = [values[each.name] if each.name in values else graph.constant(each.name) for each in sources]
+            arrays = [values[each.name] if each.name in values else graph.constant(each.name) for each in sources]
             try:
                 with np.errstate(all="ignore"):
-                    values[name] = FOLDED[node.op](*given)
+                    values[name] = FOLDED[node.op](*arrays)
             except (ValueError, TypeError) as error:
                 raise GraphError(f"has a constant {name} that cannot be calculated") from error
     return values
 
 
 def _servable(graph: Graph, node: NodeDef) -> list[NodeDef]:
-    """`node` as OpenVINO reads it, without the control inputs, whose nodes are left behind."""
+    """`node` in a form that OpenVINO reads, without control inputs, whose nodes are not part of the subgraph."""
     if node.op in UNFROZEN:
         raise GraphError(f"is not frozen: {node.op} {node.name} has no value")
     copy = NodeDef(name=node.name, op=node.op, input=inputs_of(node), attr=node.attr)
     if node.op == "BatchNormWithGlobalNormalization":
         return _fused_batch_norm(graph, copy)
-    if node.name == BOTTLENECK and node.op == "Reshape":  # classic graphs fix it to one picture
+    if node.name == BOTTLENECK and node.op == "Reshape":  # classic graphs fix the batch size to 1
         shape = graph.constant(input_of(copy, 1))
         if shape is not None and shape.shape == (2,) and shape[1] > 0:
             free = constant_node(SERVED + "shape", np.array([-1, shape[1]], shape.dtype))
@@ -114,7 +115,7 @@ def _servable(graph: Graph, node: NodeDef) -> list[NodeDef]:
 
 
 def _fused_batch_norm(graph: Graph, old: NodeDef) -> list[NodeDef]:
-    """FusedBatchNorm for the BatchNormWithGlobalNormalization that TensorFlow dropped after 2015."""
+    """FusedBatchNorm in place of BatchNormWithGlobalNormalization, which TensorFlow removed after 2015."""
     picture, mean, variance, beta, gamma = (input_of(old, number) for number in range(5))
     new = NodeDef(name=old.name, op="FusedBatchNorm", input=[picture, gamma, beta, mean, variance])
     new.attr["T"].type = old.attr["T"].type

@@ -1,0 +1,44 @@
+"""The label file: which columns of the scores belong to which task, and what they are called."""
+
+from pathlib import Path
+
+from tosa.errors import ModelError
+from tosa.model.metadata import FIRST_TASK
+
+Labels = dict[str, tuple[str, ...]]  # by task, in the order of the graph's scores
+REPAIR = "Copy it again, or make it again with retrain.py."
+
+
+def read_labels(path: Path) -> Labels:
+    """Returns the labels by task, both in the order of the lines, which is the order of the graph's scores.
+
+    A line is `task: label`, split at the first colon with a space after it; or a label of the task cough. Blank lines
+    are skipped. Raises ModelError if the file is missing, empty or contradicts itself.
+    """
+    data = read_file(path, "Set TOSA_LABELS to the label file that was made with the graph.")
+    try:
+        lines = [line.strip() for line in data.decode("utf-8-sig").splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise ModelError(f"The label file {path} is not UTF-8 text. {REPAIR}") from error
+    tasks: dict[str, list[str]] = {}
+    for line in lines:
+        task, separator, label = f"{line} ".partition(": ")
+        task, label = (task.strip(), label.strip()) if separator else (FIRST_TASK, line)
+        if not task or not label:
+            raise ModelError(f"The label file {path} has the line {line!r} without a task or a label. {REPAIR}")
+        if task in tasks and task != list(tasks)[-1]:
+            raise ModelError(f"The label file {path} scatters the task {task}. Put its lines one after the other.")
+        if label in tasks.setdefault(task, []):
+            raise ModelError(f"The label file {path} has the label {label!r} twice in the task {task}. {REPAIR}")
+        tasks[task].append(label)
+    if not tasks:
+        raise ModelError(f"The label file {path} has no labels. {REPAIR}")
+    return {task: tuple(labels) for task, labels in tasks.items()}
+
+
+def read_file(path: Path, advice: str) -> bytes:
+    """Returns the file's bytes. Raises ModelError, which ends with the advice, if it cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ModelError(f"The file {path} cannot be read: {error.strerror}. {advice}") from error

@@ -81,7 +81,7 @@ def compare(network: Network, ours: Engine, data: Path, every: int) -> tuple[lis
         pixels = xray.resize(drawn, network.size)[None]
         scores, expected = ours(pixels)[0], reference(pixels)[0]
         for task in network.tasks.values():
-            if screening._is_of_sound(task, network.metadata) == is_sound:
+            if (task.input == "sound") == is_sound:
                 agreeing.append(bool(scores[task.columns].argmax() == expected[task.columns].argmax()))
                 apart.append(float(np.abs(scores[task.columns] - expected[task.columns]).max()))
     return agreeing, apart, refused

@@ -44,7 +44,7 @@ def table(
     """Milliseconds and differences of each engine, as Markdown."""
     pictures = random_pictures(32) if pictures is None else pictures
     engines = {"TensorFlow": tensorflow_engine(graph)}
-    eight_bits = {"int8"} if Graph(graph.read_bytes()).peaks() else set()
+    eight_bits = {"int8"} if Graph(graph.read_bytes()).activation_ranges() else set()
     for precision in sorted({"f32", native_precision()} | eight_bits):
         engines[f"OpenVINO {precision}"] = openvino_engine(graph, labels, precision)
     return report(engines, time_in_turns(engines, pictures, rounds), pictures)

@@ -167,7 +167,7 @@ def compiled(config: dict, batch: int = 1) -> openvino.CompiledModel:
     pruned, size = pruned_graph()
     core = openvino.Core()
     precision = served_precision()
-    model = read(core, pruned, served_graph().peaks() if precision == "int8" else {})
+    model = read(core, pruned, served_graph().activation_ranges() if precision == "int8" else {})
     model.reshape([batch, *size, 3])
     hint = HINTS.get(precision, precision)
     own = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint, "ENABLE_CPU_PINNING": False}

@@ -49,7 +49,7 @@ def small_graph(tf, tmp_path_factory) -> tuple[Path, Path]:
         bottleneck = _pool(tf, features, [-1, CHANNELS])
         scores = [_head(tf, bottleneck, task, len(labels), random) for task, labels in TASKS.items()]
         tf.concat(scores, 1, name="final_result")
-        tf.constant(b'{"preprocessing": 1}', name="tosa/metadata")
+        tf.constant(b'{"name": "small"}', name="tosa/metadata")
         tf.constant(np.arange(CHANNELS), tf.float32, name="tosa/mean")
     lines = [f"{task}: {label}\n" for task, labels in TASKS.items() for label in labels]
     return _write(tmp_path_factory.mktemp("small"), graph.as_graph_def(), "".join(lines))

@@ -44,7 +44,7 @@ def test_three_tasks_in_one_file_under_50_mb(network):
         "pneumonia": {"normal", "bacterial pneumonia", "viral pneumonia"},
         "covid": {"normal", "covid-19", "other pneumonia"},
     }
-    assert network.metadata["tasks"]["covid"]["demonstration"] is True
+    assert network.metadata.task("covid").demonstration and network.gate is not None
 
 
 def test_tensorflow_and_the_app_answer_alike(network, tf):
@@ -64,7 +64,7 @@ def test_tensorflow_and_the_app_answer_alike(network, tf):
 def test_eight_bits_answer_nearly_alike():
     """Every activation that the embedded graph rounds is known; a drawn X-ray and coughs get nearly the same scores."""
     graph = Graph(GRAPH.read_bytes())
-    assert graph.peaks().keys() == set(activation_ranges.activations(graph))
+    assert graph.activation_ranges().keys() == set(activation_ranges.activations(graph))
     pictures = [spectrogram.draw(audio.window(coughs(seed=seed))) for seed in range(5)]
     pictures = np.stack([*pictures, xray.resize(xray.decode(encoded(Image.fromarray(phantom()))))])
     exact, near = (Network.load(GRAPH, LABELS, precision=each).run(pictures).scores for each in ("f32", "int8"))

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 VERSION = 1  # of the code that draws; it goes up when the same constants give another picture
+MEL_FIELDS = ("sample_rate", "n_fft", "n_mels", "f_min", "f_max")  # which the mel bank depends on
 GEOMETRIES = ("squash", "letterbox")
 MAX_WINDOW_SAMPLES = 480_000  # 10 s at 48 kHz; what a decoder process sends back stays below 2 MB
 MAX_STRETCH = 4  # the frames of a window and the picture's columns differ at most by this factor
@@ -81,6 +82,11 @@ class Preprocessing:
     def frames(self) -> int:
         """Columns of the spectrogram of one window."""
         return 1 + self.window_samples // self.hop_length
+
+    @property
+    def has_default_mel_bank(self) -> bool:
+        """Whether the mel bank in the package fits; a graph with another one carries it."""
+        return all(getattr(self, field.name) == field.default for field in fields(self) if field.name in MEL_FIELDS)
 
     def to_dict(self) -> dict[str, int | float | str]:
         """Returns every field by its name, for JSON."""

@@ -1,6 +1,7 @@
-"""From what was sent to the answer: kind by content, picture, network, finding."""
+"""From an uploaded file to the answer: its kind by content, its picture, the network, the findings."""
 
-from weakref import WeakKeyDictionary
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -8,16 +9,17 @@ from tosa import settings
 from tosa.errors import READ_FORMATS, NotAChestXray, NothingSent, TaskMissing, TooLarge, UnsupportedFormat
 from tosa.inputs import decoder_pool, foreign_formats, sound_formats, spectrogram, xray
 from tosa.model import heatmap
-from tosa.model.network import FIRST_TASK, Network, Task
-from tosa.model.out_of_distribution import OutOfDistributionGate
+from tosa.model.metadata import Input, OperatingPoint
+from tosa.model.network import Network, Task
+from tosa.preprocessing import Preprocessing
 
 DISCLAIMER = (
     "For learning and research only. Tosa is not a medical device: it can be wrong, and no one should decide about "
     "health from it. See a doctor when you are unwell."
 )
 NO_MAP = "This task's last layer is not one linear layer, so no exact map of where the network looked can be drawn."
-MODEL_CARD = "static/model-card.html"  # from the page's address on
-PRIMARY = ("cough", "pneumonia")  # the tasks whose finding comes first, where the graph has them
+MODEL_CARD = "static/model-card.html"  # relative to the page's address
+PRIMARY = ("cough", "pneumonia")  # the tasks whose finding comes first if the graph has them
 POPULATIONS = {"pneumonia": "children", "covid": "adults"}  # that a task was trained on, if the graph does not say
 ADULT_YEARS = 18
 AGE_NOTES = {
@@ -27,8 +29,10 @@ AGE_NOTES = {
     "Its scores mean less for children.",
 }
 
+Decode = Callable[[str, bytes, Preprocessing], decoder_pool.Decoded]  # decoder_pool.decode, or a decoder_pool.Pool
 
-def kind_of(data: bytes) -> str:
+
+def kind_of(data: bytes) -> Input:
     """Returns 'sound' or 'picture', by content.
 
     Raises NothingSent for an empty file, UnsupportedFormat for other formats, and TooLarge past the kind's limit.
@@ -47,7 +51,7 @@ def kind_of(data: bytes) -> str:
 
 
 def _check_file_size(size: int, limit: int, kind: str, advice: str) -> None:
-    """Raises TooLarge where a file has more bytes than its kind may have."""
+    """Raises TooLarge if a file has more bytes than its kind may have."""
     if size > limit:
         raise TooLarge(f"The {kind} file has {size / 2**20:.1f} MiB. The limit is {limit // 2**20} MiB. {advice}")
 
@@ -68,19 +72,23 @@ def screen(
     sound: bytes | None,
     picture: bytes | None,
     with_explanation: bool = False,
-    decode=decoder_pool.decode,
-) -> dict:
-    """Answer for a sound file, a picture file or both, as the JSON of POST /.
+    decode: Decode = decoder_pool.decode,
+) -> dict[str, Any]:
+    """Returns the answer to a sound file, a picture file or both, as the JSON of POST /.
 
-    decode: decoding.decode, or a decoding.Pool that does the same in other processes.
-    Raises a RequestError where one of them cannot be read or judged; nothing is answered for the other then.
+    decode: decodes in this process by default; a decoder_pool.Pool does it in other processes.
+    Raises a RequestError if one of the files cannot be read or judged; then the other gets no answer either.
     """
+    preprocessing = network.metadata.preprocessing
     findings = []
     if sound is not None:
-        findings += _findings(network, spectrogram.draw(decode("sound", sound).array), True, with_explanation)
+        decoded = decode("sound", sound, preprocessing)
+        pixels = spectrogram.draw(decoded.array, preprocessing, network.mel_bank)
+        findings += _findings(network, pixels, "sound", with_explanation)
     if picture is not None:
-        decoded = decode("picture", picture)
-        findings += _findings(network, decoded.array, False, with_explanation, decoded.age_years)
+        decoded = decode("picture", picture, preprocessing)
+        shown = _findings(network, decoded.array, "picture", with_explanation)
+        findings += [_with_age_note(finding, network, decoded.age_years) for finding in shown]
     if not findings:
         raise NothingSent()
     return {
@@ -92,115 +100,96 @@ def screen(
     }
 
 
-def _findings(
-    network: Network, pixels: np.ndarray, is_sound: bool, with_explanation: bool, age_years: float | None = None
-) -> list[dict]:
-    """One finding for each of the graph's tasks on this kind of picture, the primary one first."""
-    tasks = [task for task in network.tasks.values() if _is_of_sound(task, network.metadata) == is_sound]
+def _findings(network: Network, pixels: np.ndarray, kind: Input, with_explanation: bool) -> list[dict[str, Any]]:
+    """One finding for each of the graph's tasks on this kind of input, the primary one first."""
+    tasks = [task for task in network.tasks.values() if task.input == kind]
     if not tasks:
         raise TaskMissing()
-    fitting = xray.resize(pixels, network.size)
-    tasks = _admitted(tasks, network, fitting)
-    answer = network.run(fitting[None])
-    findings = [
-        _finding(task, answer.scores[0, task.columns], _known(task, network.metadata), is_sound)
-        for task in sorted(tasks, key=lambda task: task.name not in PRIMARY)
-    ]
-    for finding in findings:
-        population = _known(network.tasks[finding["task"]], network.metadata).get("population")
-        if note := age_note(population or POPULATIONS.get(finding["task"]), age_years):
-            finding["age_note"] = note
+    pixels = xray.resize(pixels, network.size)
+    tasks = sorted(_admitted(tasks, network, pixels), key=lambda task: task.name not in PRIMARY)
+    answer = network.run(pixels[None])
+    findings = [_finding(network, task, answer.scores[0, task.columns]) for task in tasks]
     if with_explanation:
-        _explain(findings, network, fitting, answer.feature_map[0], is_sound)
+        _explain(findings, network, pixels, answer.feature_map[0])
     return findings
 
 
-def _explain(findings: list[dict], network: Network, pixels: np.ndarray, features: np.ndarray, is_sound: bool) -> None:
-    """Add to each finding the picture that the network saw, and where the diagnosis came from, or why that is not told.
-
-    pixels: uint8 (height, width, 3); features: the feature map, float32 (height, width, channels).
-    """
-    below = [heatmap.time_axis(network.size[1], spectrogram.DEFAULT.window_seconds)] if is_sound else []
-    picture = heatmap.data_uri(pixels)
-    for finding in findings:
-        task = network.tasks[finding["task"]]
-        finding["picture"] = picture
-        if task.weights is None:
-            finding["explanation_missing"] = NO_MAP
-        else:
-            tinted = heatmap.overlay(pixels, features, task.weights[:, task.labels.index(finding["diagnosis"])])
-            finding["explanation"] = heatmap.data_uri(np.concatenate([tinted, *below]))
+def _with_age_note(finding: dict[str, Any], network: Network, age_years: float | None) -> dict[str, Any]:
+    population = network.metadata.task(finding["task"]).population or POPULATIONS.get(finding["task"])
+    note = age_note(population, age_years)
+    return finding | {"age_note": note} if note else finding
 
 
 def _admitted(tasks: list[Task], network: Network, pixels: np.ndarray) -> list[Task]:
-    """The tasks that may answer a picture: those with a gate only where it is like the X-rays they were learnt from.
+    """The tasks that may judge a picture; those with a gate only if it is like the X-rays that they were trained on.
 
-    Raises NotAChestXray where none may.
+    Raises NotAChestXray if no task may.
     """
-    free = [task for task in tasks if not _known(task, network.metadata).get("gate")]
-    gate = _gate(network) if len(free) < len(tasks) else None
-    if gate is None or gate.is_in_distribution(pixels):
+    ungated = [task for task in tasks if not network.metadata.task(task.name).gate]
+    if len(ungated) == len(tasks) or network.gate is None or network.gate.is_in_distribution(pixels):
         return tasks
-    if not free:
+    if not ungated:
         raise NotAChestXray()
-    return free
+    return ungated
 
 
-_gates: WeakKeyDictionary[Network, OutOfDistributionGate | None] = WeakKeyDictionary()  # gone with their networks
-
-
-def _gate(network: Network) -> OutOfDistributionGate | None:
-    if network not in _gates:
-        _gates[network] = OutOfDistributionGate.of(network)
-    return _gates[network]
-
-
-def _known(task: Task, metadata: dict) -> dict:
-    """What the graph says of the task."""
-    return metadata.get("tasks", {}).get(task.name, {})
-
-
-def _is_of_sound(task: Task, metadata: dict) -> bool:
-    """Graphs that do not say it have cough for sounds, all else for pictures."""
-    known = _known(task, metadata)
-    return known.get("from", "sound" if task.name == FIRST_TASK else "picture") == "sound"
-
-
-def _finding(task: Task, scores: np.ndarray, known: dict, is_sound: bool) -> dict:
-    rounded = _summing_to_one(scores)
+def _finding(network: Network, task: Task, scores: np.ndarray) -> dict[str, Any]:
+    """scores: the task's, float32 (labels,)."""
+    metadata = network.metadata.task(task.name)
+    rounded = _rounded(scores)
     best = int(np.argmax(scores))
-    finding = {
+    finding: dict[str, Any] = {
         "task": task.name,
-        "from": "sound" if is_sound else "picture",
+        "from": task.input,
         "diagnosis": task.labels[best],
         "score": rounded[best],
-        "scores": dict(zip(task.labels, rounded)),
+        "scores": dict(zip(task.labels, rounded, strict=True)),
     }
-    if "operating_point" in known:
-        finding["operating_point"] = _beside(known["operating_point"], finding["scores"])
-    return finding | {key: known[key] for key in ("demonstration", "note") if key in known}
+    if metadata.operating_point:
+        finding["operating_point"] = _compared(metadata.operating_point, finding["scores"])
+    if metadata.demonstration:
+        finding["demonstration"] = True
+    if metadata.note:
+        finding["note"] = metadata.note
+    return finding
 
 
-def _beside(point: dict, scores: dict[str, float]) -> dict:
-    """A task's operating point with the side of it on which these scores lie, and in words."""
-    score = round(sum(scores[label] for label in point["labels"]), 6)
-    names, cases = " or ".join(point["labels"]), point["cases"]
+def _compared(point: OperatingPoint, scores: dict[str, float]) -> dict[str, Any]:
+    """A task's operating point, and on which side of it these scores are, in numbers and in words."""
+    score = round(sum(scores[label] for label in point.labels), 6)
     return {
-        "labels": point["labels"],
+        "labels": list(point.labels),
         "score": score,
-        "threshold": point["threshold"],
-        "above": score >= point["threshold"],
-        "sensitivity": point["sensitivity"],
-        "specificity": point["specificity"],
-        "meaning": f"A score of {names} from {point['threshold']:.2f} on held for {point['sensitivity']:.0%} of "
-        f"{cases['ill']} validation cases that were so, and for {1 - point['specificity']:.0%} of {cases['healthy']} "
-        "that were not.",
+        "threshold": point.threshold,
+        "above": score >= point.threshold,
+        "sensitivity": point.sensitivity,
+        "specificity": point.specificity,
+        "meaning": f"In validation, {point.sensitivity:.0%} of {point.ill} cases of {' or '.join(point.labels)} had a "
+        f"score of {point.threshold:.2f} or more, and so had {1 - point.specificity:.0%} of {point.healthy} other cases.",
     }
 
 
-def _summing_to_one(scores: np.ndarray) -> list[float]:
-    """Probabilities rounded to six decimals, the largest taking up what rounding left."""
+def _rounded(scores: np.ndarray) -> list[float]:
+    """Probabilities rounded to six decimals; the largest one is adjusted so that they still sum to 1."""
     rounded = [round(float(score), 6) for score in scores]
     best = int(np.argmax(scores))
     rounded[best] = round(rounded[best] + 1 - sum(rounded), 6)
     return rounded
+
+
+def _explain(findings: list[dict[str, Any]], network: Network, pixels: np.ndarray, feature_map: np.ndarray) -> None:
+    """Adds to each finding the picture that the network saw and the heat map of its diagnosis, or why there is none.
+
+    pixels: uint8 (height, width, 3); feature_map: float32 (height, width, channels).
+    """
+    seconds = network.metadata.preprocessing.window_seconds
+    picture = heatmap.data_uri(pixels)
+    for finding in findings:
+        task = network.tasks[finding["task"]]
+        below = [heatmap.time_axis(network.size[1], seconds)] if task.input == "sound" else []
+        finding["picture"] = picture
+        if task.weights is None:
+            finding["explanation_missing"] = NO_MAP
+        else:
+            tinted = heatmap.overlay(pixels, feature_map, task.weights[:, task.labels.index(finding["diagnosis"])])
+            finding["explanation"] = heatmap.data_uri(np.concatenate([tinted, *below]))

@@ -90,7 +90,7 @@ def test_what_was_used_longest_ago_goes(tmp_path):
     assert places[0].read() is not None  # used again
     places[2].write(CONTENT)
     assert [place.read() is not None for place in places] == [True, False, True]
-    assert len(list(tmp_path.iterdir())) == compiled_cache.MOST
+    assert len(list(tmp_path.iterdir())) == compiled_cache.MAX_FILES
 
 
 def test_what_a_killed_server_left_goes_and_what_is_not_ours_stays(place, monkeypatch):

@@ -62,7 +62,7 @@ def test_a_fault_leaves_the_next_picture_its_cores(small_graph):
     asked = Network.load(*small_graph)._engine
     with pytest.raises(RuntimeError):
         asked.infer(np.zeros((1, 5, 5, 3), np.uint8))
-    assert asked._asked == 0
+    assert asked._running == 0
     asked.infer(PICTURE)
 
 
@@ -76,7 +76,7 @@ def test_nobody_waits_for_what_another_compiles(small_graph, monkeypatch):
         return imported(*given)
 
     monkeypatch.setattr(asked, "_imported", slowly)
-    asked._asked = 1  # as if one were being answered
+    asked._running = 1  # as if one were being answered
     first = threading.Thread(target=asked.infer, args=(PICTURE,))
     first.start()
     assert compiling.wait(20)
@@ -84,15 +84,15 @@ def test_nobody_waits_for_what_another_compiles(small_graph, monkeypatch):
     assert asked._together is None
     go_on.set()
     first.join()
-    assert asked._together and asked._asked == 1
+    assert asked._together and asked._running == 1
 
 
 def test_what_could_not_be_compiled_is_answered_all_the_same_and_tried_again(small_graph, monkeypatch, capsys):
     asked = Network.load(*small_graph)._engine
     imported = asked._imported
     monkeypatch.setattr(asked, "_imported", lambda *_: (_ for _ in ()).throw(RuntimeError("no memory")))
-    asked._asked = 1
-    assert len(asked.infer(PICTURE)) == 5 and asked._asked == 1 and not asked._together
+    asked._running = 1
+    assert len(asked.infer(PICTURE)) == 5 and asked._running == 1 and not asked._together
     assert "no memory" in capsys.readouterr().err
     monkeypatch.setattr(asked, "_imported", imported)
     asked.infer(PICTURE)

@@ -1,4 +1,5 @@
 import hashlib
+import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +12,10 @@ from tensorboard.util.tensor_util import make_tensor_proto
 
 from tosa.errors import ModelError
 from tosa.model import network as networks
-from tosa.model.graph import GraphError
-from tosa.model.network import MAX_BATCH, Network, read_labels
+from tosa.model.graph import Graph, GraphError, constant_node
+from tosa.model.labels import read_labels
+from tosa.model.metadata import GraphMetadata
+from tosa.model.network import MAX_BATCH, GraphFile, Network
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -117,10 +120,10 @@ def test_tasks_come_in_the_order_of_the_labels_and_part_the_scores(network, pict
         np.testing.assert_allclose(scores[:, task.columns].sum(axis=1), 1, atol=1e-5)
 
 
-def test_weights_biases_and_temperature_give_the_scores(network, pictures):
-    answer = network.run(pictures)
+def test_weights_biases_and_temperature_give_the_scores(network, small_graph, pictures):
+    graph, answer = Graph(small_graph[0].read_bytes()), network.run(pictures)
     for name, task in network.tasks.items():
-        biases, temperature = (network.constant(f"final_training_ops/{name}/{k}") for k in ("biases", "temperature"))
+        biases, temperature = (graph.constant(f"final_training_ops/{name}/{k}") for k in ("biases", "temperature"))
         odds = np.exp((answer.bottleneck @ task.weights + biases) / temperature)
         np.testing.assert_allclose(
             answer.scores[:, task.columns], odds / odds.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-6
@@ -157,16 +160,16 @@ def test_weights_may_be_stored_transposed(small_graph, network, pictures, tmp_pa
 
 def test_the_graph_says_what_it_is(network, small_graph):
     assert network.size == (299, 299)
-    assert network.metadata == {"preprocessing": 1}
+    assert network.metadata == GraphMetadata(name="small")
     assert network.sha256 == hashlib.sha256(small_graph[0].read_bytes()).hexdigest()
-    np.testing.assert_array_equal(network.constant("tosa/mean"), np.arange(16))
-    assert network.constant("tosa/nothing") is None
+    assert network.gate is None and network.mel_bank is None
+    assert [task.input for task in network.tasks.values()] == ["sound", "picture", "picture"]
 
 
 def test_a_classic_graph_has_one_task_and_no_metadata(classic_graph):
     network = Network.load(*classic_graph)
-    assert list(network.tasks) == ["cough"] and network.metadata == {}
-    weights = network.constant("final_training_ops/weights/final_weights")
+    assert list(network.tasks) == ["cough"] and network.metadata == GraphMetadata()
+    weights = Graph(classic_graph[0].read_bytes()).constant("final_training_ops/weights/final_weights")
     np.testing.assert_array_equal(network.tasks["cough"].weights, weights)
 
 
@@ -218,6 +221,15 @@ def loop(_, nodes):
     nodes["mixed_10/join"].input[0] = "mixed_10/join"
 
 
+def operating_point_json(label):
+    point = {"labels": [label], "threshold": 0.5, "sensitivity": 1, "specificity": 1, "cases": {"ill": 9, "healthy": 9}}
+    return json.dumps({"tasks": {"cough": {"operating_point": point}}}).encode()
+
+
+def add_mel_bank(bank):
+    return lambda definition, _: definition.node.append(constant_node("tosa/mel_bank", bank))
+
+
 HEAD = "final_training_ops/cough/"
 
 
@@ -238,9 +250,20 @@ HEAD = "final_training_ops/cough/"
         pytest.param(set_value(HEAD + "weights", np.ones((15, 2), np.float32)), "cannot be run", id="shapes at odds"),
         pytest.param(set_value("pool_3/_reshape/shape", np.int32([1, -1])), "fixed to one number", id="one picture"),
         pytest.param(set_value("ResizeBilinear/size", np.int32([299, 2**20])), "which size", id="size of no picture"),
-        pytest.param(loop, "runs in a circle at mixed_10/join", id="circle"),
-        pytest.param(set_value("tosa/metadata", b'{"cut'), "damaged JSON in tosa/metadata", id="metadata cut"),
-        pytest.param(set_value("tosa/metadata", b"[1]"), "no JSON object in tosa/metadata", id="metadata no object"),
+        pytest.param(loop, "contains a cycle at mixed_10/join", id="circle"),
+        pytest.param(set_value("tosa/metadata", b'{"cut'), r"damaged JSON \(in tosa/metadata\)", id="metadata cut"),
+        pytest.param(
+            set_value("tosa/metadata", b'{"preprocessing": {"n_fft": 1023}}'), "n_fft is 1023", id="odd preprocessing"
+        ),
+        pytest.param(
+            set_value("tosa/metadata", b'{"preprocessing": {"n_mels": 64}}'), "its mel bank, tosa/mel_bank", id="no bank"
+        ),
+        pytest.param(
+            set_value("tosa/metadata", operating_point_json("ill")), "cough: ill, which is not a label", id="other label"
+        ),
+        pytest.param(add_mel_bank(np.ones((128, 512))), r"mel_bank an array \(128, 512\)", id="mel bank of another shape"),
+        pytest.param(add_mel_bank(np.full((128, 513), np.nan)), "not finite numbers", id="mel bank not finite"),
+        pytest.param(set_value("tosa/metadata", b"[1]"), r"no JSON object \(in tosa/metadata\)", id="metadata no object"),
     ],
 )
 def test_damaged_graphs_are_named(alter, says, small_graph, tmp_path):
@@ -286,9 +309,9 @@ def test_files_that_are_not_there_are_named(missing, small_graph, tmp_path):
 @pytest.mark.parametrize(
     "labels, says",
     [
-        ("not sick\nsick\n", "3 softmax layers, the label file 1 tasks"),
-        ("a\nb\nx: a\nx: b\nx: c\ny: a\ny: b\n", "3 scores for y, the label file 2"),
-        ("a\nb\nc\nx: a\nx: b\ny: a\ny: b\ny: c\n", "2 scores for cough, the label file 3"),
+        ("not sick\nsick\n", "3 softmax layers, the label file has 1 tasks"),
+        ("a\nb\nx: a\nx: b\nx: c\ny: a\ny: b\n", "3 scores for y, the label file has 2"),
+        ("a\nb\nc\nx: a\nx: b\ny: a\ny: b\ny: c\n", "2 scores for cough, the label file has 3"),
     ],
 )
 def test_labels_that_do_not_fit_are_named(labels, says, small_graph, tmp_path):
@@ -309,7 +332,7 @@ def test_labels_are_counted_where_the_weights_do_not_tell(small_graph, tmp_path)
     graph, labels = altered(small_graph, tmp_path, hide), tmp_path / "labels.txt"
     assert {task.weights for task in Network.load(graph, small_graph[1]).tasks.values()} == {None}
     labels.write_text("a\nb\nc\nx: a\nx: b\ny: a\ny: b\ny: c\n")
-    with pytest.raises(ModelError, match="2 scores for cough, the label file 3"):
+    with pytest.raises(ModelError, match="2 scores for cough, the label file has 3"):
         Network.load(graph, labels)
 
 
@@ -340,13 +363,13 @@ def test_label_files(text, labels, tmp_path):
 @pytest.mark.parametrize(
     "text, says",
     [
-        (b"", "names no label"),
-        (b" \n\n", "names no label"),
-        (b"a: x\nb: y\na: z\n", "scatters task a"),
-        (b"x\nb: y\ncough: z\n", "scatters task cough"),
+        (b"", "has no labels"),
+        (b" \n\n", "has no labels"),
+        (b"a: x\nb: y\na: z\n", "scatters the task a"),
+        (b"x\nb: y\ncough: z\n", "scatters the task cough"),
         (b"a: x\na: x\n", "label 'x' twice"),
-        (b"a:\n", "without task or label"),
-        (b": x\n", "without task or label"),
+        (b"a:\n", "without a task or a label"),
+        (b": x\n", "without a task or a label"),
         (b"sick\xff\n", "not UTF-8"),
     ],
 )
@@ -372,7 +395,8 @@ def test_loading_leaves_nothing_behind(in_memory, small_graph, tmp_path, monkeyp
 
 def test_serving_neither_imports_tensorflow_nor_reports_to_openvino(small_graph, tmp_path):
     code = (
-        f"import sys; from tosa.model.network import Network; Network.load({str(small_graph[0])!r}, {str(small_graph[1])!r});"
+        f"import sys; from tosa.model.network import Network; Network.load({str(small_graph[0])!r},"
+        f"{str(small_graph[1])!r});"
         "print([name for name in ('tensorflow', 'openvino_telemetry', 'keras') if sys.modules.get(name)])"
     )
     run = subprocess.run(
@@ -382,14 +406,14 @@ def test_serving_neither_imports_tensorflow_nor_reports_to_openvino(small_graph,
     assert list(tmp_path.iterdir()) == []
 
 
-class TestKept:
+class TestCompiledModelCache:
     """What one start compiled, found by the next."""
 
     @pytest.fixture
     def cache(self, small_graph, tmp_path):
-        kept = Network.read(*small_graph).start(precision="f32", keep_in=tmp_path / "cache")
+        network = GraphFile.read(*small_graph).start(precision="f32", cache=tmp_path / "cache")
         assert not (tmp_path / "cache").exists()  # the start does not wait for the disk
-        kept.keep()
+        network.save()
         return tmp_path / "cache"
 
     @staticmethod
@@ -397,7 +421,7 @@ class TestKept:
         """A network, which must be found where there is a monkeypatch."""
         if monkeypatch:
             monkeypatch.setattr(networks, "prune", lambda *_: pytest.fail("compiled"))
-        return Network.read(*files).start(precision=precision, keep_in=cache)
+        return GraphFile.read(*files).start(precision=precision, cache=cache)
 
     def test_it_is_not_compiled_again_and_answers_alike(self, small_graph, network, pictures, cache, monkeypatch):
         found = self.started(small_graph, cache, monkeypatch=monkeypatch)
@@ -417,10 +441,10 @@ class TestKept:
         release = networks.CompiledModelCache.release
         monkeypatch.setattr(networks.CompiledModelCache, "read", lambda kept: found.append(read(kept)) or found[-1])
         monkeypatch.setattr(networks.CompiledModelCache, "release", lambda kept: released.append(release(kept)))
-        asked = Network.read(*small_graph).start(precision="f32", keep_in=tmp_path)
+        asked = GraphFile.read(*small_graph).start(precision="f32", cache=tmp_path)
         if overlap == "before":
             asked._engine._for_several()
-        asked.keep()
+        asked.save()
         together = asked._engine._for_several()
         for compiled in (asked._engine._alone, together):
             assert np.shares_memory(compiled.transformed.data, found[-1])
@@ -429,21 +453,21 @@ class TestKept:
             with ThreadPoolExecutor(4) as pool:
                 scores = list(pool.map(lambda _: asked.run(pictures).scores, range(8)))
             np.testing.assert_allclose(scores, [network.run(pictures).scores] * 8, rtol=1e-5, atol=1e-6)
-            asked.keep()
+            asked.save()
 
     def test_what_could_not_be_written_is_not_used(self, small_graph, cache, monkeypatch):
         """Though something lies there: it has been tried at the start, and was no good."""
-        monkeypatch.setattr(Network, "_found", lambda *_: False)
+        monkeypatch.setattr(GraphFile, "_loaded", lambda *_: None)
         asked = self.started(small_graph, cache)
         monkeypatch.setattr(networks.CompiledModelCache, "write", lambda *_: False)
-        asked.keep()
+        asked.save()
         together = asked._engine._for_several()
-        assert together is not asked._engine._alone and asked._read is None
+        assert together is not asked._engine._alone and asked._stored._mapped is None
 
     def test_it_is_written_once(self, small_graph, cache):
         (file,) = cache.iterdir()
         written = file.stat().st_ino
-        self.started(small_graph, cache).keep()
+        self.started(small_graph, cache).save()
         assert [file.stat().st_ino for file in cache.iterdir()] == [written]
 
     @pytest.mark.parametrize("changed", ["graph", "precision", "code"])
@@ -451,7 +475,7 @@ class TestKept:
         if changed == "code":
             monkeypatch.setattr(networks, "cache_key_parts", lambda: ["new code"])
         files = classic_graph if changed == "graph" else small_graph
-        self.started(files, cache, "bf16" if changed == "precision" else "f32").keep()
+        self.started(files, cache, "bf16" if changed == "precision" else "f32").save()
         assert len(list(cache.iterdir())) == 2
 
     @pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: flipped(data)])
@@ -460,7 +484,7 @@ class TestKept:
         file.write_bytes(damage(file.read_bytes()))
         again = self.started(small_graph, cache)
         assert again.run(np.zeros((1, 299, 299, 3), np.uint8)).scores.any()
-        again.keep()
+        again.save()
         self.started(small_graph, cache, monkeypatch=monkeypatch)
 
     def test_one_that_does_not_answer_rightly_is_compiled(self, small_graph, network, pictures, cache, monkeypatch):

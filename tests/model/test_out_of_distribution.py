@@ -1,14 +1,11 @@
 """The gate, with weights that are known, and as a graph holds it."""
 
-import gc
-import weakref
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from pictures import phantom
-from tosa import screening
 from tosa.model import out_of_distribution
 from tosa.model.out_of_distribution import OutOfDistributionGate, thumbnail
 from tosa.training.gate import fit_gate as fitting
@@ -17,8 +14,8 @@ PIXELS = out_of_distribution.THUMBNAIL**2
 CHEST = np.repeat(phantom()[:, :, None], 3, axis=2)
 
 
-class Network:
-    """Stands for a network whose graph holds these constants."""
+class Holding:
+    """Stands for a graph that holds these constants."""
 
     def __init__(self, constants):
         self.constant = constants.get
@@ -54,25 +51,8 @@ def test_each_judge_refuses_by_itself(gate):
 
 def test_the_graph_holds_all_of_it_or_there_is_no_gate(gate):
     held = fitting.constants(gate)
-    again = OutOfDistributionGate.of(Network(held))
+    again = OutOfDistributionGate.of(Holding(held))
     assert again.hidden_weights.shape == (PIXELS, 2) and again.is_in_distribution(CHEST)
     assert held[out_of_distribution.PREFIX + "basis"].dtype == np.float16
-    assert OutOfDistributionGate.of(Network({})) is None
-    assert OutOfDistributionGate.of(Network({name: value for name, value in held.items() if "bias" not in name})) is None
-
-
-def test_a_gate_is_made_once_and_goes_with_its_network():
-    class Asked:
-        times = 0
-
-        def constant(self, _):
-            self.times += 1
-
-    network = Asked()
-    screening._gate(network)
-    times = network.times
-    assert screening._gate(network) is None and network.times == times
-    gone = weakref.ref(network)
-    del network
-    gc.collect()
-    assert gone() is None
+    assert OutOfDistributionGate.of(Holding({})) is None
+    assert OutOfDistributionGate.of(Holding({name: value for name, value in held.items() if "bias" not in name})) is None

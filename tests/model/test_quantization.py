@@ -7,7 +7,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tosa.errors import ModelError
 from tosa.model.engine import Engine, core, read
 from tosa.model.graph import Graph, constant_node
-from tosa.model.network import Network
+from tosa.model.network import GraphFile, Network
 from tosa.model.subgraph import prune
 from tosa.training.data.dataset import SkippedFiles
 from tosa.training.graph import activation_ranges
@@ -73,7 +73,7 @@ def test_peaks_are_the_largest_values_and_shared_where_joined(deep, rounded, pic
     values = Engine(prune(graph, names), 4, None, "f32").infer(pictures[:6])
     largest = dict(zip(names, (value.max() for value in values)))
     largest["relu_5"] = largest["relu_6"] = max(largest["relu_5"], largest["relu_6"])
-    assert Graph(rounded[0].read_bytes()).peaks() == pytest.approx(largest, rel=1e-5)
+    assert Graph(rounded[0].read_bytes()).activation_ranges() == pytest.approx(largest, rel=1e-5)
 
 
 def test_answers_are_near_those_in_float32_but_not_the_same(rounded, pictures):
@@ -90,16 +90,16 @@ def test_alone_and_several_at_once_round_alike(rounded, pictures):
 
 
 def test_what_an_earlier_start_compiled_rounds_alike(rounded, pictures, tmp_path):
-    Network.read(*rounded).start(precision="int8", keep_in=tmp_path).keep()
-    compiled, found = Network.load(*rounded, precision="int8"), Network.read(*rounded)
-    found.start(precision="int8", keep_in=tmp_path)
+    GraphFile.read(*rounded).start(precision="int8", cache=tmp_path).save()
+    compiled = Network.load(*rounded, precision="int8")
+    found = GraphFile.read(*rounded).start(precision="int8", cache=tmp_path)
     assert found.precision == "int8"
     np.testing.assert_allclose(found.run(pictures).bottleneck, compiled.run(pictures).bottleneck, rtol=1e-5, atol=1e-6)
 
 
 def test_the_weights_of_what_takes_rounded_activations_are_rounded(rounded):
     graph = Graph(rounded[0].read_bytes())
-    model = read(core(), prune(graph, ["mixed_10/join"]), graph.peaks())
+    model = read(core(), prune(graph, ["mixed_10/join"]), graph.activation_ranges())
     convolutions = [node for node in model.get_ordered_ops() if node.get_type_name() == "Convolution"]
     weights = [node.input_value(1).get_node().get_type_name() for node in convolutions]
     assert len(weights) == 7 and weights.count("FakeQuantize") == 3

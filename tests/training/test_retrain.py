@@ -20,6 +20,7 @@ from pictures import encoded, phantom
 from sounds import RATE, coughs, wav
 from tosa.inputs import spectrogram, xray
 from tosa.model.graph import Graph
+from tosa.model.metadata import Calibration, GraphMetadata, OperatingPoint, TaskMetadata
 from tosa.model.network import Network
 from tosa.training import commands
 from tosa.training.data import drawing
@@ -129,32 +130,33 @@ def test_a_classic_head_is_not_dropped_silently(classic_graph, sounds, tmp_path,
     assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=5)) == 0
 
 
-def graph_of(small_graph, task: str, known: dict, file: Path) -> list[str]:
-    """Flags that name a graph with the small one's trunk and one task, of which the graph says what is known."""
-    head = Head(task, ("not sick", "sick"), np.zeros((CHANNELS, 2), np.float32), np.zeros(2, np.float32))
+def graph_of(small_graph, task: TaskMetadata, file: Path) -> list[str]:
+    """Flags that name a graph with the small one's trunk and one task, whose metadata the graph carries."""
+    head = Head(task.name, ("not sick", "sick"), np.zeros((CHANNELS, 2), np.float32), np.zeros(2, np.float32))
     trunk = Graph(small_graph[0].read_bytes()).trunk()
-    file.write_bytes(assemble.assemble(trunk, [head], {"tasks": {task: known}}))
+    file.write_bytes(assemble.assemble(trunk, [head], GraphMetadata().with_task(task)))
     file.with_suffix(".txt").write_text(assemble.label_lines([head], False))
     return [f"--graph={file}", f"--labels={file.with_suffix('.txt')}"]
 
 
 def test_the_gate_stays_with_the_task_that_had_it(small_graph, pictures, tmp_path, monkeypatch, capsys):
-    graph_of(small_graph, "lungs", {"from": "picture", "gate": True}, tmp_path / "old.pb")
+    graph_of(small_graph, TaskMetadata("lungs", "picture", gate=True), tmp_path / "old.pb")
     monkeypatch.setenv("TOSA_GRAPH", str(tmp_path / "old.pb"))
-    for task, gate in (("lungs", True), ("dogs", None)):
+    for task, gate in (("lungs", True), ("dogs", False)):
         assert retrain.main(flags_of_pictures(tmp_path, pictures, task=task, how_many_training_steps=5)) == 0
-        tasks = Graph((tmp_path / "graph.pb").read_bytes()).metadata()["tasks"]
-        assert tasks["lungs"]["gate"] and tasks[task].get("gate") == gate
+        tasks = Graph((tmp_path / "graph.pb").read_bytes()).metadata().tasks
+        assert tasks["lungs"].gate and tasks[task].gate == gate
         assert ("not checked to be chest X-rays" in capsys.readouterr().out) == (not gate)
 
 
 def test_graphs_on_the_way_are_as_the_last_one(small_graph, pictures, tmp_path, monkeypatch):
     """The first task is replaced in its place, and beside it stands what is known of both, and the gate."""
-    known = {"asthma": {"from": "picture", "gate": True}, "lungs": {"from": "picture", "note": "few"}}
-    heads = [Head(task, ("a", "b"), np.zeros((CHANNELS, 2)), np.zeros(2)) for task in known]
+    tasks = [TaskMetadata("asthma", "picture", gate=True), TaskMetadata("lungs", "picture", note="few")]
+    known = GraphMetadata(tasks={task.name: task for task in tasks})
+    heads = [Head(task.name, ("a", "b"), np.zeros((CHANNELS, 2)), np.zeros(2)) for task in tasks]
     gate = {"tosa/familiarity/bias": np.float32(3)}
     trunk = Graph(small_graph[0].read_bytes()).trunk()
-    (tmp_path / "old.pb").write_bytes(assemble.assemble(trunk, heads, {"tasks": known}, constants=gate))
+    (tmp_path / "old.pb").write_bytes(assemble.assemble(trunk, heads, known, constants=gate))
     monkeypatch.setenv("TOSA_GRAPH", str(tmp_path / "old.pb"))
     given = flags_of_pictures(tmp_path, pictures, task="asthma", how_many_training_steps=5,
                               intermediate_store_frequency=2, intermediate_output_graphs_dir=tmp_path)  # fmt: skip
@@ -162,15 +164,15 @@ def test_graphs_on_the_way_are_as_the_last_one(small_graph, pictures, tmp_path, 
     whole, partial = (Graph((tmp_path / name).read_bytes()) for name in ("graph.pb", "intermediate_2.pb"))
     assert (tmp_path / "intermediate_2.txt").read_text() == (tmp_path / "labels.txt").read_text()
     assert partial.softmaxes() == whole.softmaxes() and partial.nodes.keys() == whole.nodes.keys()
-    tasks = partial.metadata()["tasks"]
-    own = {"labels": ["dark", "light"], "from": "picture", "gate": True, "demonstration": True, "note": "drawn"}
-    assert tasks["asthma"] == own and tasks["lungs"] == whole.metadata()["tasks"]["lungs"]
+    tasks = partial.metadata().tasks
+    replaced = TaskMetadata("asthma", "picture", ("dark", "light"), gate=True, demonstration=True, note="drawn")
+    assert tasks["asthma"] == replaced and tasks["lungs"] == whole.metadata().tasks["lungs"]
     Network.load(tmp_path / "intermediate_2.pb", tmp_path / "intermediate_2.txt")
 
 
 @pytest.mark.parametrize("more", [{}, {"fine_tune": "all", "final_tensor_name": "pool_3"}])  # refused, in no time
 def test_tasks_that_cannot_be_kept_are_told(small_graph, pictures, tmp_path, monkeypatch, capsys, more):
-    graph_of(small_graph, "asthma", {}, tmp_path / "served.pb")
+    graph_of(small_graph, TaskMetadata("asthma", "picture"), tmp_path / "served.pb")
     monkeypatch.setenv("TOSA_GRAPH", str(tmp_path / "served.pb"))
     (tmp_path / "inception").mkdir()
     trunk = Graph(small_graph[0].read_bytes()).trunk()
@@ -248,8 +250,9 @@ def test_curves_are_readable_by_tensorboard(embedded, sounds, tmp_path):
 
 def test_calibrating_drops_what_held_of_the_old_temperature(small_graph, sounds, tmp_path):
     """Of the graph that is named, where validation has too few cases for an operating point."""
-    known = {"from": "sound", "calibration": {"n": 99}, "operating_point": {"threshold": 0.5}}
-    given = graph_of(small_graph, "cough", known, tmp_path / "old.pb")
+    point = OperatingPoint(("sick",), 0.5, 1, 1, ill=50, healthy=49)
+    known = TaskMetadata("cough", "sound", calibration=Calibration(0.1, 99), operating_point=point)
+    given = graph_of(small_graph, known, tmp_path / "old.pb")
     given += [f"--output_graph={tmp_path}/graph.pb", f"--output_labels={tmp_path}/labels.txt"]
     given += [f"--summaries_dir={tmp_path}", f"--report_dir={tmp_path}/report"]
     with tensorboard_curves.Curves(tmp_path) as of_another_training:
@@ -257,8 +260,8 @@ def test_calibrating_drops_what_held_of_the_old_temperature(small_graph, sounds,
     assert retrain.main([*given, "--calibrate", f"--image_dir={sounds}", f"--bottleneck_dir={tmp_path}/b"]) == 0
     assert "Training" not in (tmp_path / "report" / "report.md").read_text()
     assert not (tmp_path / "report" / "plot.png").exists()
-    task = Graph((tmp_path / "graph.pb").read_bytes()).metadata()["tasks"]["cough"]
-    assert "operating_point" not in task and task["calibration"]["n"] < 20
+    task = Graph((tmp_path / "graph.pb").read_bytes()).metadata().task("cough")
+    assert task.operating_point is None and task.calibration.n < 20
 
 
 def test_a_test_batch_is_of_all_labels(embedded, pictures, tmp_path, capsys):
@@ -274,10 +277,10 @@ def test_the_graph_knows_which_label_is_health(embedded, pictures, tmp_path):
     known = []
     for _ in range(2):
         assert retrain.main([*given, "--negative_label=light"]) == 0
-        known.append(Graph((tmp_path / "graph.pb").read_bytes()).metadata()["tasks"]["cough"]["operating_point"])
+        known.append(Graph((tmp_path / "graph.pb").read_bytes()).metadata().task("cough").operating_point)
         given = [*without_steps(given), "--calibrate"]
         given += [f"--graph={tmp_path}/graph.pb", f"--labels={tmp_path}/labels.txt"]
-    assert known[0]["labels"] == ["dark"] and known[0] == known[1]
+    assert known[0].labels == ("dark",) and known[0] == known[1]
 
 
 def test_misclassified_are_listed(embedded, sounds, tmp_path, capsys):
@@ -521,7 +524,7 @@ def test_distortions_hidden_layer_and_what_is_left_behind(embedded, pictures, tm
     assert network.tasks["cough"].weights is None
     assert Image.open(tmp_path / "plot.png").format == "PNG"
     assert {"report.json", "report.md", "plot.png"} <= {file.name for file in (tmp_path / "report").iterdir()}
-    trained = Network.load(tmp_path / "graph.pb", tmp_path / "labels.txt").metadata["tasks"]["cough"]["training"]
+    trained = Network.load(tmp_path / "graph.pb", tmp_path / "labels.txt").metadata.task("cough").training
     assert trained["hidden_units"] == 8 and trained["distortion"]["random_rotation"] == 15
 
 

@@ -15,6 +15,7 @@ from sounds import coughs, wav
 from tosa.model import graph as graphs
 from tosa.model import network
 from tosa.web import model_reloader, serve
+from tosa.web.model_reloader import ModelFiles
 
 SOUND = wav(coughs())
 
@@ -91,25 +92,25 @@ def test_a_graph_of_another_maker_has_no_seal(classic_graph):
 
 def swapped(served) -> bool:
     """Look twice, as the watch does: once to see a change, once to see that it has settled."""
-    return served.look() or served.look()
+    return served.reload_if_changed() or served.reload_if_changed()
 
 
 class TestSwap:
     def test_a_new_pair_is_taken_up_and_the_old_one_let_go(self, files, classic_graph):
-        served = model_reloader.ModelReloader(*files).start()
+        served = model_reloader.ModelReloader.load(ModelFiles(*files))
         old = weakref.ref(served.network)
         assert not swapped(served)
         for file, new in zip(files, classic_graph):
             put(file, new.read_bytes())
-        assert not served.look() and list(served.network.tasks) == ["cough", "pneumonia", "covid"]
-        assert served.look() and list(served.network.tasks) == ["cough"]
+        assert not served.reload_if_changed() and list(served.network.tasks) == ["cough", "pneumonia", "covid"]
+        assert served.reload_if_changed() and list(served.network.tasks) == ["cough"]
         gc.collect()
         assert old() is None
         assert not swapped(served)
 
     @pytest.mark.parametrize("name", [*DAMAGE, *BAD_LABELS])
     def test_a_bad_pair_is_refused_once_and_the_old_one_kept(self, files, name, capsys):
-        served = model_reloader.ModelReloader(*files).start()
+        served = model_reloader.ModelReloader.load(ModelFiles(*files))
         kept = served.network
         damaged = damage(files, name)
         assert not swapped(served) and not swapped(served)
@@ -117,15 +118,15 @@ class TestSwap:
         assert served.network is kept and said.count("\n") == 1 and damaged in said
 
     def test_half_a_pair_waits_for_the_other_half(self, files, classic_graph, capsys):
-        served = model_reloader.ModelReloader(*files).start()
+        served = model_reloader.ModelReloader.load(ModelFiles(*files))
         put(files[1], classic_graph[1].read_bytes())
-        assert not served.look()
+        assert not served.reload_if_changed()
         put(files[0], classic_graph[0].read_bytes())
-        assert not served.look() and served.look()
+        assert not served.reload_if_changed() and served.reload_if_changed()
         assert capsys.readouterr().err.count("\n") == 1
 
     def test_a_missing_file_is_waited_for(self, files):
-        served = model_reloader.ModelReloader(*files).start()
+        served = model_reloader.ModelReloader.load(ModelFiles(*files))
         data = files[0].read_bytes()
         files[0].unlink()
         assert not swapped(served)
@@ -133,42 +134,42 @@ class TestSwap:
         assert swapped(served)
 
     def test_what_changes_while_it_is_read_is_read_again(self, files, monkeypatch):
-        served = model_reloader.ModelReloader(*files).start()
-        data, read = files[0].read_bytes(), network.Network.read
+        served = model_reloader.ModelReloader.load(ModelFiles(*files))
+        data, read = files[0].read_bytes(), network.GraphFile.read
         put(files[0], data)
-        served.look()
+        served.reload_if_changed()
 
         def changing(*paths):
             put(files[0], data)
             return read(*paths)
 
-        monkeypatch.setattr(network.Network, "read", changing)
-        assert not served.look()
+        monkeypatch.setattr(network.GraphFile, "read", changing)
+        assert not served.reload_if_changed()
         monkeypatch.undo()
         assert swapped(served)
 
 
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # how the thread is ended
     def test_the_watch_goes_on_whatever_happens(self, files, monkeypatch, capsys):
-        served, looks = model_reloader.ModelReloader(*files), []
+        served, looks = model_reloader.ModelReloader.load(ModelFiles(*files)), []
 
         def look():
             looks.append(1)
             raise MemoryError("none left") if len(looks) < 3 else SystemExit  # which ends a thread
 
         monkeypatch.setattr(model_reloader, "INTERVAL", 0.01)
-        monkeypatch.setattr(served, "look", look)
+        monkeypatch.setattr(served, "reload_if_changed", look)
         served.watch()
         _wait_for(lambda: len(looks) == 3)
         assert capsys.readouterr().err.count("MemoryError('none left')") == 2
 
     def test_what_is_taken_up_is_kept_too(self, files, classic_graph, tmp_path):
-        served = model_reloader.ModelReloader(*files, tmp_path / "cache").start()
-        served.network.keep()
+        served = model_reloader.ModelReloader.load(ModelFiles(*files, tmp_path / "cache"))
+        served.network.save()
         for file, new in zip(files, classic_graph):
             put(file, new.read_bytes())
         assert swapped(served)
-        served.network.keep()
+        served.network.save()
         assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
@@ -206,7 +207,7 @@ def test_no_request_is_lost(files, classic_graph, small_graph, tmp_path):
             _, answer, _ = server.post(SOUND, {"Content-Type": "audio/wav"})
             assert answer["model"]["sha256"] == hashlib.sha256(pairs[turn % 2][0]).hexdigest()
         put(files[0], b"junk")
-        _wait_for(lambda: any("goes on with" in line for line in server.err.all))
+        _wait_for(lambda: any("continues with" in line for line in server.err.all))
         done.set()
         for thread in threads:
             thread.join()

@@ -19,7 +19,6 @@ from tosa.audit import gate_evaluation, robustness, shortcuts
 from tosa.errors import UsageError
 from tosa.model.graph import Graph
 from tosa.model.network import Network
-from tosa.model.out_of_distribution import OutOfDistributionGate
 from tosa.settings import Settings
 from tosa.training.data import dataset
 from tosa.training.data.dataset import Case, SkippedFiles
@@ -77,13 +76,13 @@ class Audited:
 def audit(table: Path, others: Path | None, settings: Settings, cache: Path) -> dict:
     """All findings, ready for JSON."""
     audited = Audited(table, settings, cache)
-    found = {"sha256": audited.network.sha256, "metadata": audited.network.metadata, "tasks": {}}
+    found = {"sha256": audited.network.sha256, "metadata": json.loads(audited.network.metadata.to_json()), "tasks": {}}
     data = summarize_data(audited.cases, SkippedFiles())
     found["copies"] = {"files": data["same_content"], "in_several_splits": len(data["same_content_in_several_splits"])}
     for task in dataset.labels_by_task(audited.cases):
         found["tasks"][task] = of_task(audited, task)
     if others:
-        found["gate"] = gate_evaluation.evaluate_gate(OutOfDistributionGate.of(audited.network), audited.cases, others)
+        found["gate"] = gate_evaluation.evaluate_gate(audited.network.gate, audited.cases, others)
     return found
 
 

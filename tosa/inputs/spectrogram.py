@@ -16,7 +16,6 @@ from tosa.preprocessing import Preprocessing
 
 DEFAULT = Preprocessing()
 MEL_BANK_FILE = Path(__file__).with_name("mel_bank.npy")  # python -m tosa.training.data.make_mel_bank writes it
-MEL_FIELDS = ("sample_rate", "n_fft", "n_mels", "f_min", "f_max")  # which the mel bank depends on
 BLOCK_FRAMES = 16  # spectra calculated at a time: they stay in the core's cache
 BAND_GROUP = 16  # mel bands summed up at a time
 
@@ -81,18 +80,13 @@ def _mel_power(power: np.ndarray, groups: Groups) -> np.ndarray:
 
 def _groups_for(preprocessing: Preprocessing, mel_bank: np.ndarray | None) -> Groups:
     if mel_bank is None:
-        if not uses_packaged_mel_bank(preprocessing):
+        if not preprocessing.has_default_mel_bank:
             raise ValueError(f"a mel bank is needed for {preprocessing}")
         return _packaged_groups()
     shape = (preprocessing.n_mels, preprocessing.n_fft // 2 + 1)
     if mel_bank.shape != shape:
         raise ValueError(f"the mel bank has the shape {mel_bank.shape}, not {shape}")
     return _grouped(mel_bank.astype(np.float32))
-
-
-def uses_packaged_mel_bank(preprocessing: Preprocessing) -> bool:
-    """Returns whether the mel bank in the package fits; for others, log_mel and draw need one handed in."""
-    return all(getattr(preprocessing, name) == getattr(DEFAULT, name) for name in MEL_FIELDS)
 
 
 def packaged_mel_bank() -> np.ndarray:

@@ -230,16 +230,21 @@ def _naming(files: str) -> Iterator[None]:
 def _tasks(labels: Labels, weights: list[np.ndarray | None], metadata: GraphMetadata) -> dict[str, Task]:
     tasks, start = {}, 0
     for (name, names), matrix in zip(labels.items(), weights, strict=True):
-        tasks[name] = Task(name, names, metadata.task(name).input, slice(start, start + len(names)), matrix)
+        task = metadata.task(name)
+        if task.operating_point and (others := set(task.operating_point.labels) - set(names)):
+            raise GraphError(f"has an operating point for {name}: {', '.join(sorted(others))}, which is not a label")
+        tasks[name] = Task(name, names, task.input, slice(start, start + len(names)), matrix)
         start += len(names)
     return tasks
 
 
 def _mel_bank(graph: Graph, metadata: GraphMetadata) -> np.ndarray | None:
     """The mel bank that the graph carries, float32. Raises GraphError if it does not fit the preprocessing."""
-    bank = graph.constant(MEL_BANK)
     preprocessing = metadata.preprocessing
     shape = (preprocessing.n_mels, preprocessing.n_fft // 2 + 1)
+    bank = graph.constant(MEL_BANK)
+    if bank is None and not preprocessing.has_default_mel_bank:
+        raise GraphError(f"has other mel bands than the default but does not carry its mel bank, {MEL_BANK}")
     if bank is None:
         return None
     if bank.shape != shape or not np.isfinite(bank.astype(np.float32)).all():

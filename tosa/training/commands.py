@@ -3,7 +3,7 @@
 import hashlib
 import tempfile
 from collections.abc import Collection
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,9 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from tosa.errors import ModelError, UsageError
 from tosa.model.graph import Graph, GraphError
-from tosa.model.network import FIRST_TASK, Network, read_labels
+from tosa.model.labels import read_labels
+from tosa.model.metadata import FIRST_TASK, GraphMetadata, TaskMetadata
+from tosa.model.network import GraphFile, Network
 from tosa.settings import Settings
 from tosa.training import tensorboard_curves
 from tosa.training.data import dataset
@@ -54,19 +56,18 @@ def retrain(flags, settings: Settings) -> None:
     cases = load_cases(flags, problems=problems)
     task = _one_task(cases)
     with architectures.trunk_file(flags, settings) as file:
-        network = Network.read(file, None)
-        graph = network.graph
-        network.start(precision="f32")
-        kept, metadata = (assemble.heads_of(graph), graph.metadata()) if flags.task else ({}, {})
+        trunk_file = GraphFile.read(file, None)
+        graph, network = trunk_file.graph, trunk_file.start(precision="f32")
+        kept, metadata = (assemble.heads_of(graph), graph.metadata()) if flags.task else ({}, GraphMetadata())
         trunk = graph.trunk()
         architectures.check_size(flags, network.size)
         assemble.check_result(flags.final_tensor_name, trunk)
         _tell_lost(flags, settings, {*kept, task}, "they are of another trunk")
-        replaced = metadata.get("tasks", {}).pop(task, {})  # what was said of it holds no longer
-        metadata = finalize.describe_tasks(metadata, flags, cases)
+        replaced = metadata.task(task)
+        metadata = finalize.describe_tasks(metadata.without_task(task), flags, cases)
         known = make_bottleneck_dataset(cases, flags, network, assemble.trunk_sha256(trunk), problems)
     check(flags, known.cases)
-    _keep_gate(metadata["tasks"][task], replaced)
+    metadata = metadata.with_task(_gated(metadata.task(task), replaced))
     constants = (fit_gate.constants_of(graph) if kept else {}) | activation_ranges.constants_of(graph)
 
     def write(head: Head, file: Path, labels: Path) -> None:
@@ -74,7 +75,8 @@ def retrain(flags, settings: Settings) -> None:
 
     head = finalize.calibrated(_trained(flags, task, known, trunk, write), known)
     training = asdict(_head_recipe(flags)) | known.distortion
-    metadata["tasks"][task] |= finalize.validation_metadata(flags, head, known) | {"training": training}
+    measured = finalize.validation_metadata(flags, head, known)
+    metadata = metadata.with_task(replace(metadata.task(task), training=training, **measured))
     write(head, flags.output_graph, flags.output_labels)
     if flags.saved_model_dir:
         outputs.write_saved_model(
@@ -93,7 +95,7 @@ def _tell_lost(flags, settings: Settings, tasks: Collection[str], why: str) -> N
     if not flags.task:
         return
     try:
-        known = Graph(settings.graph.read_bytes()).metadata().get("tasks") or read_labels(settings.labels)
+        known = Graph(settings.graph.read_bytes()).metadata().tasks or read_labels(settings.labels)
     except (OSError, GraphError, ModelError):  # nothing is served
         return
     if lost := [task for task in known if task not in tasks]:
@@ -107,15 +109,16 @@ def _tell_input(flags, cases: list[Case]) -> None:
         print(f"The graph answers sounds, under task {FIRST_TASK}. For one that answers pictures give --task NAME.")
 
 
-def _keep_gate(known: dict, replaced: dict) -> None:
-    """A task of pictures has the gate where the one that it replaces had it.
+def _gated(task: TaskMetadata, replaced: TaskMetadata) -> TaskMetadata:
+    """The task, with the gate if it takes pictures and the task that it replaces had the gate.
 
-    A new one may be of anything, and a gate that knows chest X-rays would refuse all of it.
+    A new task may be about any pictures, and a gate for chest X-rays would refuse all others.
     """
-    if known["from"] == "picture" and replaced.get("gate"):
-        known["gate"] = True
-    elif known["from"] == "picture":
+    if task.input == "picture" and replaced.gate:
+        return replace(task, gate=True)
+    if task.input == "picture":
         print("Pictures of this task are not checked to be chest X-rays: any that are gray are answered.")
+    return task
 
 
 def _trained(flags, task: str, known: BottleneckDataset, trunk: GraphDef, write: outputs.WriteGraph) -> Head:
@@ -127,7 +130,7 @@ def _trained(flags, task: str, known: BottleneckDataset, trunk: GraphDef, write:
         store = outputs.store_intermediate(flags.intermediate_output_graphs_dir, frequency, write)
         training, validation = (known.examples(labels, split) for split in ("training", "validation"))
         head = train_head.train_head(task, labels, training, validation, _head_recipe(flags), written.write, store)
-        written.write_graph(assemble.outline(assemble.assemble(trunk, [head], {}, flags.final_tensor_name)))
+        written.write_graph(assemble.outline(assemble.assemble(trunk, [head], GraphMetadata(), flags.final_tensor_name)))
     return head
 
 
@@ -154,8 +157,8 @@ def fine_tune(flags, settings: Settings) -> None:
 
     problems = SkippedFiles(flags.skip_unreadable)
     cases = load_cases(flags, problems=problems)
-    marked = finalize.describe_tasks({}, flags, cases)
-    _tell_lost(flags, settings, marked["tasks"], "--fine_tune changes the trunk that they rest on")
+    marked = finalize.describe_tasks(GraphMetadata(), flags, cases)
+    _tell_lost(flags, settings, marked.tasks, "--fine_tune changes the trunk that they rest on")
     untrained = inception.freeze(lambda pictures, training: pictures)  # the nodes around any trunk
     assemble.check_result(flags.final_tensor_name, GraphDef.FromString(untrained))
     given = {
@@ -170,22 +173,25 @@ def fine_tune(flags, settings: Settings) -> None:
     weights = next(iter(architectures.networks(flags.model_dir)), settings.graph)
     print(f"Starting from '{weights}'.")
     if weights.suffix == ".pb":
-        Network.read(weights, None)  # which names what is wrong
+        GraphFile.read(weights, None)  # which names what is wrong
     tuned = tuning.fine_tune(cases, recipe, weights, flags.checkpoint_dir, flags.summaries_dir)
     trunk = assemble.to_float16(inception.freeze(tuned.float32_trunk()))
     files = {split: len(in_split(cases, split)) for split in dataset.SPLITS}
-    known = {"recipe": asdict(recipe), "weights_sha256": _sha256(weights), "files": files, "before": _before(weights)}
-    _finish(flags, trunk, tuned.heads(), known | marked, cases, problems, refits=True)
+    marked = replace(
+        marked, recipe=asdict(recipe), weights_sha256=_sha256(weights), files=files, before=_before(weights)
+    )
+    _finish(flags, trunk, tuned.heads(), marked, cases, problems, refits=True)
     _tell_input(flags, cases)
 
 
-def _before(weights: Path) -> list[dict]:
+def _before(weights: Path) -> tuple[dict, ...]:
     """The trainings that a graph to start from has behind it, the oldest first; none for other weights."""
-    known = Graph(weights.read_bytes()).metadata() if weights.suffix == ".pb" else {}
-    own = {key: known[key] for key in ("recipe", "weights_sha256", "files") if key in known}
-    if own and (refits := {task: of["refit"] for task, of in known.get("tasks", {}).items() if "refit" in of}):
-        own["refit"] = refits
-    return [*known.get("before", []), own] if own else []
+    metadata = Graph(weights.read_bytes()).metadata() if weights.suffix == ".pb" else GraphMetadata()
+    last = {"recipe": metadata.recipe, "weights_sha256": metadata.weights_sha256, "files": metadata.files}
+    last = {key: value for key, value in last.items() if value}
+    if last and (refits := {task.name: task.refit for task in metadata.tasks.values() if task.refit}):
+        last["refit"] = refits
+    return (*metadata.before, last) if last else ()
 
 
 def calibrate(flags, settings: Settings) -> None:
@@ -194,7 +200,7 @@ def calibrate(flags, settings: Settings) -> None:
 
     It is the served one, or that of --graph and --labels.
     """
-    graph = Network.read(*_asked(flags, settings)).graph
+    graph = GraphFile.read(*_asked(flags, settings)).graph
     known = assemble.heads_of(graph)
     problems = SkippedFiles(flags.skip_unreadable)
     cases = load_cases(flags, problems=problems)
@@ -212,7 +218,7 @@ def calibrate(flags, settings: Settings) -> None:
 
 
 def _finish(
-    flags, trunk: GraphDef, trained: list[Head], metadata: dict, cases: list[Case], problems: SkippedFiles, refits
+    flags, trunk: GraphDef, trained: list[Head], metadata: GraphMetadata, cases: list[Case], problems: SkippedFiles, refits
 ):
     """Calibrate heads on the validation cases, write graph and labels, and report on the testing cases.
 
@@ -221,7 +227,11 @@ def _finish(
     network, name = _serving(trunk), assemble.trunk_sha256(trunk)
     if refits:
         where = (network, name, flags.bottleneck_dir, problems)
-        trained = [_refitted(head, metadata["tasks"][head.task], cases, *where) for head in trained]
+        refitted = [_refitted(head, cases, *where) for head in trained]
+        trained = [head for head, _ in refitted]
+        for task, how in ((metadata.task(head.task), how) for head, how in refitted):
+            if how:  # what was said of the training was of the layer before
+                metadata = metadata.with_task(replace(task, training=None, refit=how))
     held = [case for case in cases if case.split != "training"]
     knowns = {
         task: make_bottleneck_dataset([case for case in held if case.task == task], flags, network, name, problems)
@@ -229,28 +239,23 @@ def _finish(
     }
     finished = [finalize.calibrated(head, knowns[head.task]) for head in trained]
     for head in finished:
-        known = metadata["tasks"][head.task]
-        for before in ("calibration", "operating_point"):  # of another temperature
-            known.pop(before, None)
-        known |= finalize.validation_metadata(flags, head, knowns[head.task])
+        measured = finalize.validation_metadata(flags, head, knowns[head.task])
+        metadata = metadata.with_task(replace(metadata.task(head.task), **measured))
     training = in_split(cases, "training")
     constants = activation_ranges.constants(Graph(trunk.SerializeToString()), training, problems)
-    constants = _gate(metadata, training, problems) | constants
+    metadata, gate = _gate(metadata, training, problems)
+    constants = gate | constants
     finalize.write(flags, trunk, finished, metadata, constants, flags.output_graph, flags.output_labels)
     tested = [finalize.tested(flags, head, knowns[head.task]) for head in finished]
     curves = tensorboard_curves.read(flags.summaries_dir) if flags.fine_tune else None
     outputs.write_outputs(report_options(flags), tested, summarize_data(cases, problems), curves)
 
 
-def _refitted(head: Head, known: dict, cases: list[Case], *where) -> Head:
-    """A head with the last layer that fits its cases; what the graph knows of the task tells where it is from."""
+def _refitted(head: Head, cases: list[Case], *where) -> tuple[Head, dict | None]:
+    """A head with the last layer that fits its cases, and how it was fitted; None where it stayed as it was."""
     own = [case for case in cases if case.task == head.task]
     sounds = [case for case in in_split(cases, "training") if case.is_sound] if any(c.is_sound for c in own) else []
-    head, how = refit.fitted(head, own, Augmentation(sounds), *where)
-    if how:
-        known.pop("training", None)  # of the layer before
-        known["refit"] = how
-    return head
+    return refit.fitted(head, own, Augmentation(sounds), *where)
 
 
 def _serving(trunk: GraphDef) -> Network:
@@ -261,14 +266,16 @@ def _serving(trunk: GraphDef) -> Network:
         return Network.load(file, None, precision="f32")
 
 
-def _gate(metadata: dict, training: list[Case], problems: SkippedFiles) -> dict[str, np.ndarray]:
-    """Constants of the gate that all tasks of pictures share; each of these says in metadata that it has it."""
-    tasks = [task for task in dataset.labels_by_task(training) if metadata["tasks"][task]["from"] == "picture"]
+def _gate(
+    metadata: GraphMetadata, training: list[Case], problems: SkippedFiles
+) -> tuple[GraphMetadata, dict[str, np.ndarray]]:
+    """The metadata with the gate for all tasks of pictures, and the constants of the gate, which they share."""
+    tasks = [task for task in dataset.labels_by_task(training) if metadata.task(task).input == "picture"]
     if not tasks:
-        return {}
+        return metadata, {}
     for task in tasks:
-        metadata["tasks"][task]["gate"] = True
-    return fit_gate.constants(fit_gate.fit_gate(fit_gate.gate_training_data(training, tasks, problems)))
+        metadata = metadata.with_task(replace(metadata.task(task), gate=True))
+    return metadata, fit_gate.constants(fit_gate.fit_gate(fit_gate.gate_training_data(training, tasks, problems)))
 
 
 def evaluate(flags, settings: Settings) -> None:

@@ -21,6 +21,7 @@ from tosa.errors import (
 )
 from tosa.inputs import decoder_pool
 from tosa.model.network import Network
+from tosa.preprocessing import Preprocessing
 from tosa.web import request_log
 from tosa.web.model_reloader import ModelReloader
 
@@ -91,8 +92,8 @@ def create_app(
     app.json.sort_keys = False
     slots = Slots(config.slots)
 
-    def noted(kind: str, data: bytes) -> decoder_pool.Decoded:
-        decoded = decode(kind, data)
+    def noted(kind: str, data: bytes, preprocessing: Preprocessing) -> decoder_pool.Decoded:
+        decoded = decode(kind, data, preprocessing)
         g.duration = decoded.seconds or g.get("duration")
         return decoded
 

@@ -1,87 +1,110 @@
-"""The network in service, and a new one in its place when its files change, without a request lost."""
+"""The network in service, and the loading of a new one when its files change, without losing a request."""
 
 import sys
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
 
 from tosa import memory
 from tosa.errors import ModelError
-from tosa.model.network import Network
+from tosa.model.network import GraphFile, Network
 from tosa.settings import Settings
 
 INTERVAL = 1.0  # seconds between two looks at the files
-Stamp = tuple[tuple[int, int, int], ...]  # of each file: which one it is, when it was written, how long it is
+Stamp = tuple[tuple[int, int, int], ...]  # of each file: its inode, when it was written, its length
 
 
-def load_in_background() -> "Future[ModelReloader]":
-    """What the settings name, read; a thread goes on to start it, mostly outside Python, which others use meanwhile.
+@dataclass(frozen=True)
+class ModelFiles:
+    """The files that a network is loaded from."""
 
-    Its result raises SettingError and ModelError.
-    """
-    thread = ThreadPoolExecutor(1)
-    reading = thread.submit(lambda: ModelReloader((config := Settings()).graph, config.labels, config.cache))
-    wait([reading])
-    return thread.submit(lambda: reading.result().start())
+    graph: Path
+    labels: Path
+    cache: Path | None = None  # folder for compiled networks
+
+    def read(self) -> GraphFile:
+        """Returns the graph with its labels. Raises ModelError."""
+        return GraphFile.read(self.graph, self.labels)
+
+    def stamp(self) -> Stamp | None:
+        """Returns what changes when the files change; None if one is missing."""
+        try:
+            stats = [file.stat() for file in (self.graph, self.labels)]
+        except OSError:
+            return None
+        return tuple((stat.st_ino, stat.st_mtime_ns, stat.st_size) for stat in stats)
 
 
 class ModelReloader:
     """Holds the network that answers. A request takes it once, so that all of its answer is from one network."""
 
-    def __init__(self, graph: Path, labels: Path, cache: Path | None = None):
-        """Reads the files, but does not answer before `start`. Raises ModelError.
+    def __init__(self, files: ModelFiles, network: Network, stamp: Stamp | None):
+        """stamp: of the files when the network was read."""
+        self.network = network
+        self._files = files
+        self._tried = self._last = stamp
 
-        cache: a folder for what has been compiled.
-        """
-        self._files, self._cache = (graph, labels), cache
-        self._tried = self._last = self._stamp()
-        self.network = Network.read(graph, labels)
-
-    def start(self) -> "ModelReloader":
-        """Raises ModelError."""
-        self.network.start(keep_in=self._cache)
-        return self
+    @classmethod
+    def load(cls, files: ModelFiles) -> "ModelReloader":
+        """Returns a reloader with the network that the files hold. Raises ModelError."""
+        stamp = files.stamp()
+        return cls(files, files.read().start(cache=files.cache), stamp)
 
     def watch(self) -> None:
-        """Look at the files again and again, and tidy up meanwhile, in a thread that ends with the program."""
+        """Starts a thread that checks the files regularly and does the housekeeping, until the program ends."""
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
 
     def _watch(self) -> None:
         while True:
             time.sleep(INTERVAL)
             try:
-                self.look()
-                self.network.keep()
-            except Exception as error:  # no memory, no more files: the next look may go well
-                print(f"Tosa goes on with the graph it has: {error!r}", file=sys.stderr, flush=True)
+                self.reload_if_changed()
+                self.network.save()
+            except Exception as error:  # such as lack of memory; the next round may succeed
+                print(f"Tosa continues with the graph it has: {error!r}", file=sys.stderr, flush=True)
             memory.give_back()
 
-    def look(self) -> bool:
-        """Take up new files that have not changed since the last look; whether that was done.
+    def reload_if_changed(self) -> bool:
+        """Loads changed files once they have stayed the same for a round. Returns whether there is a new network.
 
-        A pair that cannot be served is refused with a line on stderr, and the network in service stays.
+        If the new files cannot be served, it prints a line on stderr and the network in service stays.
         """
-        now, before = self._stamp(), self._last
+        now, before = self._files.stamp(), self._last
         self._last = now
         if now is None or now == self._tried or now != before:  # graph and labels may come one after the other
             return False
         try:
-            network = Network.read(*self._files).start(keep_in=self._cache)
+            network = self._files.read().start(cache=self._files.cache)
         except ModelError as error:
             self._tried = now
-            print(f"Tosa goes on with the graph it has: {error}", file=sys.stderr, flush=True)
+            print(f"Tosa continues with the graph it has: {error}", file=sys.stderr, flush=True)
             return False
-        if self._stamp() != now:  # changed while it was read
+        if self._files.stamp() != now:  # they changed while they were read
             return False
         self._tried, self.network = now, network
         print(f"Tosa answers with a new graph, sha256 {network.sha256}.", file=sys.stderr, flush=True)
         return True
 
-    def _stamp(self) -> Stamp | None:
-        """None where a file is not there."""
-        try:
-            stats = [file.stat() for file in self._files]
-        except OSError:
-            return None
-        return tuple((stat.st_ino, stat.st_mtime_ns, stat.st_size) for stat in stats)
+
+def load_in_background() -> "Future[ModelReloader]":
+    """Reads the files that the settings name, then returns while a thread compiles the network.
+
+    Reading needs the interpreter, compiling hardly does, so the caller imports other modules meanwhile.
+    The future raises SettingError and ModelError.
+    """
+    thread = ThreadPoolExecutor(1)
+    reading = thread.submit(_read)
+    wait([reading])
+    return thread.submit(lambda: _start(*reading.result()))
+
+
+def _read() -> tuple[ModelFiles, Stamp | None, GraphFile]:
+    config = Settings()
+    files = ModelFiles(config.graph, config.labels, config.cache)
+    return files, files.stamp(), files.read()
+
+
+def _start(files: ModelFiles, stamp: Stamp | None, graph: GraphFile) -> ModelReloader:
+    return ModelReloader(files, graph.start(cache=files.cache), stamp)

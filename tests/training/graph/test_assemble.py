@@ -5,6 +5,7 @@ import app
 from sounds import coughs, wav
 from tosa.errors import UsageError
 from tosa.model.graph import Graph
+from tosa.model.metadata import GraphMetadata
 from tosa.model.network import Network
 from tosa.training.graph import assemble
 from tosa.training.head.head import Head, softmax
@@ -27,7 +28,7 @@ def head(task="cough", units=0, labels=("not sick", "sick")):
 def served(trunk, tmp_path_factory):
     """A network with a hidden layer for cough, and none for lungs."""
     folder, heads = tmp_path_factory.mktemp("served"), [head(units=6), head("lungs", labels=("normal", "ill"))]
-    (folder / "graph.pb").write_bytes(assemble.assemble(trunk, heads, {"tasks": {"cough": {"from": "sound"}}}))
+    (folder / "graph.pb").write_bytes(assemble.assemble(trunk, heads, GraphMetadata()))
     (folder / "labels.txt").write_text(assemble.label_lines(heads))
     return Network.load(folder / "graph.pb", folder / "labels.txt"), (folder / "graph.pb").read_bytes(), heads
 
@@ -55,7 +56,7 @@ ODD = ["chest x-ray", "chest.20.x-ray", "pulmón", "a.b", "a b", "cough"]
 
 def test_tasks_of_any_name_have_nodes_that_tensorflow_takes(tf, trunk):
     assert assemble.scope_of("cough") == "final_training_ops/cough"
-    data = assemble.assemble(trunk, [head(task) for task in ODD], {})
+    data = assemble.assemble(trunk, [head(task) for task in ODD], GraphMetadata())
     with tf.Graph().as_default():
         tf.graph_util.import_graph_def(tf.compat.v1.GraphDef.FromString(data), name="")
     assert len({assemble.scope_of(task) for task in ODD}) == len(ODD)
@@ -65,7 +66,7 @@ def test_tasks_of_any_name_have_nodes_that_tensorflow_takes(tf, trunk):
 def test_heads_of_graphs_that_named_nodes_by_the_task_alone(trunk, monkeypatch):
     with monkeypatch.context() as before:
         before.setattr(assemble, "scope_of", lambda task: f"{assemble.HEADS}/{task}")
-        data = assemble.assemble(trunk, [head("chest x-ray")], {})
+        data = assemble.assemble(trunk, [head("chest x-ray")], GraphMetadata())
     np.testing.assert_allclose(assemble.heads_of(Graph(data))["chest x-ray"].biases, head().biases, rtol=1e-6)
 
 
@@ -85,7 +86,7 @@ def test_classic_graphs_heads_are_refused(classic_graph):
 
 def test_outline_keeps_the_nodes_and_drops_the_numbers(trunk):
     big = Head("t", ("a", "b"), np.zeros((CHANNELS, 2)), np.zeros(2), 1.0, (np.zeros((CHANNELS, 500)), np.zeros(500)))
-    whole = assemble.assemble(trunk, [big], {})
+    whole = assemble.assemble(trunk, [big], GraphMetadata())
     outline = assemble.outline(whole)
     assert len(outline) < len(whole) - 30_000
     assert list(Graph(outline).nodes) == list(Graph(whole).nodes)

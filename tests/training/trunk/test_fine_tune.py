@@ -12,8 +12,8 @@ import retrain
 from sounds import coughs, wav
 from tosa.errors import UsageError
 from tosa.model.graph import SEAL, Graph
-from tosa.model.network import Network
-from tosa.model.out_of_distribution import OutOfDistributionGate
+from tosa.model.metadata import GraphMetadata
+from tosa.model.network import GraphFile, Network
 from tosa.training.data import drawing
 from tosa.training.head.head import Head
 
@@ -83,10 +83,10 @@ def test_learns_both_tasks_and_is_served(tmp_path, table, weights, capsys):
     assert out.count("Final test accuracy") == 2
     assert (tmp_path / "graph.txt").read_text() == "lungs: dark\nlungs: light\ncough: not sick\ncough: sick\n"
     network = Network.load(tmp_path / "graph.pb", tmp_path / "graph.txt")
-    assert network.metadata["recipe"]["steps"] == 150
-    lungs = network.metadata["tasks"]["lungs"]
-    assert lungs["note"] == "drawn" and lungs["gate"] and lungs["calibration"]["n"] > 0
-    assert OutOfDistributionGate.of(network) is not None
+    assert network.metadata.recipe["steps"] == 150
+    lungs = network.metadata.task("lungs")
+    assert lungs.note == "drawn" and lungs.gate and lungs.calibration.n > 0
+    assert network.gate is not None
     dark, light = (np.full((1, 299, 299, 3), level, np.uint8) for level in (30, 180))
     assert network.run(dark).scores[0, 0] > 0.5 > network.run(light).scores[0, 0]
 
@@ -124,10 +124,10 @@ def test_refitting_changes_the_last_layers_alone(tmp_path, table, weights, monke
     flags += [f"--bottleneck_dir={tmp_path}/bottlenecks"]
     assert retrain.main([f"--labels_csv={table}", *flags]) == 0
     assert capsys.readouterr().out.count("last layer fitted anew with weight decay") == 2
-    before, after = (Network.read(tmp_path / f"{name}.pb", tmp_path / f"{name}.txt") for name in ("graph", "again"))
+    before, after = (GraphFile.read(tmp_path / f"{name}.pb", tmp_path / f"{name}.txt") for name in ("graph", "again"))
     trunks = [network.graph.trunk().SerializeToString(deterministic=True) for network in (before, after)]
     assert trunks[0] == trunks[1]
-    how = after.metadata["tasks"]["lungs"]["refit"]
+    how = after.model.metadata.task("lungs").refit
     assert how["decay"] in refit.DECAYS and how["cross_entropy"][0] > how["cross_entropy"][1]
     cases = dataset.in_split(dataset.from_csv(table, "t", dataset.Percentages()), "training")
     assert how["bottlenecks"] == 2 * sum(case.task == "lungs" for case in cases)  # as they came and changed
@@ -139,7 +139,7 @@ def test_refitting_changes_the_last_layers_alone(tmp_path, table, weights, monke
     served(tmp_path, monkeypatch, graph="again")
     assert retrain.main([f"--labels_csv={table}", *flags]) == 0
     assert capsys.readouterr().out.count("last layer left as it was") == 2  # and what is said of it stays
-    assert Graph((tmp_path / "again.pb").read_bytes()).metadata()["tasks"]["lungs"]["refit"] == how
+    assert Graph((tmp_path / "again.pb").read_bytes()).metadata().task("lungs").refit == how
 
     rows = table.read_text()
     table.write_text(rows.replace("lungs,light", "lungs,bright"))
@@ -275,7 +275,8 @@ def inception(tf, tmp_path_factory):
     weights = np.random.default_rng(0).normal(size=(inception.FEATURES, 2)).astype(np.float32)
     head = Head("lungs", ("dark", "light"), weights, np.float32([1, 2]))
     file = tmp_path_factory.mktemp("inception") / "graph.pb"
-    file.write_bytes(assemble.assemble(assemble.to_float16(inception.freeze(inception.build_inception())), [head], {}))
+    trunk = assemble.to_float16(inception.freeze(inception.build_inception()))
+    file.write_bytes(assemble.assemble(trunk, [head], GraphMetadata()))
     return file
 
 
@@ -304,9 +305,9 @@ def test_a_graph_tells_of_all_its_trainings(tmp_path, table, weights, tiny):
     shutil.copy(tmp_path / "first.pb", tmp_path / "model")
     assert run(tmp_path, table, tmp_path / "model", "second", steps=4) == 0
     known = Graph((tmp_path / "second.pb").read_bytes()).metadata()
-    assert known["recipe"]["steps"] == 4 and [each["recipe"]["steps"] for each in known["before"]] == [3]
-    assert known["weights_sha256"] == hashlib.sha256((tmp_path / "first.pb").read_bytes()).hexdigest()
-    assert known["before"][0]["weights_sha256"] == hashlib.sha256((weights / "weights.npz").read_bytes()).hexdigest()
+    assert known.recipe["steps"] == 4 and [each["recipe"]["steps"] for each in known.before] == [3]
+    assert known.weights_sha256 == hashlib.sha256((tmp_path / "first.pb").read_bytes()).hexdigest()
+    assert known.before[0]["weights_sha256"] == hashlib.sha256((weights / "weights.npz").read_bytes()).hexdigest()
 
 
 def test_a_block_that_is_none_is_named(tmp_path, table, inception, capsys):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tosa.errors import UsageError
-from tosa.model.network import FIRST_TASK
+from tosa.model.metadata import FIRST_TASK
 
 SPLITS = ("training", "validation", "testing")
 COLUMNS = ("file", "label", "task", "group", "split", "source")  # of a table; only the first two are needed

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tosa.errors import UsageError
-from tosa.model.network import FIRST_TASK
+from tosa.model.metadata import FIRST_TASK
 from tosa.training.data import dataset, spectrogram_folders, splits
 from tosa.training.data.dataset import Case, SkippedFiles
 from tosa.training.data.drawing import decode

@@ -1,9 +1,9 @@
 """The graph and its labels: a trunk, one softmax a task over its bottleneck, and what serving must know."""
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -12,10 +12,10 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_HALF, DT_INT32
 from tensorboard.util.tensor_util import make_ndarray
 
 from tosa.errors import UsageError
-from tosa.model.graph import BOTTLENECK, METADATA, RESULT, Graph, constant_node, seal
+from tosa.model.graph import BOTTLENECK, HEADS, METADATA, RESULT, Graph, constant_node, scopes_of, seal
+from tosa.model.metadata import GraphMetadata
 from tosa.training.head.head import Head
 
-HEADS = "final_training_ops"
 HIDDEN = ("hidden/weights", "hidden/biases")
 FLOAT16_FROM = 1024  # constants of at least so many float32 numbers are stored as float16
 
@@ -44,8 +44,8 @@ def to_float16(data: bytes) -> GraphDef:
 
 
 def scope_of(task: str) -> str:
-    """The folder of a task's nodes: its name, with characters that TensorFlow may refuse as their codes."""
-    return f"{HEADS}/" + re.sub(r"[^\w-]", lambda found: f".{ord(found[0]):x}.", task, flags=re.ASCII)
+    """Returns the folder of a task's nodes in a graph that is written now."""
+    return scopes_of(task)[0]
 
 
 def heads_of(graph: Graph) -> dict[str, Head]:
@@ -53,21 +53,20 @@ def heads_of(graph: Graph) -> dict[str, Head]:
 
     Raises UsageError for a classic graph, whose head is not known by task.
     """
-    tasks = graph.metadata().get("tasks", {})
+    tasks = graph.metadata().tasks
     if RESULT in graph.nodes and not tasks:
         raise UsageError(
             "This is a classic graph: --task, --calibrate and --refit do not know its last layer. Train anew."
         )
     heads = {}
     for task, known in tasks.items():
-        scope = scope_of(task)
-        if f"{scope}/weights" not in graph.nodes:  # a graph of the time when it was the name as it is
-            scope = f"{HEADS}/{task}"
+        today, old = scopes_of(task)
+        scope = today if f"{today}/weights" in graph.nodes else old
         weights, biases, temperature, *hidden = (
             graph.constant(f"{scope}/{name}") for name in ("weights", "biases", "temperature", *HIDDEN)
         )
         hidden = None if hidden[0] is None else tuple(hidden)
-        heads[task] = Head(task, tuple(known["labels"]), weights, biases, float(temperature), hidden)
+        heads[task] = Head(task, known.labels, weights, biases, float(temperature), hidden)
     return heads
 
 
@@ -82,7 +81,7 @@ def check_result(name: str, trunk: GraphDef) -> None:
 def assemble(
     trunk: GraphDef,
     heads: list[Head],
-    metadata: dict,
+    metadata: GraphMetadata,
     result: str = RESULT,
     constants: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> bytes:
@@ -99,9 +98,8 @@ def assemble(
         softmaxes = [f"{scope_of(head.task)}/softmax" for head in heads]
         concat = graph.node.add(name=result, op="ConcatV2", input=[*softmaxes, f"{result}/axis"])
         concat.attr["N"].i, concat.attr["T"].type, concat.attr["Tidx"].type = len(heads), DT_FLOAT, DT_INT32
-    tasks = metadata.get("tasks", {})
-    tasks = {head.task: {**tasks.get(head.task, {}), "labels": list(head.labels)} for head in heads}
-    text = json.dumps({**metadata, "tasks": tasks}, ensure_ascii=False, sort_keys=True)
+    tasks = {head.task: replace(metadata.task(head.task), labels=head.labels) for head in heads}
+    text = replace(metadata, tasks=tasks).to_json()
     graph.node.append(constant_node(METADATA, np.array(text.encode(), dtype=object)))
     graph.node.extend(constant_node(name, value) for name, value in constants.items())
     return seal(graph.SerializeToString(deterministic=True))

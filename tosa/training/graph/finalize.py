@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from tosa.errors import UsageError
-from tosa.model.network import FIRST_TASK
+from tosa.model.metadata import FIRST_TASK, GraphMetadata, TaskMetadata
 from tosa.training.data import dataset
 from tosa.training.data.dataset import Case, in_split
 from tosa.training.files import atomic_write, wrap_os_error
@@ -17,18 +18,18 @@ from tosa.training.head.head import Head
 from tosa.training.metrics import Answers
 
 
-def describe_tasks(metadata: dict, flags, cases: list[Case]) -> dict:
-    """metadata with what serving must know of the tasks of cases: from which input they are, and --demonstration."""
-    tasks = {task: dict(known) for task, known in metadata.get("tasks", {}).items()}
+def describe_tasks(metadata: GraphMetadata, flags, cases: list[Case]) -> GraphMetadata:
+    """Returns metadata with what serving needs to know of the tasks of cases: their input, and --demonstration."""
     for task in dataset.labels_by_task(cases):
         drawn = flags.audio_dir or any(case.of_sound for case in cases if case.task == task)
-        tasks.setdefault(task, {})["from"] = "sound" if drawn else "picture"
+        metadata = metadata.with_task(replace(metadata.task(task), input="sound" if drawn else "picture"))
     if flags.demonstration:
         task, _, reason = flags.demonstration.partition(": ")
-        if not reason or task not in tasks:
-            raise UsageError(f"--demonstration needs the form 'TASK: REASON', TASK one of {', '.join(tasks)}.")
-        tasks[task] |= {"demonstration": True, "note": reason}
-    return {**metadata, "tasks": tasks}
+        if not reason or task not in metadata.tasks:
+            names = ", ".join(metadata.tasks)
+            raise UsageError(f"--demonstration needs the form 'TASK: REASON', TASK one of {names}.")
+        metadata = metadata.with_task(replace(metadata.task(task), demonstration=True, note=reason))
+    return metadata
 
 
 def calibrated(head: Head, known: BottleneckDataset) -> Head:
@@ -37,13 +38,14 @@ def calibrated(head: Head, known: BottleneckDataset) -> Head:
     return replace(head, temperature=train_head.temperature(head.logits(validation.bottlenecks), validation.targets))
 
 
-def validation_metadata(flags, head: Head, known: BottleneckDataset) -> dict:
-    """What the graph says of a calibrated head beside its labels, by its validation cases."""
+def validation_metadata(flags, head: Head, known: BottleneckDataset) -> dict[str, Any]:
+    """Returns calibration and operating point of a calibrated head on its validation cases, as fields of TaskMetadata."""
     validation = known.examples(list(head.labels), "validation")
     scores = head.scores(validation.bottlenecks)
     groups = [case.group for case in in_split(known.cases, "validation")]
     answers = Answers(head.task, head.labels, validation.targets, scores, groups)
-    return calibration.calibration_metadata(answers, flags.negative_label)
+    measured = TaskMetadata.from_dict(head.task, calibration.calibration_metadata(answers, flags.negative_label))
+    return {"calibration": measured.calibration, "operating_point": measured.operating_point}
 
 
 def tested(flags, head: Head, known: BottleneckDataset) -> tuple[Answers, list[Case]]:
@@ -59,7 +61,7 @@ def tested(flags, head: Head, known: BottleneckDataset) -> tuple[Answers, list[C
 
 
 def write(
-    flags, trunk: GraphDef, trained: list[Head], metadata: dict, constants: dict, graph: Path, labels: Path
+    flags, trunk: GraphDef, trained: list[Head], metadata: GraphMetadata, constants: dict, graph: Path, labels: Path
 ) -> None:
     """Write graph and labels beside their places, and rename both when both are whole."""
     with atomic_write(graph) as graph_beside, atomic_write(labels) as labels_beside:

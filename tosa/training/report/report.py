@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tosa.inputs import audio
-from tosa.inputs.audio import log_mel
+from tosa.inputs.spectrogram import log_mel
+from tosa.preprocessing import Preprocessing
 from tosa.training.data.dataset import Case
 from tosa.training.data.drawing import decode, draw
 from tosa.training.files import atomic_write
@@ -132,6 +133,7 @@ def _contact_sheet(answers: Answers, misses: list[tuple[int, Case]]) -> Figure:
 def _cell(case: Case) -> np.ndarray | charts.MelSpectrogram:
     if not case.is_sound:
         return draw(case, CELL_SIZE)
+    drawn = Preprocessing()
     return charts.MelSpectrogram(
-        log_mel(audio.window(decode(case))), audio.SAMPLE_RATE, audio.HOP_LENGTH, audio.F_MIN, audio.F_MAX
+        log_mel(audio.window(decode(case))), drawn.sample_rate, drawn.hop_length, drawn.f_min, drawn.f_max
     )

@@ -16,7 +16,6 @@ from engines import Engine, tensorflow_engine
 from measure import PICTURES, SOUNDS, Row
 from tqdm import tqdm
 
-from tosa import screening
 from tosa.errors import RequestError
 from tosa.inputs import audio, xray
 from tosa.model.network import Network

@@ -23,6 +23,12 @@ def without_sizes(data: bytes) -> bytes:
     return data[:4] + bytes(4) + data[8:at] + bytes(4) + data[at + 4 :]
 
 
+def cleared(data: bytes, name: bytes, offset: int, count: int) -> bytes:
+    """Zeros in place of `count` bytes that begin `offset` after a name."""
+    at = data.index(name) + offset
+    return data[:at] + bytes(count) + data[at + count :]
+
+
 def with_size(data: bytes, size: int) -> bytes:
     at = data.index(b"data") + 4
     return data[:at] + struct.pack("<I", size) + data[at + 4 :]
@@ -37,6 +43,9 @@ LOSSLESS = {  # name: (file, FFmpeg's name of the format)
     "wav of 64 bits": (container(FAST, "wav", "pcm_s64le"), "wav"),
     "wav of 64-bit floats": (wav(FAST, 48_000, subtype="DOUBLE"), "wav"),
     "wav behind a tag": (ID3 + wav(FAST, 48_000, subtype="PCM_24"), "wav"),
+    "rf64 without sizes": (cleared(wav(FAST, 48_000, format="RF64", subtype="PCM_24"), b"ds64", 8, 24), "wav"),
+    "au without a size": (cleared(wav(FAST, 48_000, format="AU", subtype="PCM_24"), b".snd", 8, 4), "au"),
+    "caf without a size": (cleared(wav(FAST, 48_000, format="CAF", subtype="PCM_24"), b"data", 4, 8), "caf"),
     "rf64": (wav(FAST, 48_000, format="RF64", subtype="PCM_24"), "wav"),
     "big-endian wav": (wav(FAST, 48_000, format="WAV", subtype="PCM_24", endian="BIG"), "wav"),
     "w64": (wav(FAST, 48_000, format="W64", subtype="PCM_24"), "w64"),

@@ -172,6 +172,9 @@ def _wav_size_is_credible(data: bytes) -> bool:
     A recorder that crashes leaves the sizes at 0 or at what they were when it last wrote them.
     """
     start, size = _wav_chunk(data, b"data")
+    if data[:4] in (b"RF64", b"BW64") and size == 2**32 - 1:  # then the size is in another chunk
+        sizes, _ = _wav_chunk(data, b"ds64")
+        size = int.from_bytes(data[sizes + 8 : sizes + 16], "little")
     end = start + size
     chunk_follows = any(data[next : next + 4].strip().isalnum() for next in (end, end + 1))
     return size > 0 and (len(data) - end <= max(size, MAX_TRAILING_BYTES) or chunk_follows)

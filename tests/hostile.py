@@ -231,6 +231,7 @@ FILES: dict[str, Callable[[], Sent]] = {
 # What is said to the first tenth of each file, the first two, and so on to nine. What is left of a sound is judged if
 # it was written as it came; an MP4 file has its table of contents at the end.
 CUT: dict[str, list[str | None]] = {name: ["damaged"] * 9 for name in FILES} | {
+    "dicom jpeg 2000": ["no_picture"] + ["damaged"] * 8,  # the first tenth ends within the header
     "wav": ["too_short"] + [None] * 8,
     "flac": ["too_short"] + [None] * 8,
     "flac from a pipe": ["too_short"] * 2 + [None] * 7,

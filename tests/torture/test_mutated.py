@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydicom import uid
 
+from compression import compressed, deflated, frame, lookup_table
 from hostile import flac_bomb
 from pictures import dicom, encoded, phantom, png16
 from running import TORTURE
@@ -22,6 +23,7 @@ from tosa.inputs import decoder_pool, xray
 SOUND = coughs(0.5)
 FAST = coughs(0.5, rate=48_000)
 GRAY = phantom(80, 100)
+DEEP = GRAY.astype(np.uint16) * 16 + 7
 IMAGE = Image.fromarray(GRAY)
 FILES = {
     "wav": wav(SOUND),
@@ -58,6 +60,25 @@ FILES = {
     "dicom": dicom(GRAY, WindowCenter=128, WindowWidth=200, RescaleSlope=1, RescaleIntercept=0),
     "dicom jpeg": dicom(GRAY, uid.JPEGBaseline8Bit, encoded(IMAGE, "JPEG")),
     "dicom jpeg 2000": dicom(GRAY, uid.JPEG2000Lossless, encoded(IMAGE, "JPEG2000")),
+    "dicom jpeg lossless": compressed(DEEP, uid.JPEGLossless, 12),
+    "dicom jpeg lossless, first order": compressed(DEEP, uid.JPEGLosslessSV1, 12),
+    "dicom jpeg 12 bit": compressed(DEEP, uid.JPEGExtended12Bit, 12),
+    "dicom jpeg-ls": compressed(DEEP, uid.JPEGLSLossless, 12),
+    "dicom jpeg-ls lossy, in colour": compressed(np.dstack([GRAY] * 3), uid.JPEGLSNearLossless),
+    "dicom jpeg 2000 12 bit": compressed(DEEP, uid.JPEG2000, 12),
+    "dicom htj2k": compressed(DEEP, uid.HTJ2KLossless, 12),
+    "dicom rle": compressed(DEEP, uid.RLELossless, 12),
+    "dicom deflated": deflated(DEEP, BitsStored=12, HighBit=11),
+    "dicom without preamble": dicom(GRAY, uid.ImplicitVRLittleEndian)[132:],
+    "dicom with tables": dicom(
+        DEEP, BitsStored=12, HighBit=11, VOILUTSequence=[lookup_table([256, 0, 16], bytes(range(256)) * 2)],
+        ModalityLUTSequence=[lookup_table([256, 0, 8], bytes(range(256)))], PatientAge="045Y", ViewPosition="PA",
+    ),
+    "jpeg lossless": frame(DEEP, uid.JPEGLossless, 12),
+    "tiff": encoded(IMAGE, "TIFF", compression="tiff_lzw"),
+    "tiff 16 bit": encoded(Image.fromarray(GRAY * np.uint16(257)), "TIFF", compression="tiff_adobe_deflate"),
+    "webp": encoded(IMAGE, "WEBP"),
+    "webp lossless": encoded(IMAGE.convert("RGBA"), "WEBP", lossless=True),
 }
 EXAMPLES = (100_000 if TORTURE else 2_000) // len(FILES)
 

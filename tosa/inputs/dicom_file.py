@@ -93,7 +93,7 @@ def _guessed_syntax(dataset: FileDataset, implicit: bool, little: bool) -> uid.U
 def check_holds_picture(dataset: FileDataset) -> None:
     """Raise NoPicture where the file holds no picture, MissingElement where one that describes it is missing."""
     if not any(name in dataset for name in PIXELS):
-        raise NoPicture(f"This DICOM file holds no picture: it {_kind(dataset)}. Send the X-ray itself.")
+        raise NoPicture(f"This DICOM file holds no picture: it {_kind(dataset)}.")
     if "PixelData" not in dataset:
         raise UnsupportedFormat("This DICOM file stores floating-point pixels, which Tosa does not read. Export PNG.")
     for name in REQUIRED:
@@ -105,8 +105,8 @@ def _kind(dataset: FileDataset) -> str:
     """What a file without pixels is, for a sentence."""
     said = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID") or ""
     if said in NAMES:
-        return f"is {NAMES[said]}"
+        return f"is {NAMES[said]}. Send the X-ray itself"
     name = uid.UID(said).name
     if "Rows" in dataset or "Image" in name or name == said:  # a picture's class, or one that pydicom does not know
-        return "lacks the element PixelData"
-    return f"is of the class {name}"
+        return "lacks the element PixelData, so it may be cut off. Export it again"
+    return f"is of the class {name}. Send the X-ray itself"

@@ -5,10 +5,13 @@ with Outlier Exposure", ICLR 2019), and leave real photographs and documents for
 """
 
 import numpy as np
+from PIL import Image, ImageFilter
 
 from tosa.inputs.xray import resize
 
 SMALLEST, LARGEST = 0.15, 0.5  # of the side that a detail has
+COARSEST = 0.06  # of the side that the grains of noise have
+SATURATED = 0.7, 0.95  # share of the pixels that clipping makes black or white
 
 
 def synthetic_negative(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -41,9 +44,52 @@ def scrambled(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Noise with the picture's spectrum, brightness and contrast."""
     gray = pixels.mean(axis=2)
     phases = np.exp(1j * np.angle(np.fft.rfft2(rng.normal(size=gray.shape))))
-    noise = np.fft.irfft2(np.abs(np.fft.rfft2(gray)) * phases, gray.shape)
-    noise = (noise - noise.mean()) / (noise.std() + 1e-6) * gray.std() + gray.mean()
-    return np.repeat(noise.clip(0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
+    field = np.fft.irfft2(np.abs(np.fft.rfft2(gray)) * phases, gray.shape)
+    field = (field - field.mean()) / (field.std() + 1e-6) * gray.std() + gray.mean()
+    return _as_gray(field.clip(0, 255))
+
+
+def noise(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Returns noise, from fine to coarse, with exactly the picture's histogram."""
+    gray = pixels.mean(axis=2)
+    grains = Image.fromarray(rng.normal(128, 40, gray.shape).clip(0, 255).astype(np.uint8))
+    grains = grains.filter(ImageFilter.GaussianBlur(rng.uniform(0, COARSEST) * len(gray)))
+    order = np.argsort(np.asarray(grains) + rng.uniform(0, 1, gray.shape), axis=None)  # the fraction decides ties
+    matched = np.empty(gray.size, np.uint8)
+    matched[order] = np.sort(gray, axis=None)
+    return _as_gray(matched.reshape(gray.shape))
+
+
+def silhouette(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Returns the outline of what is bright in the picture, filled with one white on one black."""
+    gray = pixels.mean(axis=2)
+    bright = gray > np.quantile(gray, rng.uniform(0.15, 0.7))
+    white, black = rng.uniform(180, 255), rng.uniform(0, 60)
+    filled = Image.fromarray(np.where(bright, white, black).astype(np.uint8))
+    return _as_gray(np.asarray(filled.filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.015) * len(gray)))))
+
+
+def double_exposure(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Returns the picture with itself on top, turned and shifted, as two exposures of one plate look."""
+    again = turned(pixels, rng).astype(float)
+    shift = rng.integers(-len(again) // 4, len(again) // 4 + 1, 2)
+    share = rng.uniform(0.35, 0.65)
+    both = (1 - share) * pixels + share * np.roll(again, shift, (0, 1))
+    return both.clip(0, 255).astype(np.uint8)
+
+
+def clipped(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Returns the picture burnt out: most pixels are black or white, as SATURATED says."""
+    gray = pixels.mean(axis=2)
+    kept = 1 - rng.uniform(*SATURATED)
+    low = rng.uniform(0, 1 - kept)
+    black, white = np.quantile(gray, [low, low + kept])
+    return _as_gray(((gray - black) / max(white - black, 1e-6)).clip(0, 1) * 255)
+
+
+def _as_gray(gray: np.ndarray) -> np.ndarray:
+    """Gray (height, width) of 0 to 255 as uint8 (height, width, 3)."""
+    return np.repeat(np.asarray(gray).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
 def magnified(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -58,4 +104,7 @@ def detail(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.ascontiguousarray(pixels[row : row + side, column : column + side])
 
 
-WAYS = (turned, turned, turned, shuffled, scrambled, magnified)  # turned ones are the hardest to tell
+WAYS = (
+    turned, turned, turned, turned,  # the hardest to tell
+    shuffled, scrambled, magnified, noise, silhouette, double_exposure, clipped,
+)  # fmt: skip

@@ -1,7 +1,87 @@
-"""Tosa: screen a cough or a chest X-ray. For learning and research; not a medical device.
+"""Tosa screens a cough recording or a chest X-ray with one neural network.
 
-The modules, in the order the data takes: settings, errors, memory, audio, xray, decoding, graph, cut, engine, network,
-serving, explain, screening, log, server; tosa.training makes the graph that network runs.
+    import tosa
+
+    model = tosa.load()
+    model.screen(sound="cough.wav")["diagnosis"]
+
+For learning and research only; it is not a medical device.
 """
 
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from tosa.errors import ModelError, RequestError, TosaError
+
+if TYPE_CHECKING:  # what needs time to import is imported when it is used
+    from tosa.model.network import Network
+
+__all__ = ["Model", "ModelError", "RequestError", "TosaError", "load"]
 __version__ = "0.2.0.dev0"
+
+Source = str | os.PathLike[str] | bytes | BinaryIO  # a path, the content of a file, or an open binary file
+
+
+class Model:
+    """A loaded network that screens files, from any number of threads at once."""
+
+    def __init__(self, network: "Network"):
+        self._network = network
+
+    @property
+    def tasks(self) -> Mapping[str, tuple[str, ...]]:
+        """The labels of each task, by the task's name."""
+        return {name: task.labels for name, task in self._network.tasks.items()}
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the graph file, hexadecimal."""
+        return self._network.sha256
+
+    def screen(
+        self, *, sound: Source | None = None, picture: Source | None = None, explain: bool = False
+    ) -> dict[str, Any]:
+        """Returns the findings for a sound, a picture or both: the same dict as the JSON of POST /.
+
+        With `explain`, each finding has the picture that the network saw and a heat map, as PNG data URIs.
+        Files are decoded in this process. Raises RequestError, which has a `code` and a `status`, if a file cannot be
+        read or judged, and OSError if a path cannot be opened.
+        """
+        from tosa import screening
+
+        files: dict[str, bytes | None] = {"sound": _content(sound), "picture": _content(picture)}
+        for kind, data in files.items():
+            if data is not None:
+                screening.check_kind(data, kind, f"{kind}=")
+        return screening.screen(self._network, files["sound"], files["picture"], explain)
+
+
+def load(graph: str | os.PathLike[str] | None = None, labels: str | os.PathLike[str] | None = None) -> Model:
+    """Returns the model of a graph file; by default the one that TOSA_GRAPH names, or the embedded one.
+
+    labels: the label file of a classic graph. Other graphs carry their labels themselves.
+    Raises ModelError, which names the file, if graph or labels cannot be used.
+    """
+    from tosa.model.network import GraphFile
+    from tosa.settings import Settings
+
+    config = Settings()
+    if graph is None:
+        file = GraphFile.read(config.graph, Path(labels) if labels else config.labels)
+    elif labels is None:
+        file = GraphFile.read_with_own_labels(Path(graph))
+    else:
+        file = GraphFile.read(Path(graph), Path(labels))
+    return Model(file.start(cache=config.cache))
+
+
+def _content(source: Source | None) -> bytes | None:
+    if source is None or isinstance(source, bytes):
+        return source
+    if isinstance(source, bytearray | memoryview):
+        return bytes(source)
+    if isinstance(source, str | os.PathLike):
+        return Path(source).read_bytes()
+    return source.read()

@@ -50,6 +50,12 @@ def kind_of(data: bytes) -> Input:
     raise sound_formats.format_refusal(data)
 
 
+def check_kind(data: bytes, kind: str, name: str) -> None:
+    """Raises UnsupportedFormat, which calls the file `name`, if it is not of this kind; and what kind_of raises."""
+    if kind_of(data) != kind:
+        raise UnsupportedFormat(f"{name} does not hold a {kind}. {READ_FORMATS}")
+
+
 def _check_file_size(size: int, limit: int, kind: str, advice: str) -> None:
     """Raises TooLarge if a file has more bytes than its kind may have."""
     if size > limit:

@@ -165,8 +165,8 @@ def _sent() -> tuple[bytes | None, bytes | None]:
         data = request.get_data(cache=False)
         sound, picture = (data, None) if screening.kind_of(data) == "sound" else (None, data)
     for data, kind, name in ((sound, "sound", "audio_data"), (picture, "picture", "image_data")):
-        if data is not None and screening.kind_of(data) != kind:
-            raise UnsupportedFormat(f"{name} does not hold a {kind}. " + UnsupportedFormat.public)
+        if data is not None:
+            screening.check_kind(data, kind, name)
     g.kind = "both" if sound and picture else "sound" if sound else "picture" if picture else None
     return sound, picture
 

@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (  # from top to bottom; those of one line do not know each other
     "app retrain tosa.__main__",
     "tosa.cli",
-    "tosa",  # the Python interface in tosa/__init__.py
+    "tosa",  # the Python interface, tosa/__init__.py and what it returns
+    "tosa.api",
     "tosa.audit",
     "tosa.web",
     "tosa.training.flags",
@@ -24,7 +25,7 @@ LAYERS = (  # from top to bottom; those of one line do not know each other
     "tosa.training.head",
     "tosa.training.features",
     "tosa.training.data",
-    "tosa.training.files tosa.training.metrics",
+    "tosa.training.files tosa.training.metrics tosa.training.tensorboard_curves",
     "tosa.scale",
     "tosa.screening",
     "tosa.inputs tosa.model",

@@ -24,7 +24,7 @@ LAYERS = (  # from top to bottom; those of one line do not know each other
     "tosa.training.head",
     "tosa.training.features",
     "tosa.training.data",
-    "tosa.training.files tosa.training.metrics",
+    "tosa.training.files tosa.training.metrics tosa.training.tensorboard_curves",
     "tosa.scale",
     "tosa.screening",
     "tosa.inputs tosa.model",

@@ -46,7 +46,8 @@ class Model:
         """Returns the findings for a sound, a picture or both: the same dict as the JSON of POST /.
 
         With `explain`, each finding has the picture that the network saw and a heat map, as PNG data URIs.
-        Files are decoded in this process. Raises RequestError, which has a `code` and a `status`, if a file cannot be
+        Files are decoded in this process, without the limits on time and memory that the web app sets: send files of
+        strangers to that. Raises RequestError, which has a `code` and a `status`, if a file cannot be
         read or judged, and OSError if a path cannot be opened.
         """
         from tosa import screening

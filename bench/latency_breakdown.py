@@ -29,10 +29,11 @@ def table(data: Path | None) -> str:
 def stages(title: str, file: bytes, kind, network: Network, data: Path | None) -> str:
     """A table of the milliseconds that each stage takes, and of what a client waits."""
     question = sound(data) if kind is audio else picture(data)
-    decoded = kind.decode(file)
+    decode, check = (audio.decode_sound, audio.check_sound) if kind is audio else (xray.decode, xray.check)
+    decoded = decode(file)
     drawn = spectrogram.draw(audio.window(decoded)) if kind is audio else decoded
     fitting = xray.resize(drawn, network.size)
-    ways: dict[str, Callable] = {"decode": lambda: kind.decode(file), "quality gate": lambda: kind.check(decoded)}
+    ways: dict[str, Callable] = {"decode": lambda: decode(file), "quality gate": lambda: check(decoded)}
     if kind is audio:
         window = audio.window(decoded)
         ways |= {"loudest part": lambda: audio.window(decoded), "draw": lambda: spectrogram.draw(window)}

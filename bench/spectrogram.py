@@ -29,7 +29,7 @@ def rows(data: Path | None) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         file, figure = Path(folder, "sound.wav"), Path(folder, "figure.png")
         file.write_bytes(cough.data)
-        ways = {"ours": lambda: spectrogram.picture(cough.data), "theirs": lambda: save_figure(file, figure)}
+        ways = {"ours": lambda: spectrogram.draw_file(cough.data), "theirs": lambda: save_figure(file, figure)}
         medians = in_turns(ways, ROUNDS, warm_up=3)
     ours, theirs, ratio = medians["ours"], medians["theirs"], medians["theirs"] / medians["ours"]
     alike, blocks = correlation(cough, smooth=True), correlation(cough, smooth=False)
@@ -42,7 +42,7 @@ def rows(data: Path | None) -> list[Row]:
 
 def correlation(cough: Question, smooth: bool) -> float:
     """Of all pixels and channels of the two drawings of one window."""
-    samples = audio.window(audio.decode(cough.data))
+    samples = audio.window(audio.decode_sound(cough.data))
     return float(np.corrcoef(spectrogram.draw(samples).ravel(), figure_of(samples, smooth).ravel())[0, 1])
 
 

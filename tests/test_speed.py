@@ -67,7 +67,7 @@ def read_and_resample():
     return soxr.resample(samples, rate, audio.SAMPLE_RATE)
 
 
-DECODED = audio.decode(SOUND)
+DECODED = audio.decode_sound(SOUND)
 WINDOW = audio.window(DECODED)
 FRAMES = np.random.default_rng(0).normal(size=(WINDOW.size // spectrogram.DEFAULT.hop_length + 1, spectrogram.DEFAULT.n_fft)).astype(np.float32)
 PIXELS = xray.decode(CHEST)
@@ -94,8 +94,8 @@ def save_with_pillow():
 
 
 STAGES = {
-    "decode a sound": (lambda: audio.decode(SOUND), read_and_resample, 1.35),
-    "gate of sounds": (lambda: audio.check(DECODED), spectra, 0.36),
+    "decode a sound": (lambda: audio.decode_sound(SOUND), read_and_resample, 1.35),
+    "gate of sounds": (lambda: audio.check_sound(DECODED), spectra, 0.36),
     "loudest part": (lambda: audio.window(DECODED), spectra, 0.46),
     "draw": (lambda: spectrogram.draw(WINDOW), spectra, 3.1),
     "decode a picture": (lambda: xray.decode(CHEST), open_with_pillow, 1.15),

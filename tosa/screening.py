@@ -29,7 +29,7 @@ AGE_NOTES = {
     "Its scores mean less for children.",
 }
 
-Decode = Callable[[str, bytes, Preprocessing], decoder_pool.Decoded]  # decoder_pool.decode, or a decoder_pool.Pool
+Decode = Callable[[str, bytes, Preprocessing], decoder_pool.Decoded]  # decoder_pool.decode_file, or a decoder_pool.Pool
 
 
 def kind_of(data: bytes) -> Input:
@@ -78,7 +78,7 @@ def screen(
     sound: bytes | None,
     picture: bytes | None,
     with_explanation: bool = False,
-    decode: Decode = decoder_pool.decode,
+    decode: Decode = decoder_pool.decode_file,
 ) -> dict[str, Any]:
     """Returns the answer to a sound file, a picture file or both, as the JSON of POST /.
 

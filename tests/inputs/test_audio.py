@@ -60,34 +60,34 @@ BAD = {
 def test_refuses(name):
     make, error = BAD[name]
     with pytest.raises(error):
-        spectrogram.picture(make())
+        spectrogram.draw_file(make())
 
 
 @pytest.mark.parametrize("peak_dbfs, subtype", [(-53, "PCM_24"), (-70, "PCM_24"), (-53, "PCM_16"), (-70, "FLOAT")])
 def test_soft_recordings_are_judged_like_loud_ones(peak_dbfs, subtype):
     soft = COUGHS * np.float32(10 ** (peak_dbfs / 20) / np.abs(COUGHS).max())
     soft += noise(1e-6)[0] if subtype == "FLOAT" else 0
-    decoded = audio.decode(wav(soft, subtype=subtype))
-    audio.check(decoded)
+    decoded = audio.decode_sound(wav(soft, subtype=subtype))
+    audio.check_sound(decoded)
     picture, wanted = (spectrogram.draw(audio.window(samples)).astype(int) for samples in (decoded, COUGHS))
     if subtype != "PCM_16":  # its steps are heard as noise at this level
         assert np.abs(picture - wanted).mean() < 1
 
 
 def test_noise_that_is_loud_is_no_silence():
-    audio.check(audio.decode(wav(noise(0.01))))
+    audio.check_sound(audio.decode_sound(wav(noise(0.01))))
 
 
 def test_a_limit_is_a_limit():
-    spectrogram.picture(wav(COUGHS[: round(0.31 * RATE)]))
-    spectrogram.picture(wav(np.tile(COUGHS, 30)))
+    spectrogram.draw_file(wav(COUGHS[: round(0.31 * RATE)]))
+    spectrogram.draw_file(wav(np.tile(COUGHS, 30)))
 
 
 def test_a_cut_mp3_is_as_long_as_what_is_left_of_it():
     whole = wav(coughs(10, rate=44_100), 44_100, format="MP3")
-    samples = audio.decode(whole[: len(whole) // 2])
+    samples = audio.decode_sound(whole[: len(whole) // 2])
     assert 4.5 < len(samples) / audio.SAMPLE_RATE < 5.5
-    np.testing.assert_allclose(samples[: 4 * RATE], audio.decode(whole)[: 4 * RATE], atol=1e-3)
+    np.testing.assert_allclose(samples[: 4 * RATE], audio.decode_sound(whole)[: 4 * RATE], atol=1e-3)
 
 
 def test_window_takes_the_loudest_part():
@@ -98,14 +98,14 @@ def test_window_takes_the_loudest_part():
 
 def test_decodes_any_rate_and_number_of_channels():
     for rate, channels in ((8_000, 1), (192_000, 1), (22_050, 6), (44_100, 100)):
-        samples = audio.decode(wav(np.repeat(coughs(rate=rate)[:, None], channels, axis=1), rate))
+        samples = audio.decode_sound(wav(np.repeat(coughs(rate=rate)[:, None], channels, axis=1), rate))
         assert samples.dtype == np.float32 and len(samples) == pytest.approx(2 * RATE, abs=2)
         assert 0.1 < np.abs(samples).max() < 0.8
-        audio.check(samples)
+        audio.check_sound(samples)
 
 
 def test_window_of_another_preprocessing():
     other = Preprocessing(sample_rate=16_000, window_seconds=1.5, hop_length=160, f_max=7_600)
-    part, seconds = audio.heard(wav(coughs(4)), other)
+    part, seconds = audio.load_window(wav(coughs(4)), other)
     assert part.shape == (24_000,) and seconds == pytest.approx(4.0)
-    assert np.square(part).sum() > 0.3 * np.square(audio.decode(wav(coughs(4)), 16_000)).sum()
+    assert np.square(part).sum() > 0.3 * np.square(audio.decode_sound(wav(coughs(4)), 16_000)).sum()

@@ -25,7 +25,7 @@ import sys
 from tosa.inputs import decoder_pool as decoding
 class audio:
     @staticmethod
-    def heard(data, preprocessing):
+    def load_window(data, preprocessing):
         {what}
 decoding.audio = audio
 decoding.main()
@@ -74,7 +74,7 @@ def worker(pool) -> decoder_pool._Worker:
     ],
 )
 def test_decodes_as_this_process_does(pool, kind, data):
-    here, there = decoder_pool.decode(kind, data), pool(kind, data)
+    here, there = decoder_pool.decode_file(kind, data), pool(kind, data)
     np.testing.assert_array_equal(there.array, here.array)
     assert there.array.dtype == here.array.dtype and there.seconds == here.seconds
 
@@ -83,7 +83,7 @@ def test_decodes_as_this_process_does(pool, kind, data):
 def test_each_request_has_its_preprocessing(pool, kind, data):
     """As when the graph is replaced while serving."""
     for other in (Preprocessing(sample_rate=16_000, f_max=7_000, size=224, geometry="letterbox"), Preprocessing()):
-        here, there = decoder_pool.decode(kind, data, other), pool(kind, data, other)
+        here, there = decoder_pool.decode_file(kind, data, other), pool(kind, data, other)
         assert there.array.shape == decoder_pool.shape_of(kind, other)
         np.testing.assert_array_equal(there.array, here.array)
 
@@ -91,7 +91,7 @@ def test_each_request_has_its_preprocessing(pool, kind, data):
 @pytest.mark.parametrize("kind, data", [("sound", wav(np.zeros(22_050))), ("picture", PICTURE[:900]), ("sound", b"")])
 def test_refuses_as_this_process_does(pool, kind, data):
     with pytest.raises(errors.RequestError) as here:
-        decoder_pool.decode(kind, data)
+        decoder_pool.decode_file(kind, data)
     with pytest.raises(type(here.value)) as there:
         pool(kind, data)
     assert type(there.value) is type(here.value) and str(there.value) == str(here.value)
@@ -159,7 +159,7 @@ def test_a_file_made_to_take_long_is_given_up(pool):
 
 
 def test_many_threads_at_once(pool):
-    wanted = decoder_pool.decode("sound", SOUND).array
+    wanted = decoder_pool.decode_file("sound", SOUND).array
     answers = []
     threads = [threading.Thread(target=lambda: answers.append(pool("sound", SOUND).array)) for _ in range(20)]
     for thread in threads:

@@ -102,7 +102,7 @@ LOSSY = {  # name: (file, FFmpeg's name, the rate of its sound, how much alike t
 def test_lossless_files_give_the_samples_of_plain_wav(name):
     data, format = LOSSLESS[name]
     assert sound_formats.sound_format(data) == format
-    samples, wanted = audio.decode(data), audio.decode(wav(FAST, 48_000, subtype="PCM_24"))
+    samples, wanted = audio.decode_sound(data), audio.decode_sound(wav(FAST, 48_000, subtype="PCM_24"))
     np.testing.assert_allclose(samples[: len(wanted)], wanted, atol=4e-5)
     assert len(samples) - len(wanted) < RATE / 10
 
@@ -111,7 +111,7 @@ def test_lossless_files_give_the_samples_of_plain_wav(name):
 def test_lossy_files_give_the_picture_of_plain_wav(name):
     data, format, rate, alike = LOSSY[name]
     assert sound_formats.sound_format(data) == format
-    assert likeness(audio.decode(data), audio.decode(wav(coughs(rate=rate), rate))) > alike
+    assert likeness(audio.decode_sound(data), audio.decode_sound(wav(coughs(rate=rate), rate))) > alike
 
 
 def likeness(samples: np.ndarray, wanted: np.ndarray) -> float:
@@ -139,7 +139,7 @@ UNREAD = {
 def test_formats_that_are_not_read_are_named(name):
     assert sound_formats.sound_format(UNREAD[name]) is None
     with pytest.raises(UnsupportedFormat, match=f"does not read {name}"):
-        audio.decode(UNREAD[name])
+        audio.decode_sound(UNREAD[name])
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_formats_that_are_not_read_are_named(name):
 )
 def test_codecs_that_are_not_read_are_named(data, named):
     with pytest.raises(UnsupportedFormat, match=named):
-        audio.decode(data)
+        audio.decode_sound(data)
 
 
 NO_SOUND = {
@@ -170,23 +170,23 @@ def test_other_files_are_no_sound(name):
 
 def test_what_both_readers_refuse_is_damaged():
     with pytest.raises(Damaged):
-        audio.decode(FLAC[:60])
+        audio.decode_sound(FLAC[:60])
     with pytest.raises(Damaged):
-        audio.decode(ID3 + np.random.default_rng(0).bytes(9000))
+        audio.decode_sound(ID3 + np.random.default_rng(0).bytes(9000))
 
 
 def test_damaged_packets_are_skipped():
     opus = bytearray(container(FAST, "webm", "libopus"))
     opus[len(opus) // 2 : len(opus) // 2 + 40] = bytes(40)
-    assert len(audio.decode(bytes(opus))) > 1.8 * RATE
+    assert len(audio.decode_sound(bytes(opus))) > 1.8 * RATE
 
 
 def test_channels_of_every_reader_count():
     """Out of phase, in what libsndfile reads and in what FFmpeg reads."""
     opposite = np.stack([FAST, -FAST], axis=1)
-    wanted = audio.decode(wav(FAST, 48_000, subtype="PCM_24"))
+    wanted = audio.decode_sound(wav(FAST, 48_000, subtype="PCM_24"))
     for data in (wav(opposite, 48_000, subtype="PCM_24"), without_sizes(wav(opposite, 48_000, subtype="PCM_24"))):
-        samples = audio.decode(data)
+        samples = audio.decode_sound(data)
         np.testing.assert_allclose(samples * np.sign(samples @ wanted), wanted, atol=4e-5)
 
 

@@ -27,7 +27,7 @@ with atheris.instrument_imports(include=["tosa", "pydicom", "PIL", "soundfile"])
 
 def one(data: bytes) -> None:
     try:
-        decoder_pool.decode(screening.kind_of(data), data)
+        decoder_pool.decode_file(screening.kind_of(data), data)
     except errors.RequestError:
         pass
 

@@ -117,7 +117,7 @@ def test_is_read_or_refused(name, steps):
         warnings.simplefilter("ignore")  # pydicom warns of values that are odd
         try:
             kind = screening.kind_of(data)
-            decoded = decoder_pool.decode(kind, data)
+            decoded = decoder_pool.decode_file(kind, data)
         except errors.RequestError:
             return
     assert decoded.array.shape == decoder_pool.shape_of(kind) and np.isfinite(decoded.array).all()

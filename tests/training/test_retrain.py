@@ -119,7 +119,7 @@ def test_task_is_added_and_others_kept(embedded, sounds, tmp_path, monkeypatch, 
     assert "0 bottleneck files created." in out and "will not have" not in out and "answers sounds" not in out
     both = Network.load(tmp_path / "graph.pb", tmp_path / "labels.txt")
     assert list(both.tasks) == ["cough", "lungs"]
-    picture = spectrogram.picture(wav(coughs()))[None]
+    picture = spectrogram.draw_file(wav(coughs()))[None]
     np.testing.assert_allclose(both.run(picture).scores[:, :2], first.run(picture).scores, atol=1e-5)
 
 
@@ -294,7 +294,7 @@ def test_training_and_serving_see_the_same_picture(embedded, sounds, tmp_path):
     assert retrain.main(flags(tmp_path, sounds, how_many_training_steps=1)) == 0
     file = sounds / "sick" / "case3.wav"
     png = tmp_path / "melspectrograms" / "sick" / "case3.wav.png"
-    served = spectrogram.picture(file.read_bytes())
+    served = spectrogram.draw_file(file.read_bytes())
     assert (drawing.draw(Case(png, "cough", "sick", "g", "training")) == served).all()
     assert (drawing.draw(Case(file, "cough", "sick", "g", "training")) == served).all()
     assert (xray.decode(png.read_bytes()) == served).all()

@@ -75,7 +75,7 @@ def _codec(format: str, subtype: str) -> Callable[[np.ndarray], np.ndarray]:
         hertz = 24_000 if subtype == "OPUS" else audio.SAMPLE_RATE  # Opus has no 22,050 Hz
         sent = soxr.resample(samples, audio.SAMPLE_RATE, hertz)
         soundfile.write(buffer, sent / max(np.abs(sent).max(), 1), hertz, format=format, subtype=subtype)
-        return audio.decode(buffer.getvalue())
+        return audio.decode_sound(buffer.getvalue())
 
     return change
 

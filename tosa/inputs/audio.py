@@ -28,7 +28,7 @@ QUANTIZED_SPAN = 1 / 16  # of full scale between the largest and the smallest of
 CLIPPED_SHARE = 0.3  # a sound with more of its samples at the rails is flat
 
 
-def decode(data: bytes, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+def decode_sound(data: bytes, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     """Returns a sound file's samples at `sample_rate` as float32 (n,), nominally in [-1, 1].
 
     data: a format that sound_formats.sound_format names. Of several channels, `channels` says which mix is taken.
@@ -115,7 +115,7 @@ class _Values:
         return 0 < len(self._seen) <= QUANTIZED_VALUES and self._seen[-1] - self._seen[0] <= QUANTIZED_SPAN
 
 
-def check(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> None:
+def check_sound(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> None:
     """The quality gate: raises TooShort, Silence, Clipped or NotFinite for samples (n,) that cannot be judged.
 
     A soft sound is judged like a loud one. Silence is a sound whose loudest frame is below FLOOR_DBFS, or is below
@@ -189,10 +189,10 @@ def window(samples: np.ndarray, preprocessing: Preprocessing = DEFAULT) -> np.nd
     return np.pad(part, (before, length - len(part) - before))
 
 
-def heard(data: bytes, preprocessing: Preprocessing = DEFAULT) -> tuple[np.ndarray, float]:
+def load_window(data: bytes, preprocessing: Preprocessing = DEFAULT) -> tuple[np.ndarray, float]:
     """Returns the window of a sound file that is drawn, and how many seconds the whole sound lasts.
 
-    Returns float32 (preprocessing.window_samples,) and a float. Raises what decode and check raise.
+    Returns float32 (preprocessing.window_samples,) and a float. Raises what decode_sound and check_sound raise.
     """
     samples = decode(data, preprocessing.sample_rate)
     check(samples, preprocessing.sample_rate)

@@ -53,22 +53,22 @@ class Decoded:
     age_years: float | None = None  # of the patient, where a DICOM file says it
 
 
-def decode(kind: str, data: bytes, preprocessing: Preprocessing = DEFAULT) -> Decoded:
+def decode_file(kind: str, data: bytes, preprocessing: Preprocessing = DEFAULT) -> Decoded:
     """Decodes and judges a file in this process. kind: 'sound' or 'picture'. Raises what audio and xray raise."""
     if kind == "sound":
-        return Decoded(*audio.heard(data, preprocessing))
+        return Decoded(*audio.load_window(data, preprocessing))
     prepared = xray.prepare(data, preprocessing)
     return Decoded(prepared.pixels, age_years=prepared.age_years)
 
 
 def shape_of(kind: str, preprocessing: Preprocessing = DEFAULT) -> tuple[int, ...]:
-    """Returns the shape of the array that `decode` returns."""
+    """Returns the shape of the array that `decode_file` returns."""
     size = preprocessing.size
     return (preprocessing.window_samples,) if kind == "sound" else (size, size, 3)
 
 
 class Pool:
-    """Processes that decode, for any number of threads at once; called as `decode` is."""
+    """Processes that decode, for any number of threads at once; called as `decode_file` is."""
 
     def __init__(self, size: int):
         self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()  # the last one used has its memory at hand
@@ -79,7 +79,7 @@ class Pool:
             self._idle.put(_Worker())
 
     def __call__(self, kind: str, data: bytes, preprocessing: Preprocessing = DEFAULT) -> Decoded:
-        """Decodes and judges a file. Raises what `decode` raises, and Damaged where the process did not survive it."""
+        """Decodes and judges a file. Raises what `decode_file` raises, and Damaged where the process did not survive it."""
         worker = self._idle.get()
         try:
             if not worker.alive():  # whatever ended it since, it was not this file
@@ -271,7 +271,7 @@ def _answer(kind: bytes, data: bytes, preprocessing: Preprocessing) -> bytes:
     """Whatever is raised here beside RequestError ends the process, with which its memory goes too."""
     _limit_time(settings.decoding_seconds(len(data)))
     try:
-        decoded = decode("sound" if kind == KINDS["sound"] else "picture", data, preprocessing)
+        decoded = decode_file("sound" if kind == KINDS["sound"] else "picture", data, preprocessing)
     except errors.RequestError as error:
         payload = f"{error.code}: {error}".encode()
         return ANSWER.pack(REFUSED, 0, len(payload)) + payload

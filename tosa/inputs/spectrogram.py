@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tosa.inputs.audio import heard
+from tosa.inputs.audio import load_window
 from tosa.inputs.colormap import MAGMA
 from tosa.preprocessing import Preprocessing
 
@@ -121,6 +121,6 @@ def _hann(n_fft: int) -> np.ndarray:
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
 
 
-def picture(data: bytes, preprocessing: Preprocessing = DEFAULT, mel_bank: np.ndarray | None = None) -> np.ndarray:
-    """Returns a sound file's picture: uint8 (size, size, 3). Raises what audio.decode and audio.check raise."""
-    return draw(heard(data, preprocessing)[0], preprocessing, mel_bank)
+def draw_file(data: bytes, preprocessing: Preprocessing = DEFAULT, mel_bank: np.ndarray | None = None) -> np.ndarray:
+    """Returns a sound file's picture: uint8 (size, size, 3). Raises what audio.decode_sound and check_sound raise."""
+    return draw(load_window(data, preprocessing)[0], preprocessing, mel_bank)

@@ -75,7 +75,7 @@ class Slots:
 
 
 def create_app(
-    network: Network | ModelReloader | None = None, config: settings.Settings | None = None, decode=decoder_pool.decode
+    network: Network | ModelReloader | None = None, config: settings.Settings | None = None, decode=decoder_pool.decode_file
 ) -> Flask:
     """Make the app around a network, or one that may be replaced; without one, load what the settings name.
 

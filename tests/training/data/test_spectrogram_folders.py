@@ -28,7 +28,7 @@ def test_each_as_serving_draws_it(sounds, tmp_path, capfd):
     assert list(pictures) == ["0.wav.png", "2.wav.png", "1.wav.png", "3.wav.png"]
     for name, picture in pictures.items():
         (file,) = sounds.rglob(name.removesuffix(".png"))
-        assert (picture == spectrogram.picture(file.read_bytes())).all()
+        assert (picture == spectrogram.draw_file(file.read_bytes())).all()
     assert capfd.readouterr() == ("", ""), "in a pipe there is no progress bar"
 
 

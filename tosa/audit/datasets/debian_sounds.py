@@ -22,7 +22,7 @@ import soxr
 from tqdm import tqdm
 
 from tosa.errors import RequestError
-from tosa.inputs.audio import SAMPLE_RATE, check
+from tosa.inputs.audio import SAMPLE_RATE, check_sound
 from tosa.training.data.dataset import SOUNDS
 from tosa.training.files import atomic_write
 
@@ -69,7 +69,7 @@ def clip(file: Path) -> np.ndarray | None:
             sound.seek(max((sound.frames - wanted) // 3, 0))
             samples = sound.read(wanted, dtype="float32", always_2d=True).mean(axis=1)
         samples = soxr.resample(samples, sound.samplerate, SAMPLE_RATE)
-        check(samples)
+        check_sound(samples)
     except (soundfile.SoundFileError, RequestError):
         return None
     return samples if np.abs(samples).max() >= LOUD_ENOUGH else None

@@ -35,8 +35,8 @@ def decode_content(case: Case, content: bytes) -> np.ndarray:
         raise UsageError(f"'{case.file}' is empty.")
     try:
         if case.is_sound:
-            samples = audio.decode(content)
-            audio.check(samples)
+            samples = audio.decode_sound(content)
+            audio.check_sound(samples)
             return samples
         pixels = xray.decode(content)
     except RequestError as error:

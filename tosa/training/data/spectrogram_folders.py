@@ -73,7 +73,7 @@ def _draw(pair: tuple[Path, Path]) -> UsageError | None:
     file, target = pair
     try:
         changed = file.stat().st_mtime_ns
-        drawn = spectrogram.picture(file.read_bytes())
+        drawn = spectrogram.draw_file(file.read_bytes())
     except RequestError as error:
         wrong = f"'{file}': {error}"
     except OSError as error:

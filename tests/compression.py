@@ -22,25 +22,24 @@ def frame(stored: np.ndarray, syntax: str, bits: int | None = None) -> bytes:
     bits = bits or stored.itemsize * 8
     if syntax == uid.RLELossless:
         return RLELosslessEncoder.encode(
-            stored, rows=stored.shape[0], columns=stored.shape[1], number_of_frames=1, bits_allocated=stored.itemsize * 8,
-            bits_stored=stored.itemsize * 8, samples_per_pixel=3 if stored.ndim == 3 else 1, pixel_representation=0,
+            stored, rows=stored.shape[0], columns=stored.shape[1], number_of_frames=1,
+            bits_allocated=stored.itemsize * 8, bits_stored=stored.itemsize * 8,
+            samples_per_pixel=3 if stored.ndim == 3 else 1, pixel_representation=0,
             photometric_interpretation="RGB" if stored.ndim == 3 else "MONOCHROME2", planar_configuration=0,
             encoding_plugin="pydicom",
         )  # fmt: skip
-    if syntax == uid.JPEGLossless:
-        return imagecodecs.jpeg8_encode(stored, lossless=True, predictor=5, bitspersample=bits)
-    if syntax == uid.JPEGLosslessSV1:
-        return imagecodecs.ljpeg_encode(stored, bitspersample=bits)  # liblj92
-    if syntax == uid.JPEGExtended12Bit:
-        return imagecodecs.jpeg8_encode(stored, 97, bitspersample=bits)
-    if syntax in (uid.JPEGLSLossless, uid.JPEGLSNearLossless):
-        return imagecodecs.jpegls_encode(stored, 0 if syntax == uid.JPEGLSLossless else 2)
-    if syntax in (uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K):
-        return imagecodecs.htj2k_encode(stored)  # OpenJPH
-    lossless = syntax == uid.JPEG2000Lossless
-    return imagecodecs.jpeg2k_encode(
-        stored, 0 if lossless else 70, codecformat="j2k", reversible=lossless, bitspersample=bits
-    )
+    encoders = {
+        uid.JPEGLossless: lambda: imagecodecs.jpeg8_encode(stored, lossless=True, predictor=5, bitspersample=bits),
+        uid.JPEGLosslessSV1: lambda: imagecodecs.ljpeg_encode(stored, bitspersample=bits),  # liblj92
+        uid.JPEGExtended12Bit: lambda: imagecodecs.jpeg8_encode(stored, 97, bitspersample=bits),
+        uid.JPEGLSLossless: lambda: imagecodecs.jpegls_encode(stored),
+        uid.JPEGLSNearLossless: lambda: imagecodecs.jpegls_encode(stored, 2),
+        uid.JPEG2000Lossless: lambda: imagecodecs.jpeg2k_encode(
+            stored, 0, codecformat="j2k", reversible=True, bitspersample=bits),
+        uid.JPEG2000: lambda: imagecodecs.jpeg2k_encode(
+            stored, 70, codecformat="j2k", reversible=False, bitspersample=bits),
+    }  # fmt: skip
+    return encoders.get(uid.UID(syntax), lambda: imagecodecs.htj2k_encode(stored))()  # OpenJPH
 
 
 def compressed(stored: np.ndarray, syntax: str, bits: int | None = None, **elements) -> bytes:

@@ -1,5 +1,3 @@
-import io
-
 import numpy as np
 import pydicom
 import pytest
@@ -29,14 +27,14 @@ def test_monochrome1_is_inverted():
 
 def test_window_applies_after_the_modality_lut():
     stored = GRAY.astype(np.uint16)
-    values = dict(RescaleSlope=2, RescaleIntercept=-100, WindowCenter=100, WindowWidth=100)
+    values = {"RescaleSlope": 2, "RescaleIntercept": -100, "WindowCenter": 100, "WindowWidth": 100}
     pixels = xray.decode(dicom(stored, **values))[:, :, 0]
     hounsfield = stored.astype(float) * 2 - 100
     assert pixels[hounsfield < 50].max() <= 1 and pixels[hounsfield > 151].min() >= 254
 
 
 def test_window_then_monochrome1():
-    values = dict(PhotometricInterpretation="MONOCHROME1", WindowCenter=100, WindowWidth=20)
+    values = {"PhotometricInterpretation": "MONOCHROME1", "WindowCenter": 100, "WindowWidth": 20}
     pixels = xray.decode(dicom(GRAY, **values))[:, :, 0]
     assert pixels[GRAY > 120].max() <= 1 and pixels[GRAY < 80].min() >= 254
 
@@ -47,7 +45,7 @@ def test_what_is_outside_the_window_does_not_stretch_it():
 
 
 def test_a_negative_slope_inverts():
-    values = dict(RescaleSlope=-1, RescaleIntercept=255, WindowCenter=128, WindowWidth=256)
+    values = {"RescaleSlope": -1, "RescaleIntercept": 255, "WindowCenter": 128, "WindowWidth": 256}
     np.testing.assert_allclose(xray.decode(dicom(GRAY, **values))[:, :, 0], 255.0 - GRAY, atol=1)
 
 
@@ -63,9 +61,9 @@ def test_lookup_table_of_interest():
 @pytest.mark.parametrize(
     "filling, elements",
     [
-        (65535, dict(PixelPaddingValue=65535)),
-        (63000, dict(PixelPaddingValue=65535, PixelPaddingRangeLimit=60000)),
-        (65535, dict(PixelPaddingValue=65535, WindowCenter=1024, WindowWidth=2048)),
+        (65535, {"PixelPaddingValue": 65535}),
+        (63000, {"PixelPaddingValue": 65535, "PixelPaddingRangeLimit": 60000}),
+        (65535, {"PixelPaddingValue": 65535, "WindowCenter": 1024, "WindowWidth": 2048}),
     ],
 )
 def test_what_fills_up_the_frame_is_black_and_not_in_the_scale(kind, filling, elements):
@@ -81,15 +79,15 @@ def test_what_fills_up_the_frame_is_black_and_not_in_the_scale(kind, filling, el
 @pytest.mark.parametrize(
     "elements",
     [
-        dict(RescaleSlope=None, RescaleIntercept=None),
-        dict(RescaleSlope=None, RescaleIntercept=-9),
-        dict(WindowCenter=100, WindowWidth=0),
-        dict(WindowCenter=None, WindowWidth=None),
-        dict(WindowCenter=[], WindowWidth=100),
-        dict(VOILUTFunction="SIGMOID", WindowCenter=9, WindowWidth=0),
-        dict(VOILUTFunction="ODD"),
-        dict(VOILUTSequence=[]),
-        dict(PixelPaddingValue=None),
+        {"RescaleSlope": None, "RescaleIntercept": None},
+        {"RescaleSlope": None, "RescaleIntercept": -9},
+        {"WindowCenter": 100, "WindowWidth": 0},
+        {"WindowCenter": None, "WindowWidth": None},
+        {"WindowCenter": [], "WindowWidth": 100},
+        {"VOILUTFunction": "SIGMOID", "WindowCenter": 9, "WindowWidth": 0},
+        {"VOILUTFunction": "ODD"},
+        {"VOILUTSequence": []},
+        {"PixelPaddingValue": None},
     ],
 )
 def test_empty_elements_are_as_if_missing(elements):
@@ -98,7 +96,7 @@ def test_empty_elements_are_as_if_missing(elements):
 
 def test_palette():
     inverting = (np.arange(256)[::-1] * 257).astype("<u2").tobytes()
-    elements = dict(PhotometricInterpretation="PALETTE COLOR")
+    elements = {"PhotometricInterpretation": "PALETTE COLOR"}
     for name in ("Red", "Green", "Blue"):
         elements[f"{name}PaletteColorLookupTableDescriptor"] = [256, 0, 16]
         elements[f"{name}PaletteColorLookupTableData"] = inverting
@@ -160,7 +158,7 @@ def test_another_part_of_the_body_is_refused_with_that_reason(part):
 
 
 @pytest.mark.parametrize(
-    "elements", [dict(ViewPosition=view, BodyPartExamined=part) for view in ("PA", "AP", "", None, "odd")
+    "elements", [{"ViewPosition": view, "BodyPartExamined": part} for view in ("PA", "AP", "", None, "odd")
                  for part in ("CHEST", "PORT CHEST", "THORAX", "TORAX", "LUNG", "RIBS", "", None, "odd")],
 )  # fmt: skip
 def test_frontal_chests_are_judged(elements):
@@ -168,7 +166,7 @@ def test_frontal_chests_are_judged(elements):
 
 
 def test_a_long_segmented_palette_is_refused():
-    elements = dict(PhotometricInterpretation="PALETTE COLOR")
+    elements = {"PhotometricInterpretation": "PALETTE COLOR"}
     for name in ("Red", "Green", "Blue"):
         elements[f"{name}PaletteColorLookupTableDescriptor"] = [0, 0, 16]
         elements[f"Segmented{name}PaletteColorLookupTableData"] = b"\0\0\1\0\7\0" + b"\1\0\xff\xff\7\0" * 50_000

@@ -148,7 +148,9 @@ def test_a_deflated_bomb_is_too_large(monkeypatch):
         dicom_file.read(data)
 
 
-@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.82", "1.2.3.4.5.6.7.8.9.10.1"])
+@pytest.mark.parametrize(
+    "syntax", ["1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.82", "1.2.3.4.5.6.7.8.9.10.1"]
+)
 def test_other_compressions_are_named(syntax):
     data = dicom(GRAY, uid.JPEGLosslessSV1, b"anything").replace(uid.JPEGLosslessSV1.encode(), syntax.encode())
     with pytest.raises(errors.CompressedDicom, match=re.escape(uid.UID(syntax).name)):

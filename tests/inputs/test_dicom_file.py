@@ -17,7 +17,7 @@ from tosa.inputs import dicom_codecs, dicom_file, xray
 
 GRAY = phantom()
 DEEP = GRAY.astype(np.uint16) * 16
-TWELVE = dict(BitsStored=12, HighBit=11)
+TWELVE = {"BitsStored": 12, "HighBit": 11}
 NATIVE = [uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian]
 
 
@@ -55,7 +55,9 @@ def test_without_preamble_and_meta_header(syntax):
 @pytest.mark.parametrize("syntax", [*NATIVE, uid.DeflatedExplicitVRLittleEndian])
 def test_without_preamble(syntax):
     values = DEEP.astype(">u2").view("<u2") if syntax == uid.ExplicitVRBigEndian else DEEP
-    np.testing.assert_array_equal(xray.decode(dicom(values, syntax, **TWELVE)[132:]), xray.decode(dicom(DEEP, **TWELVE)))
+    np.testing.assert_array_equal(
+        xray.decode(dicom(values, syntax, **TWELVE)[132:]), xray.decode(dicom(DEEP, **TWELVE))
+    )
 
 
 @pytest.mark.parametrize("syntax", NATIVE)
@@ -73,13 +75,18 @@ def test_without_transfer_syntax(syntax, value):
 
 @pytest.mark.parametrize("really", [uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian])
 def test_the_elements_count_and_not_what_the_header_says_of_them(really):
-    said = {uid.ImplicitVRLittleEndian: uid.ExplicitVRLittleEndian, uid.ExplicitVRLittleEndian: uid.ImplicitVRLittleEndian}
+    said = {
+        uid.ImplicitVRLittleEndian: uid.ExplicitVRLittleEndian,
+        uid.ExplicitVRLittleEndian: uid.ImplicitVRLittleEndian,
+    }
     meta, elements = dicom(DEEP, said[really], **TWELVE), without_meta(really)
     data = meta[: meta.index(b"\x08\0\x16\0", 132)] + elements
     np.testing.assert_array_equal(xray.decode(data), xray.decode(dicom(DEEP, **TWELVE)))
 
 
-@pytest.mark.parametrize("data", [b"\x08\0\x16\0UI" + bytes(200), b"\x08\0\x05\0\x0a\0\0\0ISO_IR 100\x08\0" + b"\1" * 99])
+@pytest.mark.parametrize(
+    "data", [b"\x08\0\x16\0UI" + bytes(200), b"\x08\0\x05\0\x0a\0\0\0ISO_IR 100\x08\0" + b"\1" * 99]
+)
 def test_what_only_begins_like_dicom_is_refused(data):
     with pytest.raises(errors.RequestError):
         xray.decode(data)
@@ -178,7 +185,7 @@ def test_pydicoms_own_files(file):
     data = file.read_bytes()
     theirs = pydicom.dcmread(file, force=True)
     if not dicom_input.recognises(data):
-        assert b"DICM" != data[128:132]
+        assert data[128:132] != b"DICM"
         return
     if file.name in REFUSED:
         with pytest.raises(REFUSED[file.name]):
@@ -191,7 +198,9 @@ def test_pydicoms_own_files(file):
         assert xray.decode(data).dtype == np.uint8
     else:
         several = str(theirs.get("NumberOfFrames") or 1) not in ("1", "1A")
-        with pytest.raises(errors.SeveralFrames if several else (errors.NoPicture, errors.UnsupportedFormat)) as refused:
+        with pytest.raises(
+            errors.SeveralFrames if several else (errors.NoPicture, errors.UnsupportedFormat)
+        ) as refused:
             xray.decode(data)
         assert not isinstance(refused.value, errors.Damaged)
 

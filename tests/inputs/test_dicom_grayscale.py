@@ -11,9 +11,9 @@ from tosa.inputs import dicom_file, xray
 
 GRAY = phantom()
 DEEP = GRAY.astype(np.uint16) * 16 + np.arange(320, dtype=np.uint16) % 16  # 12 bits, 320 to 3,211
-TWELVE = dict(BitsStored=12, HighBit=11)
+TWELVE = {"BitsStored": 12, "HighBit": 11}
 CURVE = ((np.arange(4096) / 4095) ** 0.6 * 4095).round().astype(np.uint16)  # a table of 12 bits
-BRIGHTER = dict(WindowCenter=2048, WindowWidth=4096)  # the whole range of 12 bits
+BRIGHTER = {"WindowCenter": 2048, "WindowWidth": 4096}  # the whole range of 12 bits
 
 
 def shown(stored, **elements) -> np.ndarray:
@@ -76,7 +76,7 @@ def test_a_high_bit_that_cannot_be_is_ignored(high):
 @pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
 @pytest.mark.parametrize("centre, width", [(2048, 4096), (1500, 1000), (1500.5, 333.3)])
 def test_windows(function, centre, width):
-    elements = dict(VOILUTFunction=function, WindowCenter=centre, WindowWidth=width)
+    elements = {"VOILUTFunction": function, "WindowCenter": centre, "WindowWidth": width}
     same(shown(DEEP, **elements), windowed(DEEP, centre, width, function))
 
 
@@ -86,15 +86,15 @@ def test_the_first_of_several_windows_that_shows_something():
 
 
 NO_WINDOW = {
-    "0/1": dict(WindowCenter=0, WindowWidth=1),
-    "far above": dict(WindowCenter=40_000, WindowWidth=100),
-    "far below": dict(WindowCenter=-9_000, WindowWidth=100),
-    "no width": dict(WindowCenter=2048, WindowWidth=0),
-    "less than no width": dict(WindowCenter=2048, WindowWidth=-5),
-    "no centre": dict(WindowWidth=4096),
-    "empty": dict(WindowCenter=None, WindowWidth=None),
-    "as wide as a grain": dict(VOILUTFunction="LINEAR_EXACT", WindowCenter=1500, WindowWidth=0.001),
-    "of a million": dict(WindowCenter=2e6, WindowWidth=1e6),
+    "0/1": {"WindowCenter": 0, "WindowWidth": 1},
+    "far above": {"WindowCenter": 40_000, "WindowWidth": 100},
+    "far below": {"WindowCenter": -9_000, "WindowWidth": 100},
+    "no width": {"WindowCenter": 2048, "WindowWidth": 0},
+    "less than no width": {"WindowCenter": 2048, "WindowWidth": -5},
+    "no centre": {"WindowWidth": 4096},
+    "empty": {"WindowCenter": None, "WindowWidth": None},
+    "as wide as a grain": {"VOILUTFunction": "LINEAR_EXACT", "WindowCenter": 1500, "WindowWidth": 0.001},
+    "of a million": {"WindowCenter": 2e6, "WindowWidth": 1e6},
 }
 
 
@@ -178,7 +178,13 @@ def test_a_table_for_all_65536_values():
 
 def test_a_table_comes_before_a_window_and_after_rescale():
     table = lookup_table([2048, 0, 12], CURVE[::2].tobytes())
-    elements = dict(RescaleSlope=0.5, RescaleIntercept=0, VOILUTSequence=[table], WindowCenter=9, WindowWidth=9)
+    elements = {
+        "RescaleSlope": 0.5,
+        "RescaleIntercept": 0,
+        "VOILUTSequence": [table],
+        "WindowCenter": 9,
+        "WindowWidth": 9,
+    }
     expected = CURVE[::2][(DEEP * 0.5).round().astype(int)] / 4095 * 255
     same(shown(DEEP, **elements), expected)
 

@@ -8,7 +8,9 @@ from tosa.inputs import intensity
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_histogram_counts_every_sample(dtype):
     stored = np.random.default_rng(0).integers(0, np.iinfo(dtype).max + 1, (130, 70), dtype)
-    np.testing.assert_array_equal(intensity.histogram(stored), np.bincount(stored.ravel(), minlength=256**stored.itemsize))
+    np.testing.assert_array_equal(
+        intensity.histogram(stored), np.bincount(stored.ravel(), minlength=256**stored.itemsize)
+    )
 
 
 def counted(*pairs: tuple[float, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -145,7 +145,9 @@ def test_what_is_not_read_is_named(name):
         screening.kind_of(NAMED[name]())
 
 
-@pytest.mark.parametrize("data", [b"BM is how this text begins, of some length", b"hello", b"<p>no page</p>", b"\0\0\0\x20ftypzzzz"])
+@pytest.mark.parametrize(
+    "data", [b"BM is how this text begins, of some length", b"hello", b"<p>no page</p>", b"\0\0\0\x20ftypzzzz"]
+)
 def test_what_nothing_is_known_of_is_not_named(data):
     with pytest.raises(errors.UnsupportedFormat) as refused:
         raise_for(data)

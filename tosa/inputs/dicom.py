@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tosa.errors import CompressedDicom, SeveralFrames, UnsupportedFormat
-from tosa.inputs.intensity import check_size, histogram, scaled
+from tosa.inputs.intensity import LIMITS, check_size, histogram, scaled
+
+if TYPE_CHECKING:  # pydicom takes long to import, and PNG and JPEG do without
+    from pydicom.dataset import FileDataset
 
 NATIVE = {
     "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99",  # the last: deflated
@@ -31,7 +35,8 @@ class Picture:
 
 def recognises(data: bytes) -> bool:
     """Whether the first bytes are those of a DICOM file, with or without preamble and meta header."""
-    return has_preamble(data) or data[:6] == b"\x02\0\0\0UL" or _begins_dataset(data)
+    begins_meta_header = data[:2] == b"\x02\0" and data[4:6] in (b"UL", b"OB", b"UI")
+    return has_preamble(data) or begins_meta_header or _begins_dataset(data)
 
 
 def has_preamble(data: bytes) -> bool:
@@ -43,14 +48,13 @@ def _begins_dataset(data: bytes) -> bool:
     """Whether data begins with an element of group 0008, the first of a dataset, of a length that makes sense."""
     if len(data) < 16 or data[:2] not in (b"\x08\0", b"\0\x08"):
         return False
-    order = "little" if data[0] else "big"
-    element = int.from_bytes(data[2:4], order)
-    if element > 0x0100:
+    big = data[:1] == b"\0"
+    if int.from_bytes(data[2:4], "big" if big else "little") > 0x0100:
         return False
-    if data[4:6].isalpha() and data[4:6].isupper():  # explicit VR
+    if data[4:6].isupper():  # its type: explicit VR
         return data[4:6] in (b"UL", b"CS", b"UI", b"DA", b"TM", b"DT", b"LO", b"SH", b"SQ")
-    length = int.from_bytes(data[4:8], order)
-    return order == "little" and length <= 256 and data[8 + length : 10 + length] in (b"\x08\0", b"\x10\0")
+    length = int.from_bytes(data[4:8], "little")
+    return not big and length <= 256 and data[8 + length : 10 + length] in (b"\x08\0", b"\x10\0")
 
 
 def decode(data: bytes) -> Picture:
@@ -79,7 +83,7 @@ def years(age: str) -> float | None:
     return int(match[1]) * DAYS[match[2]] if match else None
 
 
-def _check_kind(dataset) -> None:
+def _check_kind(dataset: FileDataset) -> None:
     """Raise unless the file holds one picture of a size, depth and compression that Tosa reads."""
     from tosa.inputs.dicom_codecs import SYNTAXES
     from tosa.inputs.dicom_grayscale import number
@@ -101,13 +105,13 @@ def _check_kind(dataset) -> None:
         raise CompressedDicom(f"Tosa does not read this DICOM file's {syntax.name}. Export it uncompressed or as PNG.")
 
 
-def stored_values(dataset) -> np.ndarray:
+def stored_values(dataset: FileDataset) -> np.ndarray:
     """The stored values of a dataset's one picture, without what else its words hold.
 
     Returns (height, width) or (height, width, 3) of the type that BitsAllocated and PixelRepresentation say; colour
     comes as RGB. Samples of 1 bit come as 0 and 1.
     """
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
 
     from tosa.inputs import dicom_codecs
 
@@ -115,7 +119,8 @@ def stored_values(dataset) -> np.ndarray:
     if syntax in dicom_codecs.SYNTAXES:
         pixels, bits = dicom_codecs.decode_compressed(dataset)
     else:
-        pixels, _ = get_decoder(syntax).as_array(dataset, index=0, correct_unused_bits=False)
+        options: Any = {"correct_unused_bits": False}
+        pixels, _ = get_decoder(syntax).as_array(dataset, index=0, **options)
         bits = int(dataset.BitsAllocated)
     if dataset.BitsAllocated == 1:
         return pixels
@@ -123,7 +128,7 @@ def stored_values(dataset) -> np.ndarray:
     return _within_bits_stored(pixels, dataset, bits, lossy)
 
 
-def _within_bits_stored(pixels: np.ndarray, dataset, frame_bits: int, lossy: bool) -> np.ndarray:
+def _within_bits_stored(pixels: np.ndarray, dataset: FileDataset, frame_bits: int, lossy: bool) -> np.ndarray:
     """Samples at the lowest bits of their words, without overlays and whatever else the other bits hold.
 
     Old files keep 12 bits at the top of 16 (High Bit 15), or an overlay above them (PS3.5, 8.1.1). frame_bits: of a
@@ -144,7 +149,7 @@ def _within_bits_stored(pixels: np.ndarray, dataset, frame_bits: int, lossy: boo
     return pixels << allocated - 1 - high >> allocated - bits
 
 
-def _shown(dataset, pixels: np.ndarray) -> np.ndarray:
+def _shown(dataset: FileDataset, pixels: np.ndarray) -> np.ndarray:
     """Stored values as uint8 (height, width) or (height, width, 3)."""
     from tosa.inputs.dicom_grayscale import displayed, padding
 
@@ -162,9 +167,9 @@ def _shown(dataset, pixels: np.ndarray) -> np.ndarray:
     return scaled(stored, values, limits, filling, counts)
 
 
-def _palette(dataset, every: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
+def _palette(dataset: FileDataset, every: np.ndarray) -> tuple[np.ndarray, LIMITS]:
     """The palette's colours (n, 3) for every stored value (n,), and what is black and white in them."""
-    from pydicom.pixels import apply_color_lut
+    from pydicom.pixels.processing import apply_color_lut
 
     for name in ("Red", "Green", "Blue"):
         if len(dataset.get(f"Segmented{name}PaletteColorLookupTableData") or b"") > MAX_PALETTE_BYTES:

@@ -6,11 +6,13 @@ anything. pydicom undoes what differs in colour and sign.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from pydicom import uid
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.pixels import get_decoder
-from pydicom.pixels.decoders.base import DecodeRunner
+from pydicom.dataset import FileDataset
+from pydicom.pixels.decoders.base import DecodeRunner, get_decoder
 
 from tosa.errors import Damaged
 from tosa.inputs.codestream import JPEG_2000, Codestream, check_codestream, decode_codestream, decode_rle, read_header
@@ -26,7 +28,7 @@ DECODER_DEPENDENCIES = {syntax: ("imagecodecs",) for syntax in SYNTAXES}  # pydi
 JP2 = b"\0\0\0\x0cjP  "  # how a JPEG 2000 file begins; a DICOM file should hold its codestream alone
 
 
-def decode_compressed(dataset) -> tuple[np.ndarray, int]:
+def decode_compressed(dataset: FileDataset) -> tuple[np.ndarray, int]:
     """Decode the one frame of a compressed dataset.
 
     Returns the pixels as pydicom does, (height, width) or (height, width, 3), and how many bits a sample has in the
@@ -46,7 +48,8 @@ def decode_compressed(dataset) -> tuple[np.ndarray, int]:
     if PLUGIN not in decoder.available_plugins:
         decoder.add_plugin(PLUGIN, (__name__, "decode_frame"))
     plugin = "pillow" if syntax == uid.JPEGBaseline8Bit else PLUGIN
-    pixels, _ = decoder.as_array(dataset, index=0, decoding_plugin=plugin, correct_unused_bits=False)
+    options: Any = {"correct_unused_bits": False}
+    pixels, _ = decoder.as_array(dataset, index=0, decoding_plugin=plugin, **options)
     return pixels, bits
 
 
@@ -60,7 +63,7 @@ def _codestream(frame: bytes) -> bytes:
     return frame[start:]
 
 
-def _check_header(header: Codestream, dataset) -> None:
+def _check_header(header: Codestream, dataset: FileDataset) -> None:
     """Raise unless the frame has the size that the DICOM header says, which was checked, and a depth that is read."""
     said = int(dataset.Columns), int(dataset.Rows), int(dataset.SamplesPerPixel)
     if (header.width, header.height, header.components) != said:
@@ -71,7 +74,7 @@ def _check_header(header: Codestream, dataset) -> None:
     check_codestream(header)
 
 
-def _syntax(header: Codestream, said: str) -> uid.UID:
+def _syntax(header: Codestream, said: uid.UID) -> uid.UID:
     """The transfer syntax that fits the codestream, which is not always the one that the file names."""
     if header.codec == "jpeg":
         return uid.JPEGBaseline8Bit if header.bits == 8 else uid.JPEGExtended12Bit

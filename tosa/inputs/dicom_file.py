@@ -21,7 +21,7 @@ REQUIRED = (
 )  # fmt: skip
 COMMON = ("SOPClassUID", "SOPInstanceUID", "Modality", "PatientID", "PatientName", "StudyInstanceUID", "Rows")
 PIXEL_TAG, BIG_PIXEL_TAG = b"\xe0\x7f\x10\0", b"\x7f\xe0\0\x10"
-NAMES = {
+NAMES: dict[str, str] = {
     uid.MediaStorageDirectoryStorage: "a DICOMDIR, the index of a disc",
     uid.EncapsulatedPDFStorage: "a PDF document",
 }
@@ -41,7 +41,7 @@ def read(data: bytes) -> FileDataset:
         file = io.BytesIO(_inflated(file.read()))
     implicit, little = _encoding(file, syntax)
     elements = read_dataset(file, implicit, little)
-    dataset = FileDataset(None, elements, file_meta=meta, is_implicit_VR=implicit, is_little_endian=little)
+    dataset = FileDataset("", elements, file_meta=meta, is_implicit_VR=implicit, is_little_endian=little)
     dataset.set_original_encoding(implicit, little, elements._character_set)
     if _lost_pixels(dataset, file.getvalue(), little):
         raise Damaged()

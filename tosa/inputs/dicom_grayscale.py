@@ -6,9 +6,12 @@ are empty or make no sense count as missing, so that a file with a broken window
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from pydicom.dataset import Dataset, FileDataset
 
 from tosa.inputs.intensity import LIMITS, drawn
 
@@ -30,7 +33,7 @@ class Table:
         return self.entries[index].astype(float)
 
 
-def displayed(dataset, stored: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, LIMITS | None]:
+def displayed(dataset: FileDataset, stored: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, LIMITS | None]:
     """Return what each stored value (n,) stands for, float (n,), then which of these are black and white.
 
     counts: how many pixels have each stored value, int (n,), those of the padding left out. The limits are None where
@@ -48,7 +51,7 @@ def displayed(dataset, stored: np.ndarray, counts: np.ndarray) -> tuple[np.ndarr
     return shown, limits
 
 
-def is_inverted(dataset) -> bool:
+def is_inverted(dataset: Dataset) -> bool:
     """Whether low values are white.
 
     So they are in MONOCHROME1, whatever else the file says, and in MONOCHROME2 with the Presentation LUT Shape INVERSE,
@@ -61,7 +64,7 @@ def is_inverted(dataset) -> bool:
     )
 
 
-def padding(dataset, stored: np.ndarray) -> np.ndarray:
+def padding(dataset: Dataset, stored: np.ndarray) -> np.ndarray:
     """Which stored values (n,) fill up the frame beside the picture: bool (n,) (PS3.3, C.7.5.1.1.2)."""
     first = number(dataset, "PixelPaddingValue")
     if first is None:
@@ -71,7 +74,7 @@ def padding(dataset, stored: np.ndarray) -> np.ndarray:
     return (stored >= ends[0]) & (stored <= ends[1])
 
 
-def _after_modality(dataset, stored: np.ndarray) -> np.ndarray:
+def _after_modality(dataset: FileDataset, stored: np.ndarray) -> np.ndarray:
     """Stored values (n,) after the Modality LUT or the rescale slope and intercept: float (n,)."""
     if tables := _tables(dataset, "ModalityLUTSequence", signed=bool(stored.min() < 0)):
         return tables[0].look_up(stored)
@@ -82,7 +85,7 @@ def _after_modality(dataset, stored: np.ndarray) -> np.ndarray:
         return stored * slope + intercept
 
 
-def _of_interest(dataset, values: np.ndarray, signed: bool):
+def _of_interest(dataset: FileDataset, values: np.ndarray, signed: bool) -> Iterator[tuple[np.ndarray, LIMITS]]:
     """Yield values (n,) after each VOI LUT, then for each window, with what is black and white."""
     for table in _tables(dataset, "VOILUTSequence", signed):
         yield table.look_up(values), (0.0, table.white)
@@ -99,24 +102,25 @@ def _of_interest(dataset, values: np.ndarray, signed: bool):
             yield values, (centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2)
 
 
-def _tables(dataset, name: str, signed: bool) -> list[Table]:
+def _tables(dataset: FileDataset, name: str, signed: bool) -> list[Table]:
     """The lookup tables of a sequence that make sense. signed: whether what they are given can be negative."""
     little = dataset.original_encoding[1] is not False
     found = (_table(item, signed, little) for item in dataset.get(name) or [])
     return [table for table in found if table is not None]
 
 
-def _table(item, signed: bool, little: bool) -> Table | None:
+def _table(item: Dataset, signed: bool, little: bool) -> Table | None:
     """A sequence's item as a table, None where it makes no sense.
 
     The descriptor holds how many entries there are (0 means 65,536), which value the first is for, and how many bits
     an entry has. Entries of 8 bits come in bytes or in words; the length of the data says which. Where descriptor and
     data differ, the data count.
     """
-    described, data = numbers(item, "LUTDescriptor"), item.get("LUTData")
-    if len(described) != 3 or None in described or data is None or len(np.atleast_1d(data)) == 0:
+    data = item.get("LUTData")
+    described = [int(value) for value in numbers(item, "LUTDescriptor") if value is not None]
+    if len(described) != 3 or data is None or len(np.atleast_1d(data)) == 0:
         return None
-    count, first, bits = (int(value) for value in described)
+    count, first, bits = described
     count, first = count % 2**16 or 2**16, first % 2**16
     if isinstance(data, bytes):
         words = np.frombuffer(data[: len(data) // 2 * 2], "<u2" if little else ">u2")
@@ -134,7 +138,7 @@ def _table(item, signed: bool, little: bool) -> Table | None:
     return Table(entries, first - 2**16 if signed and first >= 2**15 else first, float(2**white - 1))
 
 
-def numbers(dataset, name: str) -> list[float | None]:
+def numbers(dataset: Dataset, name: str) -> list[float | None]:
     """The values of an element, None for each that is no finite number."""
     try:
         value = dataset.get(name)
@@ -144,12 +148,12 @@ def numbers(dataset, name: str) -> list[float | None]:
     return [_finite(each) for each in several]
 
 
-def number(dataset, name: str) -> float | None:
+def number(dataset: Dataset, name: str) -> float | None:
     """The first value of an element, None where it is missing or no finite number."""
     return next(iter(numbers(dataset, name)), None)
 
 
-def _finite(value) -> float | None:
+def _finite(value: Any) -> float | None:
     try:
         converted = float(value)
     except (TypeError, ValueError, OverflowError):

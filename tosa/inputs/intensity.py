@@ -42,8 +42,8 @@ def robust_range(values: np.ndarray, counts: np.ndarray) -> LIMITS:
     """
     seen = counts > 0
     values, counts = values[seen], counts[seen]
-    if values.ndim > 1:
-        values, counts = values.ravel(), np.repeat(counts, values.shape[1])
+    counts = np.repeat(counts, values[0].size)
+    values = values.ravel()
     if not np.isfinite(values).all():
         raise NotFinite()
     order = np.argsort(values)

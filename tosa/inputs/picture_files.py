@@ -29,9 +29,7 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 def begins_picture(data: bytes) -> bool:
     """Whether the first bytes are those of a PNG, JPEG, TIFF or WebP."""
-    return (
-        data.startswith((PNG, JPEG, b"II*\0", b"MM\0*")) or data[:4] == b"RIFF" and data[8:12] == b"WEBP"
-    )
+    return data.startswith((PNG, JPEG, b"II*\0", b"MM\0*")) or data[:4] == b"RIFF" and data[8:12] == b"WEBP"
 
 
 def decode_picture(data: bytes) -> np.ndarray:
@@ -44,7 +42,7 @@ def decode_picture(data: bytes) -> np.ndarray:
     if data.startswith(JPEG) and (pixels := _decode_medical_jpeg(data)) is not None:
         return pixels
     image = _loaded(data)
-    white_is_zero = image.format == "TIFF" and image.tag_v2.get(262) == WHITE_IS_ZERO
+    white_is_zero = image.format == "TIFF" and getattr(image, "tag_v2", {}).get(262) == WHITE_IS_ZERO
     image = _upright(image)
     if image.mode.startswith("I;16"):
         stored = np.asarray(image).astype(np.uint16)
@@ -132,7 +130,7 @@ def _decode_medical_jpeg(data: bytes) -> np.ndarray | None:
 def _upright(image: Image.Image) -> Image.Image:
     """The picture turned as its EXIF says; unreadable EXIF says nothing, whatever Pillow raises on it."""
     try:
-        turn = UPRIGHT.get(image.getexif().get(0x0112))
+        turn = UPRIGHT.get(image.getexif().get(0x0112, 1))
     except Exception:
         turn = None
     return image.transpose(Image.Transpose[turn]) if turn else image

@@ -21,7 +21,7 @@ def synthetic_negative(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarr
 
 def turned(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Lying on either side or upside down, mirrored or not."""
-    quarters = rng.integers(4)
+    quarters = int(rng.integers(4))
     if not quarters:
         return pixels[::-1]
     lying = np.rot90(pixels, quarters)

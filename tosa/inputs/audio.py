@@ -194,6 +194,6 @@ def load_window(data: bytes, preprocessing: Preprocessing = DEFAULT) -> tuple[np
 
     Returns float32 (preprocessing.window_samples,) and a float. Raises what decode_sound and check_sound raise.
     """
-    samples = decode(data, preprocessing.sample_rate)
-    check(samples, preprocessing.sample_rate)
+    samples = decode_sound(data, preprocessing.sample_rate)
+    check_sound(samples, preprocessing.sample_rate)
     return window(samples, preprocessing), len(samples) / preprocessing.sample_rate

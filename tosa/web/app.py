@@ -17,7 +17,6 @@ from tosa.errors import (
     RequestError,
     SeveralParts,
     TooLarge,
-    UnsupportedFormat,
 )
 from tosa.inputs import decoder_pool
 from tosa.model.network import Network

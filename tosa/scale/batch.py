@@ -13,7 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from tosa import settings
-from tosa.errors import RequestError, UsageError
+from tosa.errors import RequestError, TooLarge, UsageError
 from tosa.inputs import decoder_pool
 from tosa.model.network import Network
 from tosa.scale.executor import Executor, LocalExecutor
@@ -149,8 +149,6 @@ def _read(path: str) -> bytes:
     with open(path, "rb") as file:
         data = file.read(settings.MAX_BODY_BYTES + 1)
     if len(data) > settings.MAX_BODY_BYTES:
-        from tosa.errors import TooLarge
-
         raise TooLarge()
     return data
 

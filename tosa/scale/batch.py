@@ -4,8 +4,10 @@ import base64
 import hashlib
 import os
 import sys
+import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,14 +15,16 @@ from typing import Any
 from tqdm import tqdm
 
 from tosa import settings
-from tosa.errors import RequestError, TooLarge, UsageError
+from tosa.errors import ModelError, RequestError, TooLarge, UsageError
 from tosa.inputs import decoder_pool
-from tosa.model.network import Network
+from tosa.model.network import GraphFile, Network
 from tosa.scale.executor import Executor, LocalExecutor
 from tosa.scale.journal import Journal
 from tosa.scale.results import rows_of, write_results, writer_for
 from tosa.scale.sources import Item, count_items, find_items
 from tosa.screening import kind_of, screen
+
+Record = dict[str, Any]  # what a journal holds of a file
 
 UNREADABLE = "unreadable"  # the error of a file that is missing or may not be read
 CORES = os.cpu_count() or 1
@@ -50,7 +54,7 @@ class Screener:
         """decode: as screening.screen takes it. heatmaps: the folder that PNGs of where the network looked go to."""
         self._network, self._decode, self._heatmaps = network, decode, heatmaps
 
-    def __call__(self, item: Item) -> dict[str, Any]:
+    def __call__(self, item: Item) -> Record:
         """Returns {"file", "findings"} or {"file", "error"}, the error being a stable code."""
         try:
             data = _read(item.path)
@@ -81,44 +85,97 @@ def heatmap_name(item: Item, task: str) -> str:
     return f"{Path(item.name).name}-{digest}-{task}.png"
 
 
+@dataclass(frozen=True)
+class RemoteScreener:
+    """Makes a Screener in another process, on another machine maybe, from the bytes of graph and labels."""
+
+    graph: Any  # a reference into Ray's object store, which brings the bytes to each node once
+    labels: bytes
+    sha256: str
+    heatmaps: Path | None
+
+    def __call__(self) -> Callable[[list[str]], Record]:
+        """Returns the function that answers an item. Raises ModelError if the graph did not arrive whole."""
+        import ray
+
+        with tempfile.TemporaryDirectory() as folder:
+            graph, labels = Path(folder, "graph.pb"), Path(folder, "labels.txt")
+            graph.write_bytes(ray.get(self.graph))
+            labels.write_bytes(self.labels)
+            network = Network.load(graph, labels, threads=1)
+        if network.sha256 != self.sha256:
+            raise ModelError(f"The graph that arrived has the SHA-256 {network.sha256}, not {self.sha256}.")
+        screener = Screener(network, decoder_pool.Pool(1), self.heatmaps)
+        return lambda item: screener(Item(*item))
+
+
 def screen_batch(
     sources: list[str],
     out: Path,
     config: settings.Settings,
     heatmaps: Path | None = None,
+    ray_address: str | None = None,
     lines: Iterable[str] = sys.stdin,
 ) -> Summary:
     """Screens all files of the sources (as sources.find_items takes them) into the table `out`.
 
     Stopped at any moment, the same call goes on: what is done is not done again, and no file is in the table twice.
+    ray_address: a Ray cluster to work on, whose nodes read the files by the same paths; by default, this machine works.
     Raises UsageError where out is there already or cannot be written, ModelError, SettingError and DecoderError.
     """
     writer_for(out)
     if out.exists():
         raise UsageError(f"'{out}' is there already. Name another --out, or remove it.")
     total = count_items(sources)
-    network = Network.load(config.graph, config.labels)
+    sha256 = GraphFile.read(config.graph, config.labels).model.sha256
     if heatmaps:
         _make_folder(heatmaps)
-    run = {"model_sha256": network.sha256, "heatmaps": str(heatmaps) if heatmaps else None}
-    with Journal(out, run) as journal, decoder_pool.Pool(min(CORES, settings.MAX_DECODERS)) as decode:
-        decode.wait_until_ready()
+    run = {"model_sha256": sha256, "heatmaps": str(heatmaps) if heatmaps else None}
+    with Journal(out, run) as journal:
         resumed = len(journal)
-        items = find_items(sources, lines)
-        run_batch(Screener(network, decode, heatmaps), items, journal, total, LocalExecutor(CORES * THREADS_PER_CORE))
-        write_results(out, (row for record in journal.records() for row in rows_of(record, network.sha256)))
+        with _workers(config, sha256, heatmaps, ray_address) as (make, executor):
+            run_batch(make, find_items(sources, lines), journal, total, executor)
+        write_results(out, (row for record in journal.records() for row in rows_of(record, sha256)))
         summary = summarize(journal.records(), resumed)
         journal.remove()
     return summary
 
 
-def run_batch(screener, items: Iterable[Item], journal: Journal, total: int | None, executor: Executor) -> None:
+@contextmanager
+def _workers(
+    config: settings.Settings, sha256: str, heatmaps: Path | None, ray_address: str | None
+) -> Iterator[tuple[Callable[[], Callable[[Item], Record]], Executor]]:
+    """What makes the function that answers an item, and what calls it."""
+    if ray_address:
+        from tosa.scale.ray_executor import RayExecutor
+
+        executor = RayExecutor(ray_address)
+        import ray
+
+        stored = ray.put(config.graph.read_bytes())
+        yield RemoteScreener(stored, config.labels.read_bytes(), sha256, heatmaps), executor
+        return
+    network = Network.load(config.graph, config.labels)
+    with decoder_pool.Pool(min(CORES, settings.MAX_DECODERS)) as decode:
+        decode.wait_until_ready()
+        screener = Screener(network, decode, heatmaps)
+        yield lambda: screener, LocalExecutor(CORES * THREADS_PER_CORE)
+
+
+def run_batch(
+    make: Callable[[], Callable[[Item], Record]],
+    items: Iterable[Item],
+    journal: Journal,
+    total: int | None,
+    executor: Executor,
+) -> None:
     """Screens the items that the journal does not have yet, and adds them to it, with a progress bar on a terminal."""
     bar = tqdm(total=total, initial=len(journal), desc="screening", unit="file", disable=None, smoothing=0.05)
     with bar:
-        for record in executor.map(screener, _not_done(items, journal)):
-            journal.add(record)
-            bar.update()
+        for record in executor.map(make, _not_done(items, journal)):
+            if not journal.has(record["file"]):
+                journal.add(record)
+                bar.update()
 
 
 def _not_done(items: Iterable[Item], journal: Journal) -> Iterator[Item]:
@@ -132,7 +189,7 @@ def _not_done(items: Iterable[Item], journal: Journal) -> Iterator[Item]:
                 given = {name for name in given if not journal.has(name)}
 
 
-def summarize(records: Iterable[dict[str, Any]], resumed: int) -> Summary:
+def summarize(records: Iterable[Record], resumed: int) -> Summary:
     """Counts what is in a journal."""
     summary = Summary(resumed=resumed)
     for record in records:

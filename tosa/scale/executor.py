@@ -1,4 +1,4 @@
-"""Where many items are worked on: in threads of this process."""
+"""Where many items are worked on: in threads of this process, or on a Ray cluster."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,10 +12,13 @@ IN_FLIGHT = 4  # items given out for each thread at most, so that none waits for
 
 
 class Executor(Protocol):
-    """Works on items with `function`, which any number of threads may call at once."""
+    """Works on items with the function that `make` returns."""
 
-    def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-        """Yields function(item) for each of the items, in their order, with a bounded number of them in memory."""
+    def map(self, make: Callable[[], Callable[[T], R]], items: Iterable[T]) -> Iterator[R]:
+        """Yields function(item) for each of the items, with a bounded number of them in memory.
+
+        make: called once in each process that works; any number of threads may call what it returns.
+        """
         ...
 
 
@@ -25,11 +28,11 @@ class LocalExecutor:
     def __init__(self, threads: int):
         self._threads = threads
 
-    def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-        """See Executor. An exception of the function ends the iteration; items not yet begun are dropped."""
-        pool = ThreadPoolExecutor(self._threads)
+    def map(self, make: Callable[[], Callable[[T], R]], items: Iterable[T]) -> Iterator[R]:
+        """See Executor; results come in the order of the items. An exception of the function ends the iteration."""
+        function, pool = make(), ThreadPoolExecutor(self._threads)
+        futures: deque = deque()
         try:
-            futures: deque = deque()
             for item in items:
                 futures.append(pool.submit(function, item))
                 if len(futures) >= self._threads * IN_FLIGHT:

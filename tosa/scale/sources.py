@@ -4,8 +4,8 @@ import csv
 import glob
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from tosa.errors import UsageError
 
@@ -14,8 +14,7 @@ TABLES = {".csv": ",", ".tsv": "\t"}  # endings and their separators
 COLUMN = "file"  # of a table: the path of a sound or picture, relative to the table's folder
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """One file to screen."""
 
     name: str  # as the user gave it; the results name the file so

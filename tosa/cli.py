@@ -40,7 +40,10 @@ def serve(**settings: str | int | None) -> None:
 @click.option("--heatmaps", type=click.Path(path_type=Path), help="Folder for PNGs of where the network looked.")
 @click.option("--graph", type=click.Path(), help="Frozen graph to ask; TOSA_GRAPH, by default the embedded one.")
 @click.option("--labels", type=click.Path(), help="Its label file; TOSA_LABELS, by default the embedded one.")
-def screen(sources: tuple[str, ...], out: Path, heatmaps: Path | None, graph: str | None, labels: str | None) -> None:
+@click.option("--ray", "ray_address", help="Ray cluster to work on, such as auto or 10.0.0.1:6379.")
+def screen(
+    sources: tuple[str, ...], out: Path, heatmaps: Path | None, graph: str | None, labels: str | None, ray_address: str | None
+) -> None:
     """Screen many sounds and X-rays into one table, a row for each finding.
 
     PATH is a file, a folder, a pattern such as 'scans/**/*.dcm', a table (.csv, .tsv) with a column `file`, or - for
@@ -53,7 +56,7 @@ def screen(sources: tuple[str, ...], out: Path, heatmaps: Path | None, graph: st
     from tosa.settings import Settings
 
     try:
-        summary = screen_batch(list(sources), out, Settings(), heatmaps)
+        summary = screen_batch(list(sources), out, Settings(), heatmaps, ray_address)
     except (UsageError, ModelError, SettingError, DecoderError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:

@@ -177,8 +177,11 @@ def test_an_item_given_twice_is_done_once_and_many_are_held_in_little_memory(tmp
             yield Item(str(number), "")
             yield Item(str(number // 2), "")
 
+    def empty_network():
+        return lambda item: {"file": item.name, "findings": []}
+
     with Journal(tmp_path / "r.csv", {}) as journal:
-        batch.run_batch(lambda item: {"file": item.name, "findings": []}, items(), journal, None, LocalExecutor(4))
+        batch.run_batch(empty_network, items(), journal, None, LocalExecutor(4))
         names = [record["file"] for record in journal.records()]
     assert sorted(names) == sorted(map(str, range(count))) and ahead < 200
 

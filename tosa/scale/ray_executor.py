@@ -5,6 +5,7 @@ Ray starts an actor again that was lost with its process or its node, and gives 
 
 import json
 import logging
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -13,6 +14,7 @@ from tosa.errors import UsageError
 
 CHUNK = 10_000  # items handed to Ray at a time, so that memory does not grow with their number
 BATCH = 16  # items that an actor takes at a time; what a lost actor had done of them is done again
+CONNECT_SECONDS = 5.0
 RESTARTS = 100  # of lost actors, and of the batches they were working on
 
 
@@ -29,6 +31,7 @@ class RayExecutor:
             import ray.data
         except ImportError as error:
             raise UsageError("--ray needs Ray, which is not installed: pip install '.[ray]'.") from error
+        _check_reachable(address)  # Ray itself would try for minutes
         try:
             ray.init(address, ignore_reinit_error=True, logging_level=logging.WARNING, log_to_driver=False)
         except (ConnectionError, RuntimeError, ValueError) as error:
@@ -59,6 +62,17 @@ class RayExecutor:
         )
         for row in results.iter_rows():
             yield json.loads(row["result"])
+
+
+def _check_reachable(address: str) -> None:
+    """Raises UsageError if nothing listens at an address of the form host:port."""
+    host, separator, port = address.removeprefix("ray://").rpartition(":")
+    if not separator or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    except OSError as error:
+        raise UsageError(f"No Ray cluster answers at --ray={address}: {error.strerror or error}.") from error
 
 
 class _Worker:

@@ -1,7 +1,8 @@
-"""The command `tosa`: serves the web app, or trains a network."""
+"""The command `tosa`: serves the web app, screens many files, or trains a network."""
 
 import os
 import sys
+from pathlib import Path
 
 import click
 
@@ -27,10 +28,42 @@ def serve(**settings: str | int | None) -> None:
 
     Environment variables (TOSA_PRECISION, TOSA_CACHE, ...) set the rest: docs/api.md lists them.
     """
-    os.environ |= {f"TOSA_{name.upper()}": str(value) for name, value in settings.items() if value is not None}
+    _set_environment(**settings)
     from tosa.web.serve import main as start  # after the environment is set
 
     sys.exit(start())
+
+
+@main.command()
+@click.argument("sources", nargs=-1, required=True, metavar="PATH...")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Table to write: .csv, .jsonl or .parquet.")
+@click.option("--heatmaps", type=click.Path(path_type=Path), help="Folder for PNGs of where the network looked.")
+@click.option("--graph", type=click.Path(), help="Frozen graph to ask; TOSA_GRAPH, by default the embedded one.")
+@click.option("--labels", type=click.Path(), help="Its label file; TOSA_LABELS, by default the embedded one.")
+@click.option("--ray", "ray_address", help="Ray cluster to work on, such as auto or 10.0.0.1:6379.")
+def screen(
+    sources: tuple[str, ...], out: Path, heatmaps: Path | None, graph: str | None, labels: str | None, ray_address: str | None
+) -> None:
+    """Screen many sounds and X-rays into one table, a row for each finding.
+
+    PATH is a file, a folder, a pattern such as 'scans/**/*.dcm', a table (.csv, .tsv) with a column `file`, or - for
+    names on standard input. Stopped at any moment, the same command goes on where it was. The exit status is 1 if a
+    file could not be answered; its row says why.
+    """
+    _set_environment(graph=graph, labels=labels)
+    from tosa.errors import DecoderError, ModelError, SettingError, UsageError
+    from tosa.scale.batch import screen_batch
+    from tosa.settings import Settings
+
+    try:
+        summary = screen_batch(list(sources), out, Settings(), heatmaps, ray_address)
+    except (UsageError, ModelError, SettingError, DecoderError) as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        click.echo("Interrupted. The same command goes on from here.", err=True)
+        sys.exit(130)
+    click.echo(f"Wrote '{out}': {summary}", err=True)
+    sys.exit(1 if summary.errors else 0)
 
 
 @main.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
@@ -40,3 +73,8 @@ def train(arguments: tuple[str, ...]) -> None:
     from tosa.training.flags import main as retrain
 
     sys.exit(retrain(list(arguments), program="tosa train"))
+
+
+def _set_environment(**settings: str | int | None) -> None:
+    """Lets options that were given stand for the environment variables of their names."""
+    os.environ |= {f"TOSA_{name.upper()}": str(value) for name, value in settings.items() if value is not None}

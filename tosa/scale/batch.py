@@ -1,0 +1,217 @@
+"""Screens many files into one table, and goes on where an earlier run was stopped."""
+
+import base64
+import hashlib
+import os
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from tosa import settings
+from tosa.errors import ModelError, RequestError, TooLarge, UsageError
+from tosa.inputs import decoder_pool
+from tosa.model.network import GraphFile, Network
+from tosa.scale.executor import Executor, LocalExecutor
+from tosa.scale.journal import Journal
+from tosa.scale.results import rows_of, write_results, writer_for
+from tosa.scale.sources import Item, count_items, find_items
+from tosa.screening import kind_of, screen
+
+Record = dict[str, Any]  # what a journal holds of a file
+
+UNREADABLE = "unreadable"  # the error of a file that is missing or may not be read
+CORES = os.cpu_count() or 1
+THREADS_PER_CORE = 2  # while one waits for a decoder, another has the network
+
+
+@dataclass
+class Summary:
+    """What came of a batch, over all its runs."""
+
+    files: int = 0
+    resumed: int = 0  # files that an earlier run had done
+    diagnoses: Counter[str] = field(default_factory=Counter)  # "task: diagnosis"
+    errors: Counter[str] = field(default_factory=Counter)  # by code
+
+    def __str__(self) -> str:
+        lines = [f"{self.files} files" + (f", {self.resumed} of them done before" if self.resumed else "")]
+        lines += [f"  {count:>8}  {what}" for what, count in sorted(self.diagnoses.items())]
+        lines += [f"  {count:>8}  error: {code}" for code, count in sorted(self.errors.items())]
+        return "\n".join(lines)
+
+
+class Screener:
+    """Answers one item at a time with a record for the journal; any number of threads may call it at once."""
+
+    def __init__(self, network: Network, decode=decoder_pool.decode, heatmaps: Path | None = None):
+        """decode: as screening.screen takes it. heatmaps: the folder that PNGs of where the network looked go to."""
+        self._network, self._decode, self._heatmaps = network, decode, heatmaps
+
+    def __call__(self, item: Item) -> Record:
+        """Returns {"file", "findings"} or {"file", "error"}, the error being a stable code."""
+        try:
+            data = _read(item.path)
+            sound, picture = (data, None) if kind_of(data) == "sound" else (None, data)
+            answer = screen(self._network, sound, picture, self._heatmaps is not None, self._decode)
+        except RequestError as error:
+            return {"file": item.name, "error": error.code}
+        except OSError:
+            return {"file": item.name, "error": UNREADABLE}
+        for finding in answer["findings"]:
+            self._keep_heatmap(item, finding)
+        return {"file": item.name, "findings": answer["findings"]}
+
+    def _keep_heatmap(self, item: Item, finding: dict[str, Any]) -> None:
+        """Writes the finding's pictures as files, and takes them out of the finding."""
+        finding.pop("picture", None)
+        heatmap = finding.pop("explanation", None)
+        if self._heatmaps and heatmap:
+            png = base64.b64decode(heatmap.partition(",")[2])
+            partial = self._heatmaps / f".{heatmap_name(item, finding['task'])}"
+            partial.write_bytes(png)
+            partial.replace(self._heatmaps / heatmap_name(item, finding["task"]))
+
+
+def heatmap_name(item: Item, task: str) -> str:
+    """Returns the name of a heat map: the file's own, a part of its path's SHA-256 since names repeat, and the task."""
+    digest = hashlib.sha256(item.name.encode(errors="surrogateescape")).hexdigest()[:12]
+    return f"{Path(item.name).name}-{digest}-{task}.png"
+
+
+@dataclass(frozen=True)
+class RemoteScreener:
+    """Makes a Screener in another process, on another machine maybe, from the bytes of graph and labels."""
+
+    graph: Any  # a reference into Ray's object store, which brings the bytes to each node once
+    labels: bytes
+    sha256: str
+    heatmaps: Path | None
+
+    def __call__(self) -> Callable[[list[str]], Record]:
+        """Returns the function that answers an item. Raises ModelError if the graph did not arrive whole."""
+        import ray
+
+        with tempfile.TemporaryDirectory() as folder:
+            graph, labels = Path(folder, "graph.pb"), Path(folder, "labels.txt")
+            graph.write_bytes(ray.get(self.graph))
+            labels.write_bytes(self.labels)
+            network = Network.load(graph, labels, threads=1)
+        if network.sha256 != self.sha256:
+            raise ModelError(f"The graph that arrived has the SHA-256 {network.sha256}, not {self.sha256}.")
+        screener = Screener(network, decoder_pool.Pool(1), self.heatmaps)
+        return lambda item: screener(Item(*item))
+
+
+def screen_batch(
+    sources: list[str],
+    out: Path,
+    config: settings.Settings,
+    heatmaps: Path | None = None,
+    ray_address: str | None = None,
+    lines: Iterable[str] = sys.stdin,
+) -> Summary:
+    """Screens all files of the sources (as sources.find_items takes them) into the table `out`.
+
+    Stopped at any moment, the same call goes on: what is done is not done again, and no file is in the table twice.
+    ray_address: a Ray cluster to work on, whose nodes read the files by the same paths; by default, this machine works.
+    Raises UsageError where out is there already or cannot be written, ModelError, SettingError and DecoderError.
+    """
+    writer_for(out)
+    if out.exists():
+        raise UsageError(f"'{out}' is there already. Name another --out, or remove it.")
+    total = count_items(sources)
+    sha256 = GraphFile.read(config.graph, config.labels).model.sha256
+    if heatmaps:
+        _make_folder(heatmaps)
+    run = {"model_sha256": sha256, "heatmaps": str(heatmaps) if heatmaps else None}
+    with Journal(out, run) as journal:
+        resumed = len(journal)
+        with _workers(config, sha256, heatmaps, ray_address) as (make, executor):
+            run_batch(make, find_items(sources, lines), journal, total, executor)
+        write_results(out, (row for record in journal.records() for row in rows_of(record, sha256)))
+        summary = summarize(journal.records(), resumed)
+        journal.remove()
+    return summary
+
+
+@contextmanager
+def _workers(
+    config: settings.Settings, sha256: str, heatmaps: Path | None, ray_address: str | None
+) -> Iterator[tuple[Callable[[], Callable[[Item], Record]], Executor]]:
+    """What makes the function that answers an item, and what calls it."""
+    if ray_address:
+        from tosa.scale.ray_executor import RayExecutor
+
+        executor = RayExecutor(ray_address)
+        import ray
+
+        stored = ray.put(config.graph.read_bytes())
+        yield RemoteScreener(stored, config.labels.read_bytes(), sha256, heatmaps), executor
+        return
+    network = Network.load(config.graph, config.labels)
+    with decoder_pool.Pool(min(CORES, settings.MAX_DECODERS)) as decode:
+        decode.wait_until_ready()
+        screener = Screener(network, decode, heatmaps)
+        yield lambda: screener, LocalExecutor(CORES * THREADS_PER_CORE)
+
+
+def run_batch(
+    make: Callable[[], Callable[[Item], Record]],
+    items: Iterable[Item],
+    journal: Journal,
+    total: int | None,
+    executor: Executor,
+) -> None:
+    """Screens the items that the journal does not have yet, and adds them to it, with a progress bar on a terminal."""
+    bar = tqdm(total=total, initial=len(journal), desc="screening", unit="file", disable=None, smoothing=0.05)
+    with bar:
+        for record in executor.map(make, _not_done(items, journal)):
+            if not journal.has(record["file"]):
+                journal.add(record)
+                bar.update()
+
+
+def _not_done(items: Iterable[Item], journal: Journal) -> Iterator[Item]:
+    """Yields each item once that is not in the journal. Names given out are remembered, since they are not there yet."""
+    given: set[str] = set()
+    for item in items:
+        if item.name not in given and not journal.has(item.name):
+            given.add(item.name)
+            yield item
+            if len(given) > 10_000:  # those answered since are in the journal
+                given = {name for name in given if not journal.has(name)}
+
+
+def summarize(records: Iterable[Record], resumed: int) -> Summary:
+    """Counts what is in a journal."""
+    summary = Summary(resumed=resumed)
+    for record in records:
+        summary.files += 1
+        if "error" in record:
+            summary.errors[record["error"]] += 1
+        else:
+            summary.diagnoses.update(f"{each['task']}: {each['diagnosis']}" for each in record["findings"])
+    return summary
+
+
+def _read(path: str) -> bytes:
+    """Returns a file's bytes. Raises TooLarge before a file is read that no upload could be, and OSError."""
+    with open(path, "rb") as file:
+        data = file.read(settings.MAX_BODY_BYTES + 1)
+    if len(data) > settings.MAX_BODY_BYTES:
+        raise TooLarge()
+    return data
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"Cannot make the folder '{folder}': {error.strerror}.") from error

@@ -1,0 +1,105 @@
+"""Tables of results: the records of a journal as CSV, lines of JSON, or a folder of Parquet parts. One row a finding."""
+
+import csv
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tosa.errors import UsageError
+
+COLUMNS = (
+    "file",  # as it was given
+    "task",
+    "diagnosis",
+    "score",
+    "scores",  # a JSON object: label to probability
+    "above_operating_point",  # true, false, or empty where the task has none
+    "model_sha256",
+    "error",  # the refusal's code; all columns between are then empty
+)
+PART_ROWS = 100_000  # of a Parquet part
+
+Row = dict[str, Any]
+
+
+def rows_of(record: dict[str, Any], sha256: str) -> Iterator[Row]:
+    """Yields the rows of one file: one for each finding, or one with the error."""
+    if error := record.get("error"):
+        yield dict.fromkeys(COLUMNS) | {"file": record["file"], "model_sha256": sha256, "error": error}
+        return
+    for finding in record["findings"]:
+        yield {
+            "file": record["file"],
+            "task": finding["task"],
+            "diagnosis": finding["diagnosis"],
+            "score": finding["score"],
+            "scores": finding["scores"],
+            "above_operating_point": finding.get("operating_point", {}).get("above"),
+            "model_sha256": sha256,
+            "error": None,
+        }
+
+
+def writer_for(target: Path) -> Callable[[Path, Iterable[Row]], None]:
+    """Returns what writes rows to a path in the format that the target's ending names. Raises UsageError on others."""
+    writers = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}
+    if target.suffix not in writers:
+        raise UsageError(f"--out must end in {', '.join(writers)}, not '{target.name}'.")
+    if target.suffix == ".parquet":
+        _pyarrow()
+    return writers[target.suffix]
+
+
+def write_results(target: Path, rows: Iterable[Row]) -> None:
+    """Writes rows beside the target and renames them to it, so that a kill leaves all of them or none."""
+    write = writer_for(target)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        write(folder / target.name, rows)
+        os.replace(folder / target.name, target)
+    except OSError as error:
+        raise UsageError(f"Cannot write '{target}': {error.strerror}.") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_csv(path: Path, rows: Iterable[Row]) -> None:
+    with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        for row in rows:
+            scores = row["scores"] and json.dumps(row["scores"], ensure_ascii=False)
+            above = {True: "true", False: "false"}.get(row["above_operating_point"])
+            writer.writerow(row | {"scores": scores, "above_operating_point": above})
+
+
+def _write_jsonl(path: Path, rows: Iterable[Row]) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+def _write_parquet(path: Path, rows: Iterable[Row]) -> None:
+    pyarrow, parquet = _pyarrow()
+    text, scores = pyarrow.string(), pyarrow.map_(pyarrow.string(), pyarrow.float64())
+    kinds = {"score": pyarrow.float64(), "scores": scores, "above_operating_point": pyarrow.bool_()}
+    schema = pyarrow.schema([(name, kinds.get(name, text)) for name in COLUMNS])
+    path.mkdir()
+    rows, number = iter(rows), 0
+    while part := list(islice(rows, PART_ROWS)) or not number and [None]:
+        listed = [row | {"scores": row["scores"] and list(row["scores"].items())} for row in part if row]
+        parquet.write_table(pyarrow.Table.from_pylist(listed, schema), path / f"part-{number:05}.parquet")
+        number += 1
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise UsageError("Parquet needs pyarrow, which is not installed: pip install '.[scale]'.") from error
+    return pyarrow, pyarrow.parquet

@@ -51,7 +51,7 @@ wheel: $(VENV)/test.stamp
 lock: $(VENV)/test.stamp
 	$(LOCK) --extra train --output-file requirements.txt
 	$(LOCK) --constraints requirements.txt --output-file requirements-serve.txt
-	$(LOCK) --constraints requirements.txt --extra test --output-file requirements-test.txt \
+	$(LOCK) --constraints requirements.txt --extra test --extra ray --extra parquet --output-file requirements-test.txt \
 	  $(addprefix --no-emit-package ,playwright greenlet pyee)
 
 # Wheels only. On arm64 Linux OpenVINO's wheel needs glibc 2.35; macOS is 14 on Apple silicon.

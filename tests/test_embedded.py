@@ -19,6 +19,7 @@ from tosa.inputs import audio, spectrogram, xray
 from tosa.model.graph import Graph
 from tosa.model.network import Network
 from tosa.training.data import dataset
+from tosa.training.data.table import from_csv
 from tosa.training.graph import activation_ranges
 from tosa.training.report import model_card
 
@@ -76,7 +77,7 @@ def unseen(tmp_path_factory):
     """Real cases of the testing split, which training never saw, by task."""
     table = tmp_path_factory.mktemp("cases") / "cases.csv"
     collect.main([DATA], table)
-    cases = dataset.in_split(dataset.from_csv(table, "cough", dataset.Percentages()), "testing")
+    cases = dataset.in_split(from_csv(table, "cough", dataset.Percentages()), "testing")
     return {task: [case for case in cases if case.task == task] for task in dataset.labels_by_task(cases)}
 
 

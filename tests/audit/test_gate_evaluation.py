@@ -80,8 +80,8 @@ def test_refuses_the_others_and_lets_an_unseen_source_pass(cases, tmp_path):
 def test_the_same_cases_give_the_same_gate(cases):
     training = [case for case in dataset.in_split(cases, "training") if not case.is_sound]
     one, other = (fit_gate.fit_gate(fit_gate.gate_training_data(training, ["lungs"], dataset.SkippedFiles())) for _ in range(2))
-    for name, value in fit_gate.constants(one).items():
-        np.testing.assert_array_equal(value, fit_gate.constants(other)[name])
+    for name, value in fit_gate.gate_constants(one).items():
+        np.testing.assert_array_equal(value, fit_gate.gate_constants(other)[name])
 
 
 @pytest.mark.parametrize("skip", [False, True])
@@ -89,13 +89,13 @@ def test_a_file_that_cannot_be_read_is_named_or_skipped(cases, tmp_path, skip):
     (tmp_path / "junk.png").write_bytes(b"junk")
     training = [case for case in dataset.in_split(cases, "training") if not case.is_sound]
     training.append(dataset.Case(tmp_path / "junk.png", "lungs", "dark", "j", "training", "hospital 0"))
-    problems = dataset.SkippedFiles(skip)
+    skipped = dataset.SkippedFiles(skip)
     if skip:
-        assert 0 < len(fit_gate.gate_training_data(training, ["lungs"], problems).upright) < 240
-        assert "junk.png" in problems.sentences[0]
+        assert 0 < len(fit_gate.gate_training_data(training, ["lungs"], skipped).upright) < 240
+        assert "junk.png" in skipped.sentences[0]
     else:
         with pytest.raises(UsageError, match="junk.png"):
-            fit_gate.gate_training_data(training, ["lungs"], problems)
+            fit_gate.gate_training_data(training, ["lungs"], skipped)
 
 
 def test_what_is_turned_stands_upright_in_no_way():

@@ -23,10 +23,12 @@ from tosa.settings import Settings
 from tosa.training.data import dataset
 from tosa.training.data.dataset import Case, SkippedFiles
 from tosa.training.data.summary import summarize_data
+from tosa.training.data.table import from_csv
 from tosa.training.features.bottlenecks import Drawing, bottlenecks
 from tosa.training.files import atomic_write, progress
-from tosa.training.graph import assemble
+from tosa.training.head.stored_heads import heads_of
 from tosa.training.metrics import Answers, negative_of, rate, task_metrics
+from tosa.training.trunk.serialize import trunk_sha256
 
 CASES = 1000  # to train on of each task whose bottlenecks are looked at, at most
 STABILITY_CASES = 150  # of each task, the first by the hash of their names
@@ -38,11 +40,11 @@ class Audited:
     """The cases of a table with the bottlenecks and answers that the served graph gives them."""
 
     def __init__(self, table: Path, settings: Settings, cache: Path):
-        cases = dataset.from_csv(table, "cough", dataset.Percentages())
+        cases = from_csv(table, "cough", dataset.Percentages())
         self.network = Network.load(settings.graph, settings.labels, precision="f32")
         graph = Graph(settings.graph.read_bytes())
-        self.heads = assemble.heads_of(graph)
-        name = assemble.trunk_sha256(graph.trunk())
+        self.heads = heads_of(graph)
+        name = trunk_sha256(graph.trunk())
         self.cases = cases
         known = [Drawing(case) for case in dataset.thinned(cases, CASES)]
         made = bottlenecks(known, self.network, name, cache, SkippedFiles())

@@ -35,7 +35,9 @@ def test_each_as_serving_draws_it(sounds, tmp_path, capfd):
 def test_only_what_changed_is_drawn(sounds, tmp_path, monkeypatch):
     spectrogram_folders.draw_folder(sounds, tmp_path / "p")
     seen, draw = [], spectrogram_folders._draw
-    monkeypatch.setattr(spectrogram_folders, "_draw", lambda pair: seen.append(pair[0].name) or draw(pair))
+    monkeypatch.setattr(
+        spectrogram_folders, "_draw", lambda sound, *more: seen.append(sound.name) or draw(sound, *more)
+    )
     spectrogram_folders.draw_folder(sounds, tmp_path / "p")
     assert seen == []
     (sounds / "b" / "1.wav").write_bytes(wav(coughs(seed=9)))
@@ -53,10 +55,13 @@ def test_what_is_hidden_is_passed_over(sounds, tmp_path):
 
 
 def test_pictures_of_sounds_that_are_gone_are_told(sounds, tmp_path, capsys):
-    assert spectrogram_folders.draw_folder(sounds, tmp_path / "p") == set()
+    spectrogram_folders.draw_folder(sounds, tmp_path / "p")
     (sounds / "a" / "0.wav").rename(sounds / "b" / "0.wav")
     Image.new("L", (9, 9)).save(tmp_path / "p" / "a" / "x.png")
-    assert spectrogram_folders.draw_folder(sounds, tmp_path / "p") == {tmp_path / "p" / "a" / "0.wav.png"}
+    drawn_from = spectrogram_folders.draw_folder(sounds, tmp_path / "p")
+    assert drawn_from[tmp_path / "p" / "b" / "0.wav.png"] == sounds / "b" / "0.wav" and len(drawn_from) == 4
+    stale = spectrogram_folders.pictures_without_sound(tmp_path / "p", drawn_from)
+    assert stale == {tmp_path / "p" / "a" / "0.wav.png"}
     out = capsys.readouterr().out
     assert "2 pictures" in out and "0.wav.png'. Left out are the 1 that" in out
 
@@ -71,6 +76,6 @@ def test_what_cannot_be_heard_is_named_or_skipped(sounds, tmp_path, link):
         (sounds / "a" / "0.wav").write_bytes(b"RIFF")
     with pytest.raises(UsageError, match="0.wav"):
         spectrogram_folders.draw_folder(sounds, tmp_path / "p")
-    problems = SkippedFiles(skip=True)
-    spectrogram_folders.draw_folder(sounds, tmp_path / "p", problems)
-    assert len(problems.sentences) == 1 and sorted(drawn(tmp_path / "p")) == ["1.wav.png", "2.wav.png", "3.wav.png"]
+    skipped = SkippedFiles(skip=True)
+    spectrogram_folders.draw_folder(sounds, tmp_path / "p", skipped)
+    assert len(skipped.sentences) == 1 and sorted(drawn(tmp_path / "p")) == ["1.wav.png", "2.wav.png", "3.wav.png"]

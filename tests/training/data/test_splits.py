@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,8 +72,8 @@ def test_lists_name_files_in_full_and_drawn_ones_by_their_sound(tmp_path, name):
     files = [tmp_path / folder / "sick" / file for folder, file in (("link", "x.wav.png"), ("other", "y.wav.png"))]
     cases = [Case(file, "t", "a", file.name, "validation") for file in files]
     places = {place: tmp_path / place for place in ("real", "link", "snd")}
-    drawn = {files[0]: places["snd"] / "sick" / "x.wav"}
-    found = splits.by_lists(cases, lists(tmp_path, testing=name.format(**places)), PERCENTAGES, drawn)
+    cases[0] = replace(cases[0], drawn_from=places["snd"] / "sick" / "x.wav")
+    found = splits.by_lists(cases, lists(tmp_path, testing=name.format(**places)), PERCENTAGES)
     assert found[0].split == "testing" != found[1].split
 
 

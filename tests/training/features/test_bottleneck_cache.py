@@ -62,7 +62,7 @@ def test_a_changed_byte_is_seen_and_repaired(folder, capsys):
     data[HEADER_BYTES + record_type(FEATURES).itemsize + 70] ^= 1
     file.write_bytes(data)
     assert held(folder) == {0, 2, 3}
-    assert "is damaged at a bottleneck, which is made again" in capsys.readouterr().out
+    assert "is damaged at a bottleneck, which is calculated again" in capsys.readouterr().out
     with Cache(folder, FEATURES) as cache:
         cache.add(KEYS[1:2], PRINTS[1:2], VALUES[1:2])
     assert held(folder) == {0, 1, 2, 3}

@@ -4,11 +4,12 @@ import pytest
 import app
 from sounds import coughs, wav
 from tosa.errors import UsageError
-from tosa.model.graph import Graph
+from tosa.model.graph import HEADS, Graph
 from tosa.model.metadata import GraphMetadata
 from tosa.model.network import Network
 from tosa.training.graph import assemble
 from tosa.training.head.head import Head, softmax
+from tosa.training.head.stored_heads import heads_of, scope_of
 
 CHANNELS = 16  # of small_graph's bottleneck
 
@@ -42,7 +43,7 @@ def test_hidden_layer_is_served_as_it_was_trained(served):
 
 
 def test_heads_come_back_out_of_the_graph(served):
-    found = assemble.heads_of(Graph(served[1]))
+    found = heads_of(Graph(served[1]))
     for wanted in served[2]:
         back = found[wanted.task]
         assert back.labels == wanted.labels and back.temperature == wanted.temperature
@@ -55,19 +56,19 @@ ODD = ["chest x-ray", "chest.20.x-ray", "pulmón", "a.b", "a b", "cough"]
 
 
 def test_tasks_of_any_name_have_nodes_that_tensorflow_takes(tf, trunk):
-    assert assemble.scope_of("cough") == "final_training_ops/cough"
+    assert scope_of("cough") == "final_training_ops/cough"
     data = assemble.assemble(trunk, [head(task) for task in ODD], GraphMetadata())
     with tf.Graph().as_default():
         tf.graph_util.import_graph_def(tf.compat.v1.GraphDef.FromString(data), name="")
-    assert len({assemble.scope_of(task) for task in ODD}) == len(ODD)
-    assert assemble.heads_of(Graph(data)).keys() == set(ODD)
+    assert len({scope_of(task) for task in ODD}) == len(ODD)
+    assert heads_of(Graph(data)).keys() == set(ODD)
 
 
 def test_heads_of_graphs_that_named_nodes_by_the_task_alone(trunk, monkeypatch):
     with monkeypatch.context() as before:
-        before.setattr(assemble, "scope_of", lambda task: f"{assemble.HEADS}/{task}")
+        before.setattr(assemble, "scope_of", lambda task: f"{HEADS}/{task}")
         data = assemble.assemble(trunk, [head("chest x-ray")], GraphMetadata())
-    np.testing.assert_allclose(assemble.heads_of(Graph(data))["chest x-ray"].biases, head().biases, rtol=1e-6)
+    np.testing.assert_allclose(heads_of(Graph(data))["chest x-ray"].biases, head().biases, rtol=1e-6)
 
 
 def test_the_answer_says_why_it_has_no_map(served):
@@ -81,7 +82,7 @@ def test_the_answer_says_why_it_has_no_map(served):
 
 def test_classic_graphs_heads_are_refused(classic_graph):
     with pytest.raises(UsageError, match="classic graph"):
-        assemble.heads_of(Graph(classic_graph[0].read_bytes()))
+        heads_of(Graph(classic_graph[0].read_bytes()))
 
 
 def test_outline_keeps_the_nodes_and_drops_the_numbers(trunk):

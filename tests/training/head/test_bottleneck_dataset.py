@@ -45,8 +45,8 @@ def drawings(tmp_path):
     return made
 
 
-def make(drawings, folder, network=None, problems=None):
-    return bottlenecks.bottlenecks(drawings, network or Means(), "trunk", folder / "cache", problems or SkippedFiles())
+def make(drawings, folder, network=None, skipped=None):
+    return bottlenecks.bottlenecks(drawings, network or Means(), "trunk", folder / "cache", skipped or SkippedFiles())
 
 
 def test_each_file_is_read_once_and_rows_keep_their_order(drawings, tmp_path, monkeypatch):
@@ -110,10 +110,10 @@ def test_another_content_or_trunk_is_not_stale(drawings, tmp_path, capsys):
 def test_unreadable_are_skipped_without_a_gap(drawings, tmp_path):
     whole = make(drawings, tmp_path).values
     drawings[7].case.file.write_bytes(b"")
-    problems = SkippedFiles(skip=True)
-    made = make(drawings, tmp_path, problems=problems)
+    skipped = SkippedFiles(skip=True)
+    made = make(drawings, tmp_path, skipped=skipped)
     assert (made.values == np.delete(whole, 7, axis=0)).all() and len(made.drawings) == 19
-    assert problems.sentences == [f"'{drawings[7].case.file}' is empty."]
+    assert skipped.sentences == [f"'{drawings[7].case.file}' is empty."]
     with pytest.raises(UsageError, match="7.png"):
         make(drawings, tmp_path)
 
@@ -123,7 +123,7 @@ def test_variants_differ_and_repeat(drawings, tmp_path):
     varied = [Drawing(drawings[0].case, distortion, number) for number in range(10)]
     first, again = make(varied, tmp_path / "1").values, make(varied[::-1], tmp_path / "2").values[::-1]
     assert (first == again).all() and len(np.unique(first, axis=0)) == 10
-    other = [Drawing(drawings[0].case, Distortion(flip_left_right=True, seed=1), number) for number in range(4)]
+    other = [Drawing(drawings[0].case, Distortion(flip_left_right=True, seed=1), number) for number in range(12)]
     assert len(np.unique(make(other, tmp_path / "1").values, axis=0)) == 2  # as it is and flipped
 
 
@@ -172,7 +172,7 @@ def test_sounds_are_distorted(tmp_path, flags):
     (tmp_path / "c.wav").write_bytes(wav(coughs()))
     case = Case(tmp_path / "c.wav", "t", "a", "g", "training")
     distortion = Distortion(**flags)
-    assert distortion.of_sounds() and not distortion.of_pictures()
+    assert distortion.changes_sounds() and not distortion.changes_pictures()
     plain = draw(case).astype(int)
     content = case.file.read_bytes()
     made = [Drawing(case, distortion).draw(content, bytes([n]) * 32, plain.shape[:2]).astype(int) for n in range(6)]

@@ -10,9 +10,10 @@ from threadpoolctl import threadpool_limits
 from tosa.errors import UsageError
 from tosa.training.data.augmentation import Augmentation
 from tosa.training.data.dataset import Case, SkippedFiles
+from tosa.training.features.bottlenecks import FeatureExtractor
 from tosa.training.head import refit
+from tosa.training.head.examples import Examples
 from tosa.training.head.head import Head
-from tosa.training.head.train_head import Examples
 
 FEATURES = 6
 
@@ -109,18 +110,19 @@ def case(name, label, split):
 def test_without_validation_cases_it_stays(capsys):
     asked = head(2)
     known = [case("a.png", "a", "training"), case("b.png", "b", "training")]
-    assert refit.fitted(asked, known, Augmentation([]), None, "trunk", Path(), SkippedFiles()) == (asked, None)
-    assert "no validation case is there to choose by" in capsys.readouterr().out
+    extractor = FeatureExtractor(None, "trunk", Path())
+    assert refit.refit_head(asked, known, Augmentation([]), extractor, SkippedFiles()) == (asked, None)
+    assert "there are no validation cases to choose by" in capsys.readouterr().out
 
 
 def test_a_label_without_cases_is_named():
     known = [case("a.png", "a", "training"), case("b.png", "b", "training"), case("c.png", "c", "testing")]
-    with pytest.raises(UsageError, match="No case of lungs: 'c' is there to train on"):
-        refit.check([head(3)], known)
-    refit.check([head(2)], known)
+    with pytest.raises(UsageError, match="task lungs has the label 'c', but no training case"):
+        refit.check_training_labels([head(3)], known)
+    refit.check_training_labels([head(2)], known)
 
 
-def test_each_case_is_seen_as_it_came_and_changed(monkeypatch):
+def test_each_case_is_seen_as_it_came_and_changed():
     """But for pictures of sounds: those are no photographs, and mirrored they would be sounds from their end."""
     seen = []
 
@@ -128,9 +130,9 @@ def test_each_case_is_seen_as_it_came_and_changed(monkeypatch):
         seen.extend((drawing.case.file.name, drawing.change is not None) for drawing in drawings)
         return SimpleNamespace(drawings=drawings, values=np.zeros((len(drawings), FEATURES), np.float32))
 
-    monkeypatch.setattr(refit, "bottlenecks", bottlenecks)
+    extractor = SimpleNamespace(bottlenecks=bottlenecks)
     known = [case("a.wav", "a", "training"), case("b.png", "b", "training"), case("c.wav.png", "b", "training")]
-    made = refit._examples(head(2), known, Augmentation([]))
+    made = refit._examples(head(2), known, Augmentation([]), extractor, SkippedFiles())
     assert seen == [("a.wav", False), ("b.png", False), ("c.wav.png", False), ("a.wav", True), ("b.png", True)]
     assert made.targets.tolist() == [0, 1, 1, 0, 1]
 

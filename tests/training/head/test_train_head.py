@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from tosa.training.head import train_head
+from tosa.training.head.examples import Examples
 from tosa.training.head.head import Head, softmax
-from tosa.training.head.train_head import Examples, HeadRecipe
+from tosa.training.head.train_head import HeadRecipe
 
 
 def clouds(count=300, features=8, seed=0):
@@ -35,7 +36,8 @@ def test_learns_and_logs_as_the_classic_does(capsys):
 
 def test_same_seed_same_head():
     first, second = (
-        train_head.train_head("t", ["a", "b"], clouds(), clouds(), HeadRecipe(steps=20), lambda *_, **__: None) for _ in range(2)
+        train_head.train_head("t", ["a", "b"], clouds(), clouds(), HeadRecipe(steps=20), lambda *_, **__: None)
+        for _ in range(2)
     )
     assert first.weights.tobytes() == second.weights.tobytes()
 
@@ -66,10 +68,10 @@ def test_hidden_layer_learns_what_a_linear_one_cannot():
 
 
 @pytest.mark.parametrize("hidden, weighted", [(0, False), (0, True), (5, False), (5, True)])
-def test_slopes_are_those_of_the_loss(hidden, weighted):
+def test_gradients_are_those_of_the_loss(hidden, weighted):
     """Against differences of the loss in double precision."""
     data, rng = clouds(20), np.random.default_rng(3)
-    one = train_head.start("t", ["a", "b"], 8, HeadRecipe(hidden_units=hidden), rng)
+    one = train_head.start_head("t", ["a", "b"], 8, HeadRecipe(hidden_units=hidden), rng)
     parameters = [p.astype(np.float64) for p in (*(one.hidden or ()), one.weights, one.biases)]
     *layer, weights, biases = parameters
     one = Head("t", ("a", "b"), weights, biases, hidden=tuple(layer) or None)
@@ -114,7 +116,9 @@ def test_no_validation_cases_is_no_fault():
 
 def test_gradient_step_is_softmax_regressions():
     data = clouds(4)
-    trained = train_head.train_head("t", ["a", "b"], data, data, HeadRecipe(steps=1, train_batch_size=-1), lambda *_, **__: None)
+    trained = train_head.train_head(
+        "t", ["a", "b"], data, data, HeadRecipe(steps=1, train_batch_size=-1), lambda *_, **__: None
+    )
     start = np.random.default_rng(0).normal(0, 0.001, (8, 2)).astype(np.float32)
     slope = softmax(data.bottlenecks @ start) - np.eye(2)[data.targets]
     np.testing.assert_allclose(trained.weights, start - 0.01 / 4 * data.bottlenecks.T @ slope, atol=1e-6)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tosa.model.metadata import GraphMetadata
 from tosa.training.data.dataset import Case
 from tosa.training.features.bottlenecks import BATCH
 from tosa.training.report.evaluate import answers
@@ -15,6 +16,7 @@ class Brightness:
     """A network whose one score is the mean of the picture."""
 
     size = (40, 40)
+    metadata = GraphMetadata()
 
     def run(self, pictures):
         assert len(pictures) <= BATCH

@@ -1,6 +1,6 @@
 """Other trunks than Inception-v3: the smallest MobileNet, with random weights from a file, trained on and served."""
 
-from types import SimpleNamespace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +11,9 @@ import retrain
 from pictures import encoded, phantom
 from tosa.errors import UsageError
 from tosa.model.network import Network
-from tosa.training.trunk import architectures
+from tosa.training.trunk import resolve
+from tosa.training.trunk.architectures import ARCHITECTURES, architecture_named
+from tosa.training.trunk.resolve import TrunkOptions
 
 NAME = "mobilenet_0.25_128"  # as the classic spelt it
 
@@ -25,20 +27,20 @@ NAME = "mobilenet_0.25_128"  # as the classic spelt it
     ],
 )  # fmt: skip
 def test_names(name, constructor, side):
-    found = architectures.named(name)
+    found = architecture_named(name)
     assert (found.constructor, found.side) == (constructor, side)
 
 
-@pytest.mark.parametrize("name, said", [("vgg61", "none of"), ("mobilenet_1.0_224_quantized", "Quantized")])
+@pytest.mark.parametrize("name, said", [("vgg61", "must be one of"), ("mobilenet_1.0_224_quantized", "Quantized")])
 def test_unknown_names(name, said):
     with pytest.raises(UsageError, match=said):
-        architectures.named(name)
+        architecture_named(name)
 
 
 def test_all_known_are_in_keras_and_take_these_pictures(tf):
     import keras
 
-    for name, known in architectures.KNOWN.items():
+    for name, known in ARCHITECTURES.items():
         assert callable(getattr(keras.applications, known.constructor)), name
 
 
@@ -65,33 +67,33 @@ def weights(request, random_trunk, tmp_path_factory):
 
 
 def test_weights_of_every_kind_of_file_arrive(weights, random_trunk):
-    from tosa.training.trunk import inception
+    from tosa.training.trunk import applications
 
-    built = inception.application(architectures.named(NAME), weights)
+    built = applications.build_application(architecture_named(NAME), weights)
     for found, wanted in zip(built.get_weights(), random_trunk.get_weights(), strict=True):
         np.testing.assert_array_equal(found, wanted)
 
 
 def test_weights_of_another_network_are_named(weights):
-    from tosa.training.trunk import inception
+    from tosa.training.trunk import applications
 
     with pytest.raises(UsageError, match="trunk"):
-        inception.application(architectures.named("mobilenet_0.50_128"), weights)
+        applications.build_application(architecture_named("mobilenet_0.50_128"), weights)
 
 
 def test_what_is_no_weight_file_is_named(tf, tmp_path):
-    from tosa.training.trunk import inception
+    from tosa.training.trunk import applications
 
     for name in ("junk.npz", "junk.h5", "junk.keras"):
         (tmp_path / name).write_bytes(b"junk")
         with pytest.raises(UsageError, match=name):
-            inception.application(architectures.named(NAME), tmp_path / name)
+            applications.build_application(architecture_named(NAME), tmp_path / name)
 
 
 def test_no_weights_and_no_network_are_refused(tf, monkeypatch):
     import keras
 
-    from tosa.training.trunk import inception
+    from tosa.training.trunk import applications
 
     def offline(**given):
         assert given["weights"] == "imagenet"
@@ -99,18 +101,18 @@ def test_no_weights_and_no_network_are_refused(tf, monkeypatch):
 
     monkeypatch.setattr(keras.applications, "MobileNet", offline)
     with pytest.raises(UsageError, match="no route to host.*--weights"):
-        inception.application(architectures.named(NAME), None)
+        applications.build_application(architecture_named(NAME), None)
 
 
 @pytest.mark.parametrize("way", ["tf", "caffe", "torch", "raw"])
 def test_preprocessing_is_keras_own(tf, way):
     from keras.src.applications.imagenet_utils import preprocess_input
 
-    from tosa.training.trunk import inception
+    from tosa.training.trunk import freeze
 
     pictures = np.random.default_rng(0).uniform(0, 255, (1, 4, 4, 3)).astype(np.float32)
     wanted = pictures if way == "raw" else preprocess_input(pictures.copy(), mode=way)
-    np.testing.assert_allclose(np.asarray(inception._scaled(tf.constant(pictures), way)), wanted, atol=1e-4)
+    np.testing.assert_allclose(np.asarray(freeze.scaled(tf.constant(pictures), way)), wanted, atol=1e-4)
 
 
 def test_trained_and_served_as_tensorflow_runs_it(tf, random_trunk, tmp_path, capsys):
@@ -157,16 +159,15 @@ def _tensorflow(tf, graph, png):
         return session.run("final_result:0", {"DecodeJpeg/contents:0": png})
 
 
-def test_model_dir_is_looked_into_for_weights(tmp_path, monkeypatch):
+def test_weights_in_model_dir_are_used(tf, tmp_path, monkeypatch):
     """One .h5 in --model_dir is taken for another architecture; the embedded graph is not."""
-    flags = SimpleNamespace(architecture="vgg16", weights=None, model_dir=tmp_path)
-
-    from tosa.training.trunk import inception
+    from tosa.training.trunk import applications, freeze
 
     seen = []
-    monkeypatch.setattr(inception, "application", lambda *given: seen.append(given) or "built")
-    monkeypatch.setattr(inception, "freeze", lambda *given: seen.append(given) or b"")
+    monkeypatch.setattr(applications, "build_application", lambda *given: seen.append(given) or "built")
+    monkeypatch.setattr(freeze, "freeze_trunk", lambda *given: seen.append(given) or b"")
     (tmp_path / "vgg.h5").touch()
-    with architectures.trunk_file(flags, None) as file:
+    with resolve.trunk_file(TrunkOptions("vgg16", tmp_path), Path("none.pb")) as file:
         assert file.is_file()
-    assert seen[0][1] == tmp_path / "vgg.h5" and seen[1] == ("built", 224, "caffe")
+    vgg16 = architecture_named("vgg16")
+    assert seen == [(vgg16, tmp_path / "vgg.h5"), ("built", vgg16)]

@@ -14,8 +14,16 @@ from tosa.errors import UsageError
 from tosa.model.graph import SEAL, Graph
 from tosa.model.metadata import GraphMetadata
 from tosa.model.network import GraphFile, Network
-from tosa.training.data import drawing
+from tosa.training import tensorboard_curves
+from tosa.training.commands import finish, options
+from tosa.training.data import dataset, drawing
+from tosa.training.data.table import from_csv
+from tosa.training.graph import assemble
+from tosa.training.head import refit
 from tosa.training.head.head import Head
+from tosa.training.trunk.recipe import FineTuneRecipe
+from tosa.training.trunk.sampler import Sampler, columns_of
+from tosa.training.trunk.serialize import to_float16
 
 FEATURES = 8
 
@@ -46,7 +54,7 @@ def tiny(tf, monkeypatch):
 @pytest.fixture
 def weights(tiny, tmp_path):
     """A weight file for the tiny trunk."""
-    built = tiny.build()
+    built = tiny.build_inception()
     arrays = {f"{name}__{v.name}": v.numpy() for name, layer in tiny.weight_layers(built) for v in layer.weights}
     (tmp_path / "inception").mkdir()
     np.savez(tmp_path / "inception" / "weights.npz", **arrays)
@@ -113,11 +121,8 @@ def served(folder, monkeypatch, *, graph="graph"):
 
 def test_refitting_changes_the_last_layers_alone(tmp_path, table, weights, monkeypatch, capsys):
     """Heads that say nothing become right, on a trunk that stays; for that each label needs cases, and no other."""
-    from tosa.training.data import dataset
-    from tosa.training.head import refit
-
     with monkeypatch.context() as patch:
-        patch.setattr(refit, "fitted", lambda head, *_: (replace(head, weights=head.weights * 0), {"decay": None}))
+        patch.setattr(finish, "refit_head", lambda head, *_: (replace(head, weights=head.weights * 0), {"decay": None}))
         assert run(tmp_path, table, weights, "graph", steps=150) == 0
     served(tmp_path, monkeypatch)
     flags = [f"--output_graph={tmp_path}/again.pb", f"--output_labels={tmp_path}/again.txt", "--refit"]
@@ -129,7 +134,7 @@ def test_refitting_changes_the_last_layers_alone(tmp_path, table, weights, monke
     assert trunks[0] == trunks[1]
     how = after.model.metadata.task("lungs").refit
     assert how["decay"] in refit.DECAYS and how["cross_entropy"][0] > how["cross_entropy"][1]
-    cases = dataset.in_split(dataset.from_csv(table, "t", dataset.Percentages()), "training")
+    cases = dataset.in_split(from_csv(table, "t", dataset.Percentages()), "training")
     assert how["bottlenecks"] == 2 * sum(case.task == "lungs" for case in cases)  # as they came and changed
     dark, light = (np.full((1, 299, 299, 3), level, np.uint8) for level in (30, 180))
     before, after = before.start(precision="f32"), after.start(precision="f32")
@@ -152,33 +157,30 @@ def test_refitting_changes_the_last_layers_alone(tmp_path, table, weights, monke
     table.write_text(rows)
     capsys.readouterr()
     assert retrain.main([f"--labels_csv={table}", *flags]) == 2
-    assert "No case of lungs: 'dim'" in capsys.readouterr().err
+    assert "has the label 'dim', but no training case" in capsys.readouterr().err
 
 
 def test_goes_on_where_it_was_killed(tmp_path, table, weights, monkeypatch, capsys, tiny):
     """Killed after a checkpoint and started again, the graph is the same as without the kill."""
-    from tosa.training.trunk import fine_tune
-
-    recipe = fine_tune.Recipe
-    monkeypatch.setattr(fine_tune, "Recipe", lambda **given: recipe(**given, checkpoint_every=10))
+    monkeypatch.setattr(options, "FineTuneRecipe", lambda **given: FineTuneRecipe(**given, checkpoint_every=10))
     assert run(tmp_path, table, weights, "whole", "--precision=float32") == 0
 
     class Killed(Exception):
         pass
 
-    batch = fine_tune.Sampler.batch
+    batch = Sampler.batch
 
     def dies(sampler, step):
         if step == 25:
             raise Killed
         return batch(sampler, step)
 
-    monkeypatch.setattr(fine_tune.Sampler, "batch", dies)
+    monkeypatch.setattr(Sampler, "batch", dies)
     with pytest.raises(Killed):
         run(tmp_path, table, weights, "killed", "--precision=float32")
-    monkeypatch.setattr(fine_tune.Sampler, "batch", batch)
+    monkeypatch.setattr(Sampler, "batch", batch)
     assert run(tmp_path, table, weights, "killed", "--precision=float32") == 0
-    assert "Going on from step 20" in capsys.readouterr().out
+    assert "Resuming from step 20" in capsys.readouterr().out
     whole, killed = (Network.load(tmp_path / f"{n}.pb", tmp_path / f"{n}.txt") for n in ("whole", "killed"))
     picture = np.random.default_rng(0).integers(0, 256, (1, 299, 299, 3), dtype=np.uint8)
     np.testing.assert_allclose(whole.run(picture).scores, killed.run(picture).scores, atol=1e-5)
@@ -197,11 +199,7 @@ def test_checkpoint_of_another_training_is_neither_taken_nor_lost(tmp_path, tabl
 
 def test_a_new_training_clears_the_curves_of_others(tmp_path, table, weights, monkeypatch):
     """One that goes on from a checkpoint keeps them."""
-    from tosa.training import tensorboard_curves
-    from tosa.training.trunk import fine_tune
-
-    recipe = fine_tune.Recipe
-    monkeypatch.setattr(fine_tune, "Recipe", lambda **given: recipe(**given, checkpoint_every=1))
+    monkeypatch.setattr(options, "FineTuneRecipe", lambda **given: FineTuneRecipe(**given, checkpoint_every=1))
     with tensorboard_curves.Curves(tmp_path / "sum") as written:
         written.write("train", 99, accuracy=0.5)
     steps = []
@@ -211,15 +209,12 @@ def test_a_new_training_clears_the_curves_of_others(tmp_path, table, weights, mo
     assert steps == [[1, 2], [1, 2]]
 
 
-def test_sampler_and_network_agree_on_the_columns(tmp_path, table, tiny):
+def test_sampler_and_network_agree_on_the_columns(table):
     """Where the first case is not one to train on, tasks appear in another order among those that are."""
-    from tosa.training.data import dataset
-    from tosa.training.trunk import fine_tune
-
-    cases = dataset.from_csv(table, "t", dataset.Percentages())
+    cases = from_csv(table, "t", dataset.Percentages())
     cases.sort(key=lambda case: (case.split != "testing", case.task == "lungs"))
-    columns = fine_tune.columns(cases)
-    sampler = fine_tune.Sampler(dataset.in_split(cases, "training"), fine_tune.Recipe(), columns)
+    columns = columns_of(cases)
+    sampler = Sampler(dataset.in_split(cases, "training"), FineTuneRecipe(), columns)
     pictures, targets = sampler.batch(0)
     gray = np.ptp(pictures.astype(int).mean(axis=(1, 2)), axis=1) < 1  # the lungs here are gray, sounds are in colour
     assert {bool(g) for g in gray} == {True, False}
@@ -227,26 +222,20 @@ def test_sampler_and_network_agree_on_the_columns(tmp_path, table, tiny):
     assert [target in lungs for target in targets] == gray.tolist()
 
 
-def test_pictures_of_sounds_are_left_as_they_are(tmp_path, tiny):
-    from tosa.training.data import dataset
-    from tosa.training.trunk import fine_tune
-
+def test_pictures_of_sounds_are_left_as_they_are(tmp_path):
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (299, 299, 3), dtype=np.uint8)).save(tmp_path / "a.png")
     for task, same in (("cough", True), ("lungs", False)):
         case = dataset.Case(tmp_path / "a.png", task, "sick", "a", "training")
-        pictures, _ = fine_tune.Sampler([case], fine_tune.Recipe(batch_size=2), fine_tune.columns([case])).batch(0)
+        pictures, _ = Sampler([case], FineTuneRecipe(batch_size=2), columns_of([case])).batch(0)
         assert (pictures == drawing.draw(case)).all() == same
 
 
-def test_a_label_without_training_cases_is_refused(tmp_path, table, tiny):
-    from tosa.training.data import dataset
-    from tosa.training.trunk import fine_tune
-
-    cases = dataset.from_csv(table, "t", dataset.Percentages())
-    columns = fine_tune.columns(cases)
+def test_a_label_without_training_cases_is_refused(table):
+    cases = from_csv(table, "t", dataset.Percentages())
+    columns = columns_of(cases)
     light = [case for case in cases if case.label != "dark"]
     with pytest.raises(UsageError, match="lungs: dark"):
-        fine_tune.Sampler(light, fine_tune.Recipe(), columns)
+        Sampler(light, FineTuneRecipe(), columns)
 
 
 @pytest.mark.parametrize("damage", ["other", "junk", "cut", "flipped", "empty"])
@@ -268,25 +257,23 @@ def inception(tf, tmp_path_factory):
     """A graph with Inception-v3 of random weights, as a fine-tuning writes it, and its head of the task lungs."""
     import keras
 
-    from tosa.training.graph import assemble
-    from tosa.training.trunk import inception
+    from tosa.training.trunk import freeze, inception
 
     keras.utils.set_random_seed(0)
     weights = np.random.default_rng(0).normal(size=(inception.FEATURES, 2)).astype(np.float32)
     head = Head("lungs", ("dark", "light"), weights, np.float32([1, 2]))
     file = tmp_path_factory.mktemp("inception") / "graph.pb"
-    trunk = assemble.to_float16(inception.freeze(inception.build_inception()))
+    trunk = to_float16(freeze.freeze_trunk(inception.build_inception()))
     file.write_bytes(assemble.assemble(trunk, [head], GraphMetadata()))
     return file
 
 
 def test_goes_on_from_a_graph(table, inception):
     """The trunk's layers and the heads' columns are those of the graph; only those from the block on are trained."""
-    from tosa.training.data import dataset
     from tosa.training.trunk import fine_tune
 
-    cases = dataset.from_csv(table, "t", dataset.Percentages())
-    tuning = fine_tune.FineTuning(cases, fine_tune.Recipe(layers="mixed10"), inception)
+    cases = from_csv(table, "t", dataset.Percentages())
+    tuning = fine_tune.FineTuning(cases, FineTuneRecipe(layers="mixed10"), inception)
     pixels = np.random.default_rng(0).integers(0, 256, (1, 299, 299, 3), dtype=np.uint8)
     bottleneck = Network.load(inception, None).run(pixels).bottleneck
     np.testing.assert_allclose(tuning._bottleneck(pixels), bottleneck, rtol=1e-3, atol=1e-5)
@@ -312,4 +299,4 @@ def test_a_graph_tells_of_all_its_trainings(tmp_path, table, weights, tiny):
 
 def test_a_block_that_is_none_is_named(tmp_path, table, inception, capsys):
     assert run(tmp_path, table, tmp_path, "graph", "--fine_tune=mixed11") == 2
-    assert "--fine_tune=mixed11 is none of all, mixed1" in capsys.readouterr().err
+    assert "--fine_tune must be 'all' or one of mixed1" in capsys.readouterr().err

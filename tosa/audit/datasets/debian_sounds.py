@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from tosa.errors import RequestError
 from tosa.inputs.audio import SAMPLE_RATE, check_sound
-from tosa.training.data.dataset import SOUNDS
+from tosa.training.data.kinds import SOUND_ENDINGS
 from tosa.training.files import atomic_write
 
 # package: how many of the sounds in each of its folders (a voice, a kind of effect) are taken at most
@@ -55,7 +55,7 @@ COLUMNS = ["file", "class", "sick", "group", "package", "duration_s"]
 
 def chosen(folder: Path, most: int) -> list[Path]:
     """At most `most` sounds of a folder, by the hash of their names, and all telling ones."""
-    files = [path for path in folder.iterdir() if path.suffix.lower() in SOUNDS]
+    files = [path for path in folder.iterdir() if path.suffix.lower() in SOUND_ENDINGS]
     files.sort(key=lambda path: hashlib.sha1(path.name.encode()).hexdigest())
     telling = [path for path in files if any(word in path.name.lower() for word in TELLING)]
     return telling + [path for path in files if path not in telling][: max(most - len(telling), 0)]
@@ -97,7 +97,7 @@ def unpack(package: str, folder: Path) -> list[Path]:
     (archive,) = folder.glob(f"{package}_*.deb")
     subprocess.run(["dpkg-deb", "-x", archive, folder / package], check=True)
     archive.unlink()
-    return sorted({path.parent for path in (folder / package).rglob("*") if path.suffix.lower() in SOUNDS})
+    return sorted({path.parent for path in (folder / package).rglob("*") if path.suffix.lower() in SOUND_ENDINGS})
 
 
 def voice(package: str, folder: Path) -> str:

@@ -1,21 +1,18 @@
-"""Labelled files: where they are, whom they are of, and who is in training, validation and testing."""
+"""Labelled files: which label, patient and source each has, and whether it is for training, validation or testing."""
 
-import csv
 import hashlib
 import re
-import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from tosa.errors import UsageError
-from tosa.model.metadata import FIRST_TASK
+from tosa.model.metadata import Input, default_input
+from tosa.training.data.kinds import PICTURE_ENDINGS, SOUND_ENDINGS, Kind, has_ending, kind_of_file, sound_name_of
 
 SPLITS = ("training", "validation", "testing")
-COLUMNS = ("file", "label", "task", "group", "split", "source")  # of a table; only the first two are needed
-PICTURES = {".jpg", ".jpeg", ".png", ".dcm"}
-SOUNDS = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".webm", ".mka", ".mp4", ".m4a", ".aac"}
 
 
 @dataclass(frozen=True)
@@ -27,23 +24,24 @@ class Case:
     label: str
     group: str
     split: str
-    source: str = ""  # the hospital, microphone or data set it is from, where a table says so
-    split_given: bool = False  # by a table, not by the group's name
+    source: str = ""  # the hospital, microphone or data set it comes from, if a table says so
+    split_given: bool = False  # whether a table says the split; else it follows from the group's name
     extra: Mapping[str, str] = field(default_factory=dict, compare=False)  # a table's other columns, such as age
+    drawn_from: Path | None = None  # the sound in --audio_dir that this picture was drawn of
+
+    @cached_property
+    def kind(self) -> Kind:
+        """What the file is, by its content."""
+        return kind_of_file(self.file, default_input(self.task) == "sound" or self.drawn_from is not None)
 
     @property
     def is_sound(self) -> bool:
-        return self.file.suffix.lower() in SOUNDS
+        return self.kind is Kind.SOUND
 
     @property
-    def of_sound(self) -> bool:
-        """Whether it is a sound or a sound's picture, by its name or task. Those are in colour, X-rays in gray."""
-        return self.is_sound or self.task == FIRST_TASK or drawn_of(self.file) is not None
-
-    @property
-    def is_drawn(self) -> bool:
-        """Whether it is a sound's picture. Mirrored or turned it would be no sound's any more."""
-        return self.of_sound and not self.is_sound
+    def sound(self) -> Path | None:
+        """The sound that this picture was drawn of, as far as --audio_dir or the picture's name tell it."""
+        return self.drawn_from or sound_name_of(self.file)
 
 
 @dataclass(frozen=True)
@@ -53,21 +51,24 @@ class Percentages:
     validation: int = 10
     testing: int = 10
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.validation < 0 or self.testing < 0 or self.validation + self.testing >= 100:
-            raise UsageError("--validation_percentage and --testing_percentage must leave something to train on.")
+            raise UsageError(
+                f"--validation_percentage={self.validation} and --testing_percentage={self.testing} must be 0 or more, "
+                "and together less than 100."
+            )
 
     def split_of(self, group: str) -> str:
-        """The split of a group, by its name alone: the same on every machine and wherever the files lie."""
+        """Returns the split of a group, by its name alone: the same on every machine and wherever the files lie."""
         percent = place(group)
         if percent < self.validation:
             return "validation"
         return "testing" if percent < self.validation + self.testing else "training"
 
     def held_out(self, group: str) -> str | None:
-        """Validation or testing by a group's name where it cannot be trained on, None where both have no percent.
+        """Returns validation or testing for a group that must not be trained on; None if both percentages are 0.
 
-        Those that would be trained on are parted as the percentages of the two are to each other.
+        Groups whose name says training are divided between the two in the ratio of the percentages.
         """
         if (split := self.split_of(group)) != "training":
             return split
@@ -78,189 +79,85 @@ class Percentages:
 
 
 def place(group: str) -> float:
-    """Where a group stands between 0 and 100, by its name alone."""
+    """Returns where a group stands in [0, 100), by its name alone."""
     return int(hashlib.sha1(group.encode()).hexdigest(), 16) % 10_000 / 100
 
 
 class SkippedFiles:
-    """Files that cannot be read: the first one ends it all, or where skip is set they are left out and listed."""
+    """Files that cannot be read. The first one ends the training; with `skip` they are left out and listed."""
 
     def __init__(self, skip: bool = False):
-        self.skip, self.sentences = skip, []
+        self.skip = skip
+        self.sentences: list[str] = []  # what was wrong, for the report
 
     def add(self, error: UsageError) -> None:
+        """Lists a file, once. Raises the error unless `skip` is set."""
         if not self.skip:
             raise error
-        if str(error) not in self.sentences:  # several stages may come upon it
+        if str(error) not in self.sentences:  # several stages may read the same file
             self.sentences.append(str(error))
             print(f"Skipped: {error}")
 
 
-def from_folders(
-    folder: Path, task: str, percentages: Percentages, group_regex: str | None = None, problems: SkippedFiles | None = None
-) -> list[Case]:
-    """The cases of a folder with one folder a label, as the classic retrain.py takes them.
+def group_of(file: Path, group_regex: str | None) -> str:
+    """Returns what group_regex finds in a file's name, in the first of its brackets that matched if it has any.
 
-    Hidden folders and files are passed over. A file's group is what group_regex finds in its name (the first of its
-    brackets that matched, if it has any), else its name up to `_nohash_`. Raises UsageError where a folder is missing
-    or empty, and where group_regex finds nothing.
+    Without group_regex it is the name without its endings up to `_nohash_`, as in the classic. Raises UsageError on a
+    wrong regular expression and where it finds nothing.
     """
-    if not folder.is_dir():
-        raise UsageError(f"Image directory '{folder}' not found.")
-    folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    cases = []
-    for label_folder, label in zip(folders, _labels_of([path.name for path in folders])):
-        files = [file for file in sorted(label_folder.rglob("*")) if _is_case(file.relative_to(folder))]
-        if not files:
-            empty = UsageError(f"The label folder '{label_folder}' holds no picture or sound. Fill or remove it.")
-            (problems or SkippedFiles()).add(empty)
-        for file in files:
-            group = _group_of(file, group_regex)
-            cases.append(Case(file, task, label, group, percentages.split_of(group)))
-    if not cases:
-        raise UsageError(f"No valid folders of pictures or sounds found at '{folder}': one folder a label is needed.")
-    return cases
-
-
-def _labels_of(names: list[str]) -> list[str]:
-    """Labels of folder names: in lower case with spaces for underscores, as the classic made them.
-
-    The classic tore names with letters beyond ASCII apart ("neumon a"). Where there is such a one, the names of all
-    folders keep their capitals too, since they are what will be read.
-    """
-    shown = [" ".join(unicodedata.normalize("NFC", name).replace("_", " ").split()) for name in names]
-    return [label.lower() for label in shown] if all(label.isascii() for label in shown) else shown
-
-
-def drawn_of(picture: Path) -> Path | None:
-    """The sound that a picture is of by its name, cough.wav of cough.wav.png; None where it says none."""
-    sound = picture.with_suffix("")
-    return sound if picture.suffix.lower() == ".png" and sound.suffix.lower() in SOUNDS else None
-
-
-def _is_case(file: Path) -> bool:
-    return file.suffix.lower() in PICTURES | SOUNDS and not is_hidden(file)
-
-
-def is_hidden(file: Path) -> bool:
-    """Whether the file or a folder on its path is, such as .ipynb_checkpoints or what macOS adds, ._a.wav."""
-    return any(part.startswith(".") for part in file.parts)
-
-
-def _group_of(file: Path, group_regex: str | None) -> str:
     if group_regex is None:
-        name = file.name
-        while Path(name).suffix.lower() in PICTURES | SOUNDS:  # a spectrogram, cough.wav.png, is of cough's group
-            name = Path(name).stem
-        return re.sub(r"_nohash_.*$", "", name)
+        while has_ending(file, PICTURE_ENDINGS | SOUND_ENDINGS):  # cough.wav.png has the group of cough.wav
+            file = file.with_suffix("")
+        return re.sub(r"_nohash_.*$", "", file.name)
     try:
         found = re.search(group_regex, file.name)
     except re.error as error:
-        raise UsageError(f"--group_regex {group_regex!r} is no regular expression: {error}.") from error
+        raise UsageError(f"--group_regex {group_regex!r} is not a regular expression: {error}.") from error
     if not found:
-        raise UsageError(f"--group_regex {group_regex!r} finds nothing in '{file.name}'.")
+        raise UsageError(f"--group_regex {group_regex!r} does not match the file name '{file.name}'.")
     brackets = [text for text in found.groups() if text is not None] if found.re.groups else [found[0]]
     if not any(brackets[:1]):
         raise UsageError(f"--group_regex {group_regex!r} finds an empty group in '{file.name}'.")
     return brackets[0]
 
 
-def from_csv(
-    table: Path, task: str, percentages: Percentages, group_regex: str | None = None, only: bool = False
-) -> list[Case]:
-    """The cases of a CSV table with the columns file and label, and optionally task, group, split and source.
-
-    Files are looked up from the table's folder; further columns are in each case's `extra`. Without a group it is that
-    of the file's name, as in from_folders; without a split the group's name decides, and rows without a task are of `task`; with `only`, the rows of others are
-    passed over. Raises UsageError on missing columns, files or splits that are none, on a file that is twice in a task,
-    and where nothing is left.
-    """
-    cases, lines, tasks = [], {}, {}
-    for line, row in _rows(table):
-        name, label, own_task, group, split, source = (
-            unicodedata.normalize("NFC", row.get(column) or "").strip() for column in COLUMNS
-        )
-        tasks[own_task or task] = True  # in the order of the rows
-        if only and own_task not in ("", task):
-            continue
-        file = table.parent / (row["file"] or "").strip()
-        if not label:
-            raise UsageError(f"'{table}' has no label for '{name}'.")
-        if not name or not file.is_file():
-            raise UsageError(f"'{table}' names '{name}', which is not there.")
-        if (first := lines.setdefault((own_task or task, file), line)) != line:
-            raise UsageError(f"'{table}' has '{name}' twice in task {own_task or task}: in lines {first} and {line}.")
-        group = group or _group_of(Path(name), group_regex)
-        if split and split not in SPLITS:
-            raise UsageError(f"'{table}': split '{split}' of {name} is none of {', '.join(SPLITS)}.")
-        placed = split or percentages.split_of(group)
-        extra = {column: (value or "").strip() for column, value in row.items() if column and column not in COLUMNS}
-        cases.append(Case(file, own_task or task, label, group, placed, source, bool(split), extra))
-    if not cases:
-        raise UsageError(f"'{table}' has no task '{task}'; it has {', '.join(tasks)}.")
-    return cases
-
-
-def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
-    """Each row with the number of its line."""
-    try:
-        lines = table.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise UsageError(f"Cannot read --labels_csv '{table}': {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"--labels_csv '{table}' is not UTF-8 text. Save it as such.") from error
-    semicolons = bool(lines) and ";" in lines[0] and "," not in lines[0]  # as spreadsheets write it in half of Europe
-    reader = csv.DictReader(lines, delimiter=";" if semicolons else ",", skipinitialspace=True)
-    reader.fieldnames = [column.strip() for column in reader.fieldnames or []]
-    rows = [(reader.line_num, row) for row in reader]
-    if not rows or not {"file", "label"} <= rows[0][1].keys():
-        raise UsageError(f"--labels_csv '{table}' needs a header with at least the columns file and label.")
-    return rows
-
-
-def check_labels(cases: list[Case], where: str, least: int = 2) -> None:
-    """Raises UsageError where a task has fewer labels than `least`, or a name that cannot be one."""
-    for task, labels in labels_by_task(cases).items():
-        if not re.fullmatch(r"[\w .-]+", task):
-            raise UsageError(f"'{task}' cannot name a task: letters, digits, space, dot, dash and underscore can.")
-        if bad := [label for label in labels if not label.strip() or ": " in f"{label} " or not label.isprintable()]:
-            raise UsageError(
-                f"{bad[0]!r} cannot be a label: it must be one line, not blank, no colon at its end or before a space."
-            )
-        if len(labels) < least:
-            raise UsageError(
-                f"Only one valid label, '{labels[0]}', found for task {task} at '{where}': two or more are needed."
-            )
-
-
-def labels_by_task(cases: list[Case]) -> dict[str, list[str]]:
-    """The tasks in order of appearance, each with its labels sorted."""
-    found: dict[str, set[str]] = {}
+def labels_by_task(cases: Sequence[Case]) -> dict[str, list[str]]:
+    """Returns the tasks in order of appearance, each with its labels sorted."""
+    labels: dict[str, set[str]] = {}
     for case in cases:
-        found.setdefault(case.task, set()).add(case.label)
-    return {task: sorted(labels) for task, labels in found.items()}
+        labels.setdefault(case.task, set()).add(case.label)
+    return {task: sorted(names) for task, names in labels.items()}
 
 
-def thinned(cases: list[Case], most: int) -> list[Case]:
-    """Without the training cases of a task beyond the first `most` by the hash of their names."""
-    kept: dict[str, list[Case]] = {}
-    for case in in_order(in_split(cases, "training")):
-        kept.setdefault(case.task, []).append(case)
-    left = {id(case) for own in kept.values() for case in own[:most]}
-    return [case for case in cases if case.split != "training" or id(case) in left]
+def of_task(cases: Sequence[Case], task: str) -> list[Case]:
+    return [case for case in cases if case.task == task]
 
 
-def in_order(cases: list[Case]) -> list[Case]:
-    """Cases in the order of their names' hashes, so that the first ones are of all kinds."""
-    return sorted(cases, key=lambda case: place(case.file.name))
-
-
-def in_split(cases: list[Case], split: str) -> list[Case]:
+def in_split(cases: Sequence[Case], split: str) -> list[Case]:
     return [case for case in cases if case.split == split]
 
 
-def describe(cases: list[Case]) -> str:
-    """A table of how many files and groups of each label are in each split."""
+def input_of_task(cases: Sequence[Case], task: str) -> Input:
+    """Returns what a task takes when it is served: sounds if one of its cases is a sound or a sound's spectrogram."""
+    return "picture" if all(case.kind is Kind.XRAY for case in of_task(cases, task)) else "sound"
+
+
+def thinned(cases: Sequence[Case], most: int) -> list[Case]:
+    """Returns the cases without the training cases of a task beyond the first `most` by the hash of their names."""
+    training: dict[str, list[Case]] = {}
+    for case in in_order(in_split(cases, "training")):
+        training.setdefault(case.task, []).append(case)
+    chosen = {id(case) for own_cases in training.values() for case in own_cases[:most]}
+    return [case for case in cases if case.split != "training" or id(case) in chosen]
+
+
+def in_order(cases: Sequence[Case]) -> list[Case]:
+    """Returns the cases in the order of their names' hashes, so that the first ones are of all kinds."""
+    return sorted(cases, key=lambda case: place(case.file.name))
+
+
+def table_of_counts(cases: Sequence[Case]) -> str:
+    """Returns a table of how many files and groups of each label are in each split."""
     lines = [f"{'task: label':40}" + "".join(f"{split:>20}" for split in SPLITS) + "   files (groups)"]
     files = Counter((case.task, case.label, case.split) for case in cases)
     groups = Counter(key[:3] for key in {(case.task, case.label, case.split, case.group) for case in cases})

@@ -1,97 +1,121 @@
-"""From flags to cases: sounds drawn where they are to be, labels, groups and splits, and what is doubtful in them."""
+"""From what the user names to cases: sounds drawn first if asked, labels, groups and splits, and doubts about them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tosa.errors import UsageError
 from tosa.model.metadata import FIRST_TASK
+from tosa.preprocessing import Preprocessing
 from tosa.training.data import dataset, spectrogram_folders, splits
-from tosa.training.data.dataset import Case, SkippedFiles
-from tosa.training.data.drawing import decode
+from tosa.training.data.check_cases import check_labels, check_training_cases, same_labels
+from tosa.training.data.dataset import Case, Percentages, SkippedFiles
+from tosa.training.data.drawing import DEFAULT, decode
+from tosa.training.data.folders import from_folders
 from tosa.training.data.prefetch import prefetch
+from tosa.training.data.table import from_csv
 from tosa.training.files import progress
 
 
-def load_cases(flags, task: str | None = None, problems: SkippedFiles | None = None) -> list[Case]:
-    """The cases that the flags name, of `task` where neither flags nor table name one, each in its split.
+@dataclass(frozen=True)
+class DataOptions:
+    """Which files are the cases, and how they are split."""
 
-    Prints how many there are and what is doubtful. Raises UsageError where they cannot be learnt from.
+    image_dir: Path | None = None  # folder with one folder a label
+    labels_csv: Path | None = None  # table, in the place of image_dir
+    audio_dir: Path | None = None  # folder with one folder of sounds a label, drawn into image_dir
+    task: str | None = None
+    group_regex: str | None = None
+    percentages: Percentages = Percentages()
+    lists: Mapping[str, Path] = field(default_factory=dict)  # by split: a text file that names the files of it
+    skip_unreadable: bool = False
+
+    @property
+    def place(self) -> Path | None:
+        """Where the cases are named, for messages."""
+        return self.labels_csv or self.image_dir
+
+
+def load_cases(
+    options: DataOptions,
+    skipped: SkippedFiles,
+    task: str | None = None,
+    for_training: bool = True,
+    preprocessing: Preprocessing = DEFAULT,
+) -> list[Case]:
+    """Returns the cases that the options name, each in its split; `task` is for those whose task nothing names.
+
+    Prints how many there are and what is doubtful about them. Raises UsageError where they cannot be learnt from, or
+    for_training is False and they cannot be evaluated.
     """
-    problems = problems or SkippedFiles(flags.skip_unreadable)
-    percentages = dataset.Percentages(flags.validation_percentage, flags.testing_percentage)
-    cases = _read(flags, flags.task or task or FIRST_TASK, percentages, problems)
-    if flags.skip_unreadable:  # first, since splits depend on who is there
-        cases = readable(cases, problems)
-    lists = {split: getattr(flags, f"{split}_list") for split in dataset.SPLITS}
-    if any(lists.values()):
-        drawn = spectrogram_folders.sounds_of(flags.image_dir, flags.audio_dir)
-        cases = splits.by_lists(cases, lists, percentages, drawn)
+    cases = _read(options, options.task or task or FIRST_TASK, skipped, preprocessing)
+    if options.skip_unreadable:  # first, since splits depend on which cases there are
+        cases = readable_cases(cases, skipped, preprocessing)
+    if options.lists:
+        cases = splits.by_lists(cases, options.lists, options.percentages)
     else:
-        cases = splits.with_rare_labels(cases, percentages)
-    check(flags, cases)
-    print(dataset.describe(cases))
-    for sentence in splits.warnings(cases):
+        cases = splits.with_rare_labels(cases, options.percentages)
+    check_labels(cases, str(options.place), fewest=2 if for_training else 1)
+    if for_training:
+        check_training_cases(cases)
+    print(dataset.table_of_counts(cases))
+    for sentence in [*same_labels(cases), *splits.warnings(cases)]:
         print(f"WARNING: {sentence}")
     return cases
 
 
-def check_known(cases: list[Case], labels: dict[str, Collection[str]]) -> None:
-    """Raises UsageError where cases have a task or a label that a graph with these labels by task has not."""
-    for task, asked in dataset.labels_by_task(cases).items():
-        if task not in labels:
-            raise UsageError(f"The graph has no task '{task}'; it has {', '.join(labels)}. Choose with --task.")
-        if missing := set(asked) - set(labels[task]):
-            raise UsageError(f"The graph's task '{task}' has no label {', '.join(sorted(missing))}.")
+def _read(options: DataOptions, task: str, skipped: SkippedFiles, preprocessing: Preprocessing) -> list[Case]:
+    sounds: dict[Path, Path] = {}  # by the picture that was drawn of it
+    if options.audio_dir:
+        if not options.image_dir:
+            raise UsageError("--audio_dir needs --image_dir, the folder to draw its spectrograms into.")
+        sounds = spectrogram_folders.draw_folder(options.audio_dir, options.image_dir, skipped, preprocessing)
+    if options.labels_csv:
+        only = bool(options.task)
+        cases = from_csv(options.labels_csv, task, options.percentages, options.group_regex, only)
+    elif options.image_dir:
+        stale = spectrogram_folders.pictures_without_sound(options.image_dir, sounds) if options.audio_dir else set()
+        print(f"Looking for images in '{options.image_dir}'")
+        cases = from_folders(options.image_dir, task, options.percentages, options.group_regex, skipped)
+        cases = [case for case in cases if case.file not in stale]
+    else:
+        raise UsageError("Name the cases to learn from: --image_dir or --labels_csv.")
+    return [replace(case, drawn_from=sounds.get(case.file)) for case in cases] if sounds else cases
 
 
-def check(flags, cases: list[Case]) -> None:
-    """Raises UsageError where the cases have too few labels, or none of a label is left to train on."""
-    dataset.check_labels(cases, str(flags.labels_csv or flags.image_dir), least=1 if flags.evaluate else 2)
-    if flags.evaluate:
-        return
-    trained = dataset.labels_by_task(dataset.in_split(cases, "training"))
-    for task, labels in dataset.labels_by_task(cases).items():
-        if missing := sorted(set(labels) - set(trained.get(task, []))):
-            raise UsageError(
-                f"No case of {task}: '{missing[0]}' is left for training; lower the percentages or add cases."
-            )
+def with_sounds(cases: Sequence[Case]) -> list[Case]:
+    """Returns the cases with sounds in the place of the pictures that were drawn of them, to be changed and drawn."""
+    return [replace(case, file=case.drawn_from, drawn_from=None) if case.drawn_from else case for case in cases]
 
 
-def _read(flags, task: str, percentages: dataset.Percentages, problems: SkippedFiles) -> list[Case]:
-    if flags.audio_dir and not flags.image_dir:
-        raise UsageError("--audio_dir needs --image_dir, the folder to draw its spectrograms into.")
-    gone = spectrogram_folders.draw_folder(flags.audio_dir, flags.image_dir, problems) if flags.audio_dir else set()
-    if flags.labels_csv:
-        return dataset.from_csv(flags.labels_csv, task, percentages, flags.group_regex, only=bool(flags.task))
-    if not flags.image_dir:
-        raise UsageError("Say what to learn from: --image_dir or --labels_csv.")
-    print(f"Looking for images in '{flags.image_dir}'")
-    cases = dataset.from_folders(flags.image_dir, task, percentages, flags.group_regex, problems)
-    return [case for case in cases if case.file not in gone]
-
-
-def with_sounds(cases: list[Case], sounds: Path | None, pictures: Path | None) -> list[Case]:
-    """The cases with the sounds in the place of the pictures that were drawn of them, to be changed and drawn anew."""
-    drawn = spectrogram_folders.sounds_of(pictures, sounds)
-    return [replace(case, file=drawn.get(case.file, case.file)) for case in cases]
-
-
-def readable(cases: list[Case], problems: SkippedFiles) -> list[Case]:
-    """The cases whose files can be decoded; the others go to problems."""
+def readable_cases(cases: Sequence[Case], skipped: SkippedFiles, preprocessing: Preprocessing = DEFAULT) -> list[Case]:
+    """Returns the cases whose files can be decoded; the others are skipped."""
     with ThreadPoolExecutor() as pool:
-        found = progress(prefetch(pool, _error, cases), desc="reading", unit="file", total=len(cases))
-        errors = list(zip(cases, found))
+        errors_in_order = prefetch(pool, lambda case: _error(case, preprocessing), cases)
+        bar = progress(errors_in_order, desc="reading", unit="file", total=len(cases))
+        errors = list(zip(cases, bar, strict=True))
     for _, error in errors:
         if error:
-            problems.add(error)
+            skipped.add(error)
     return [case for case, error in errors if not error]
 
 
-def _error(case: Case) -> UsageError | None:
+def _error(case: Case, preprocessing: Preprocessing) -> UsageError | None:
     try:
-        decode(case)
+        decode(case, preprocessing)
     except UsageError as error:
         return error
     return None
+
+
+def check_against_graph(cases: Sequence[Case], labels: Mapping[str, Collection[str]]) -> None:
+    """Raises UsageError where cases have a task or a label that a graph with these labels by task lacks."""
+    for task, own_labels in dataset.labels_by_task(cases).items():
+        if task not in labels:
+            raise UsageError(f"The graph has no task '{task}'; it has {', '.join(labels)}. Choose with --task.")
+        if missing := set(own_labels) - set(labels[task]):
+            raise UsageError(
+                f"The graph's task '{task}' has no label {', '.join(sorted(missing))}; it has "
+                f"{', '.join(labels[task])}."
+            )

@@ -1,13 +1,21 @@
 """Mel banks, made by librosa: the one in the package, and those of graphs with other mel settings.
 
-    python -m tosa.training.data.mel_bank       # writes the package's file anew
+python -m tosa.training.data.mel_bank       # writes the package's file anew
 """
+
+from functools import cache
 
 import numpy as np
 
 from tosa.inputs.spectrogram import MEL_BANK_FILE
 from tosa.preprocessing import Preprocessing
-from tosa.training.files import beside as atomic_write
+from tosa.training.files import atomic_write
+
+
+@cache
+def bank_to_carry(preprocessing: Preprocessing) -> np.ndarray | None:
+    """Returns the mel bank that a graph carries and that drawing needs, None where the one in the package fits."""
+    return None if preprocessing.has_default_mel_bank else mel_bank(preprocessing)
 
 
 def mel_bank(preprocessing: Preprocessing) -> np.ndarray:

@@ -1,8 +1,9 @@
-"""Work done in threads ahead of whoever takes its results, in order and with bounded memory."""
+"""Work done in threads before its results are needed, in order and with bounded memory."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 from tosa.errors import UsageError
 from tosa.training.data.dataset import SkippedFiles
@@ -10,10 +11,15 @@ from tosa.training.files import progress
 
 PREFETCHED = 32  # results computed or waiting at most
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
-def prefetch(pool: ThreadPoolExecutor, function: Callable, items: Iterable, count: int = PREFETCHED) -> Iterator:
-    """Yields function(item) of each item in order, `count` of them at most computed or waiting in pool."""
-    futures = deque()
+
+def prefetch(
+    pool: ThreadPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item], count: int = PREFETCHED
+) -> Iterator[Result]:
+    """Yields function(item) of each item in order; at most `count` results are computed or waiting in the pool."""
+    futures: deque[Future[Result]] = deque()
     for item in items:
         futures.append(pool.submit(function, item))
         if len(futures) > count:
@@ -22,19 +28,21 @@ def prefetch(pool: ThreadPoolExecutor, function: Callable, items: Iterable, coun
         yield futures.popleft().result()
 
 
-def readable(function: Callable, items: list[tuple], problems: SkippedFiles, desc: str) -> Iterator[tuple]:
-    """(item, function(*item)) of each of the items whose files can be read."""
+def map_readable(
+    function: Callable[..., Result], items: list[tuple], skipped: SkippedFiles, desc: str
+) -> Iterator[tuple[tuple, Result]]:
+    """Yields (item, function(*item)) of each item; those for which it raises UsageError are skipped."""
 
-    def tried(item):
+    def result_or_error(item: tuple) -> Result | UsageError:
         try:
             return function(*item)
         except UsageError as error:
             return error
 
     with ThreadPoolExecutor() as pool:
-        results = progress(prefetch(pool, tried, items), desc=desc, unit="picture", total=len(items))
-        for item, result in zip(items, results):
+        results = progress(prefetch(pool, result_or_error, items), desc=desc, unit="picture", total=len(items))
+        for item, result in zip(items, results, strict=True):
             if isinstance(result, UsageError):
-                problems.add(result)
+                skipped.add(result)
             else:
                 yield item, result

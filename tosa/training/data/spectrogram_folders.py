@@ -1,87 +1,114 @@
 """Folders of sounds to folders of mel-spectrogram pictures, the form that the classic retrain.py learns from."""
 
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from PIL import Image
 
 from tosa.errors import RequestError, UsageError
-from tosa.inputs import spectrogram
-from tosa.training.data.dataset import SOUNDS, SkippedFiles, drawn_of, is_hidden
-from tosa.training.data.drawing import DRAWING
+from tosa.inputs import audio
+from tosa.preprocessing import Preprocessing
+from tosa.training.data import kinds
+from tosa.training.data.dataset import SkippedFiles
+from tosa.training.data.drawing import DEFAULT, draw_window, drawing_key
+from tosa.training.data.folders import PassedOver, files_below
+from tosa.training.data.kinds import Kind
 from tosa.training.data.prefetch import prefetch
 from tosa.training.files import atomic_write, progress
 
+KEY_FILE = ".drawing"  # in the folder of pictures: how they were drawn
 
-def draw_folder(sounds: Path, pictures: Path, problems: SkippedFiles | None = None) -> set[Path]:
-    """Draw every sound of sounds/<label>/ as pictures/<label>/<name>.png, as serving would, on all cores.
 
-    A picture takes over its sound's time of change, and a sound whose picture has it is not drawn again, unless the
-    pictures were drawn in another way. Hidden folders and files are passed over. Returns the pictures that were drawn
-    of a sound which is gone, such as to another label. Raises UsageError naming the first sound that cannot be read or
-    judged, unless problems skips it.
+def draw_folder(
+    sounds: Path, pictures: Path, skipped: SkippedFiles | None = None, preprocessing: Preprocessing = DEFAULT
+) -> dict[Path, Path]:
+    """Draws every sound of sounds/<label>/ as pictures/<label>/<name>.png, as serving would, on all cores.
+
+    Returns the sound of each picture. A picture takes over its sound's time of change, and a sound whose picture has it
+    is not drawn again, unless the pictures were drawn in another way. Raises UsageError naming the first sound that
+    cannot be read or judged, unless `skipped` lists it.
     """
-    problems = problems or SkippedFiles()
+    skipped = skipped or SkippedFiles()
     if not sounds.is_dir():
         raise UsageError(f"Audio directory '{sounds}' not found.")
     targets = pictures_of(sounds, pictures)
     if not targets:
         raise UsageError(f"No sounds found in '{sounds}': one folder a label is needed.")
-    way = pictures / ".drawing"
-    same_way = way.is_file() and way.read_text() == DRAWING
-    changed = [(file, target) for file, target in targets.items() if not (same_way and _is_fresh(file, target))]
-    for error in _draw_all(changed):
+    key_file, key = pictures / KEY_FILE, drawing_key(Kind.SOUND, preprocessing)
+    same_way = key_file.is_file() and key_file.read_text() == key
+    changed = [(sound, picture) for sound, picture in targets.items() if not (same_way and _is_fresh(sound, picture))]
+    for error in _draw_all(changed, preprocessing):
         if error:
-            problems.add(error)
-    with atomic_write(way) as partial:
-        partial.write_text(DRAWING)
-    others = set(pictures.rglob("*.png")) - set(targets.values())
-    gone = {picture for picture in others if drawn_of(picture)}
+            skipped.add(error)
+    with atomic_write(key_file) as partial:
+        partial.write_text(key)
+    return {picture: sound for sound, picture in targets.items()}
+
+
+def pictures_without_sound(pictures: Path, sounds: dict[Path, Path]) -> set[Path]:
+    """Returns the pictures that were drawn of a sound that is not there any more, such as one moved to another label.
+
+    sounds: of each picture, from draw_folder. Prints how many there are, and how many other pictures.
+    """
+    others = set(pictures.rglob("*.png")) - sounds.keys()
+    stale = {picture for picture in others if kinds.sound_name_of(picture)}
     if others:
         print(
-            f"{len(others)} pictures in '{pictures}' are of no sound in '{sounds}', such as '{min(others)}'. "
-            f"Left out are the {len(gone)} that were drawn of one which is gone."
+            f"{len(others)} pictures in '{pictures}' are of no sound in --audio_dir, such as '{min(others)}'. "
+            f"Left out are the {len(stale)} that were drawn of one which is gone."
         )
-    return gone
+    return stale
 
 
 def pictures_of(sounds: Path, pictures: Path) -> dict[Path, Path]:
-    """Where the picture of each sound is: pictures/<label>/<name of the sound, with its ending>.png."""
-    files = (path.relative_to(sounds) for path in sorted(sounds.rglob("*")) if path.suffix.lower() in SOUNDS)
-    return {sounds / file: pictures / file.with_suffix(file.suffix + ".png") for file in files if not is_hidden(file)}
+    """Returns where the picture of each sound is, pictures/<label>/<name of the sound>.png; names other files."""
+    passed_over = PassedOver()
+    files = [file.relative_to(sounds) for file in files_below(sounds) if _is_sound(file, passed_over)]
+    passed_over.print_summary()
+    return {sounds / file: pictures / kinds.picture_name_of(file) for file in files}
 
 
-def sounds_of(pictures: Path | None, sounds: Path | None) -> dict[Path, Path]:
-    """The sound that each picture is drawn of, none where there are no sounds."""
-    return {picture: sound for sound, picture in pictures_of(sounds, pictures).items()} if sounds else {}
+def _is_sound(file: Path, passed_over: PassedOver) -> bool:
+    """Whether content or ending are those of a sound. A broken link is named when the sound is drawn."""
+    if kinds.has_ending(file, kinds.SOUND_ENDINGS):
+        return True
+    try:
+        if kinds.recognise(file) == "sound":
+            return True
+        passed_over.add(file, "It is a picture.")
+    except OSError as error:
+        passed_over.add(file, f"It cannot be read: {error.strerror}.")
+    except RequestError as error:
+        passed_over.add(file, str(error))
+    return False
 
 
-def _is_fresh(file: Path, target: Path) -> bool:
-    """A link that leads nowhere is not, and is named where it is to be read."""
-    return target.is_file() and file.exists() and target.stat().st_mtime_ns == file.stat().st_mtime_ns
+def _is_fresh(sound: Path, picture: Path) -> bool:
+    """Whether the picture has the sound's time of change. A broken link is not fresh, so that reading it names it."""
+    return picture.is_file() and sound.exists() and picture.stat().st_mtime_ns == sound.stat().st_mtime_ns
 
 
-def _draw_all(pairs: list[tuple[Path, Path]]):
-    """Yield what was wrong with each pair of a sound and its picture to be, None where nothing was."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding, Fourier transforms and PNG run side by side in threads
-        drawn = prefetch(pool, _draw, pairs)
+def _draw_all(pairs: list[tuple[Path, Path]], preprocessing: Preprocessing) -> Iterator[UsageError | None]:
+    """What is wrong with each sound, None for those that were drawn."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding, Fourier transforms and PNG run in parallel in threads
+        drawn = prefetch(pool, lambda pair: _draw(*pair, preprocessing), pairs)
         yield from progress(drawn, desc="mel-spectrograms", unit="sound", total=len(pairs))
 
 
-def _draw(pair: tuple[Path, Path]) -> UsageError | None:
-    file, target = pair
+def _draw(sound: Path, picture: Path, preprocessing: Preprocessing) -> UsageError | None:
     try:
-        changed = file.stat().st_mtime_ns
-        drawn = spectrogram.draw_file(file.read_bytes())
+        changed = sound.stat().st_mtime_ns
+        window, _ = audio.load_window(sound.read_bytes(), preprocessing)
     except RequestError as error:
-        wrong = f"'{file}': {error}"
+        wrong = f"'{sound}': {error}"
     except OSError as error:
-        wrong = f"'{file}' cannot be read: {error.strerror}."
+        wrong = f"'{sound}' cannot be read: {error.strerror}."
     else:
-        with atomic_write(target) as partial:
-            Image.fromarray(drawn).save(partial, "PNG")
+        with atomic_write(picture) as partial:
+            Image.fromarray(draw_window(window, preprocessing)).save(partial, "PNG")
             os.utime(partial, ns=(changed, changed))
         return None
-    target.unlink(missing_ok=True)  # of what the sound was before
+    picture.unlink(missing_ok=True)  # of an earlier content of this file
     return UsageError(wrong)

@@ -1,16 +1,17 @@
 """The bottleneck cache: a folder a trunk, a file a run, a record a picture.
 
-A record is named by the content that it was made of and ends in a checksum, so it is never stale and never wrong.
-Each run appends to a file of its own, a batch at a time: runs do not disturb each other, and a kill loses at most the
-batch under way.
+The key of a record is a hash of all that the bottleneck was calculated from, and the record ends in a checksum: it is
+never stale, and damage is noticed. Each run appends to a file of its own, a batch at a time: runs do not disturb each
+other, and a kill loses at most one batch.
 """
 
 import os
 import threading
 import time
 import zlib
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Self
 
 import numpy as np
 
@@ -22,35 +23,35 @@ KEY_BYTES = 32  # a SHA-256
 
 
 def record_type(features: int) -> np.dtype:
-    """What a file holds after its header: key, fingerprint of the picture, bottleneck, checksum of the three."""
+    """Returns the type of a file's records after its header: key, fingerprint of the picture, bottleneck, checksum."""
     return np.dtype([
         ("key", f"V{KEY_BYTES}"), ("fingerprint", "<u8", 4), ("values", "<f4", features), ("crc", "<u4"),
     ])  # fmt: skip
 
 
 class Cache:
-    """The records of a folder by key; a context manager that closes its files. `get` may be called from threads."""
+    """The records of a folder by key; a context manager that closes its files. Threads may call `get` at once."""
 
     def __init__(self, folder: Path, features: int):
         self.folder, self.features, self.type = folder, features, record_type(features)
-        self._places: dict[bytes, list[tuple[BinaryIO, int]]] = {}
+        self._places: dict[bytes, list[tuple[FileIO, int]]] = {}
         self._lock = threading.Lock()
-        self._own: BinaryIO | None = None
+        self._own: FileIO | None = None
         self._files = [open(path, "rb", buffering=0) for path in sorted(folder.glob("*.bottlenecks"))]
         for file in self._files:
             self._index(file)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         for file in filter(None, [*self._files, self._own]):
             file.close()
 
-    def _index(self, file: BinaryIO) -> None:
-        """Notes where the records of a file are. What no run can have written is removed, to be made again."""
+    def _index(self, file: FileIO) -> None:
+        """Notes where the records of a file are. Removes a file that no run can have written."""
         size = os.fstat(file.fileno()).st_size
-        if not size:  # another run's, which has not come to its first batch
+        if not size:  # of another run that has not finished its first batch
             return
         if file.read(HEADER_BYTES) != self._header():
             print(f"'{file.name}' is damaged and is made again.")
@@ -65,7 +66,7 @@ class Cache:
         return MAGIC + self.features.to_bytes(8, "little")
 
     def get(self, key: bytes) -> np.void | None:
-        """The record of a key, None where there is none or none whose checksum is right."""
+        """Returns the record of a key, None if there is none with a right checksum."""
         for file, offset in self._places.get(key, []):
             with self._lock:
                 file.seek(offset)
@@ -73,7 +74,7 @@ class Cache:
             if len(data) == self.type.itemsize and _crc(data) == int.from_bytes(data[-4:], "little"):
                 return np.frombuffer(data, self.type)[0]
         if key in self._places:
-            print(f"'{self._places[key][0][0].name}' is damaged at a bottleneck, which is made again.")
+            print(f"'{self._places[key][0][0].name}' is damaged at a bottleneck, which is calculated again.")
         return None
 
     def add(self, keys: list[bytes], fingerprints: np.ndarray, values: np.ndarray) -> None:
@@ -89,7 +90,7 @@ class Cache:
                 name = f"{time.time_ns():x}-{os.getpid()}.bottlenecks"
                 self._own, header = open(self.folder / name, "xb", buffering=0), self._header()
             data = memoryview(header + records.tobytes())
-            while data:  # a disk that is nearly full takes a part
+            while data:  # a disk that is nearly full takes a part of it
                 data = data[self._own.write(data) :]
 
 

@@ -1,9 +1,10 @@
-"""Bottlenecks: each picture's 2048 numbers in front of the last layer, made once and kept.
+"""Bottlenecks: the numbers of each picture before the last layer (2048 of Inception-v3), calculated once and cached.
 
-Threads read, decode and draw the next pictures while the engine works on a batch; each file is read once.
+Threads read, decode and draw the next pictures while the network works on a batch; each file is read once.
 """
 
 import hashlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,10 @@ from PIL import Image
 
 from tosa.errors import UsageError
 from tosa.inputs import xray
+from tosa.model.network import Network
+from tosa.preprocessing import Preprocessing
 from tosa.training.data.dataset import Case, SkippedFiles
-from tosa.training.data.drawing import DRAWING, decode_content, draw_decoded, read_case
+from tosa.training.data.drawing import DEFAULT, decode_content, draw_decoded, drawing_key, read_case
 from tosa.training.data.prefetch import prefetch
 from tosa.training.features.bottleneck_cache import Cache
 from tosa.training.files import progress
@@ -24,9 +27,11 @@ BATCH = 8  # pictures a forward pass
 
 
 class Change(Protocol):
-    """What makes variants of a case, such as distort.Distortion. Its text is part of what names their bottlenecks."""
+    """What makes variants of a case, such as a Distortion. Its text is part of the key of their bottlenecks."""
 
-    def draw(self, decoded: np.ndarray, is_sound: bool, rng: np.random.Generator) -> np.ndarray: ...
+    def draw(
+        self, decoded: np.ndarray, is_sound: bool, rng: np.random.Generator, preprocessing: Preprocessing
+    ) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -37,24 +42,25 @@ class Drawing:
     change: Change | None = None
     variant: int = 0
 
-    def key(self, content: bytes) -> bytes:
-        """Names all that the picture depends on: the file's content, how sounds are drawn, gray, the change."""
-        way = DRAWING if self.case.is_sound else "" if self.case.of_sound else "gray"
-        way += f"{self.change}{self.variant}" if self.change else ""
-        return hashlib.sha256(content + way.encode()).digest()
+    def key(self, content: bytes, preprocessing: Preprocessing = DEFAULT) -> bytes:
+        """Returns a SHA-256 of all that the picture depends on: the file's content, how it is drawn, the change."""
+        change = f"{self.change} {self.variant}" if self.change else ""
+        return hashlib.sha256(content + f"{drawing_key(self.case.kind, preprocessing)} {change}".encode()).digest()
 
-    def draw(self, content: bytes, key: bytes, size: tuple[int, int]) -> np.ndarray:
-        """The picture uint8 (*size, 3); what is random in it depends on the key alone."""
-        decoded = decode_content(self.case, content)
+    def draw(
+        self, content: bytes, key: bytes, size: tuple[int, int], preprocessing: Preprocessing = DEFAULT
+    ) -> np.ndarray:
+        """Returns the picture uint8 (*size, 3); what is random in it depends on the key alone."""
+        decoded = decode_content(self.case, content, preprocessing)
         if not self.change:
-            return draw_decoded(self.case, decoded, size)
+            return draw_decoded(self.case, decoded, size, preprocessing)
         rng = np.random.default_rng(int.from_bytes(key[:16], "little"))
-        return xray.resize(self.change.draw(decoded, self.case.is_sound, rng), size)
+        return xray.resize(self.change.draw(decoded, self.case.is_sound, rng, preprocessing), size)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bottlenecks:
-    """What came of n drawings, of which those that cannot be read are gone."""
+    """The bottlenecks of n drawings; drawings of files that cannot be read are left out."""
 
     drawings: list[Drawing]
     values: np.ndarray  # float32 (n, features)
@@ -62,28 +68,49 @@ class Bottlenecks:
     contents: list[bytes]  # keys: the same for the same content drawn in the same way
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class FeatureExtractor:
+    """A trunk, how pictures are drawn for it, and the folder that caches its bottlenecks."""
+
+    network: Network
+    trunk_name: str  # its trunk_sha256
+    cache_dir: Path
+    preprocessing: Preprocessing = DEFAULT
+
+    def bottlenecks(self, drawings: Sequence[Drawing], skipped: SkippedFiles) -> Bottlenecks:
+        """Returns the bottlenecks of drawings, as the function of that name does."""
+        return bottlenecks(drawings, self.network, self.trunk_name, self.cache_dir, skipped, self.preprocessing)
+
+
+@dataclass(frozen=True, eq=False)
 class _Prepared:
     key: bytes
     record: np.void | None  # from the cache
-    picture: np.ndarray | None = None  # uint8 (height, width, 3), where the cache has none
+    picture: np.ndarray | None = None  # uint8 (height, width, 3), if the cache has no record
 
 
-def bottlenecks(drawings: list[Drawing], network, trunk_name: str, folder: Path, problems: SkippedFiles) -> Bottlenecks:
-    """Bottlenecks of drawings, from the cache in folder where they are there.
-
-    network: a tosa.network.Network on the trunk whose content is named trunk_name.
-    """
+def bottlenecks(
+    drawings: Sequence[Drawing],
+    network: Network,
+    trunk_name: str,
+    folder: Path,
+    skipped: SkippedFiles,
+    preprocessing: Preprocessing = DEFAULT,
+) -> Bottlenecks:
+    """Returns the bottlenecks of drawings, from the cache in folder as far as they are there."""
     features = network.run(np.zeros((1, *network.size, 3), np.uint8)).bottleneck.shape[1]
-    filling = _Filling(len(drawings), features, network)
     bar = progress(total=len(drawings), desc="bottlenecks", unit="picture")
-    with bar, Cache(folder / trunk_name[:16], features) as filling.cache, ThreadPoolExecutor() as pool:
-        prepared = prefetch(pool, lambda drawing: _prepare(drawing, filling.cache, network.size), drawings)
-        for drawing, found in zip(drawings, prepared):
-            if isinstance(found, UsageError):
-                problems.add(found)
+    with bar, Cache(folder / trunk_name[:16], features) as cache, ThreadPoolExecutor() as pool:
+        filling = _Filling(len(drawings), features, network, cache)
+
+        def prepare(drawing: Drawing) -> _Prepared | UsageError:
+            return _prepare(drawing, cache, network.size, preprocessing)
+
+        for drawing, prepared in zip(drawings, prefetch(pool, prepare, drawings), strict=True):
+            if isinstance(prepared, UsageError):
+                skipped.add(prepared)
             else:
-                filling.add(drawing, found)
+                filling.add(drawing, prepared)
             bar.update()
         filling.run()
     print(f"{filling.made} bottleneck files created.")
@@ -91,12 +118,15 @@ def bottlenecks(drawings: list[Drawing], network, trunk_name: str, folder: Path,
     return Bottlenecks(filling.drawings, filling.values[:count], filling.fingerprints[:count], filling.keys)
 
 
-def _prepare(drawing: Drawing, cache: Cache, size: tuple[int, int]) -> "_Prepared | UsageError":
+def _prepare(
+    drawing: Drawing, cache: Cache, size: tuple[int, int], preprocessing: Preprocessing
+) -> _Prepared | UsageError:
     try:
         content = read_case(drawing.case)
-        key = drawing.key(content)
+        key = drawing.key(content, preprocessing)
         record = cache.get(key)
-        return _Prepared(key, record, drawing.draw(content, key, size) if record is None else None)
+        picture = drawing.draw(content, key, size, preprocessing) if record is None else None
+        return _Prepared(key, record, picture)
     except UsageError as error:
         return error
 
@@ -104,21 +134,20 @@ def _prepare(drawing: Drawing, cache: Cache, size: tuple[int, int]) -> "_Prepare
 class _Filling:
     """One array, filled row by row from the cache or a batch at a time from the network."""
 
-    cache: Cache
-
-    def __init__(self, count: int, features: int, network):
-        self.network, self.made = network, 0
+    def __init__(self, count: int, features: int, network: Network, cache: Cache):
+        self.network, self.cache, self.made = network, cache, 0
         self.values = np.empty((count, features), np.float32)
         self.fingerprints = np.empty((count, 4), np.uint64)
         self.drawings: list[Drawing] = []
         self.keys: list[bytes] = []
-        self.waiting: list[tuple[int, np.ndarray]] = []  # (row, picture) of the batch to come
+        self.waiting: list[tuple[int, np.ndarray]] = []  # (row, picture) of the next batch
 
     def add(self, drawing: Drawing, prepared: _Prepared) -> None:
         row = len(self.drawings)
         self.drawings.append(drawing)
         self.keys.append(prepared.key)
         if prepared.picture is None:
+            assert prepared.record is not None
             self.values[row], self.fingerprints[row] = prepared.record["values"], prepared.record["fingerprint"]
             return
         self.fingerprints[row] = fingerprint(prepared.picture)
@@ -136,7 +165,7 @@ class _Filling:
 
 
 def fingerprint(picture: np.ndarray) -> np.ndarray:
-    """256 bits, uint64 (4,), that copies of a picture share whatever its size, exposure and compression.
+    """Returns 256 bits, uint64 (4,), that copies of a picture share whatever its size, exposure and compression.
 
     Whether each of 16 x 16 places is brighter than its right neighbour (the "difference hash").
     picture: uint8 (height, width, 3).

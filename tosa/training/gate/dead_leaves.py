@@ -1,8 +1,8 @@
-"""Scenes of shapes that hide each other: they stand for photographs, drawings and other organs, until one is sent.
+"""Scenes of shapes that hide each other, in the place of photographs, drawings and other organs.
 
 Such "dead leaves" have the statistics of natural pictures (Lee, Mumford and Huang, "Occlusion models for natural
-images", IJCV 2001), and are enough to learn from without any (Baradad et al., "Learning to see by looking at noise",
-NeurIPS 2021). Shapes are filled with details of X-rays too, so that the gate cannot tell by their texture.
+images", IJCV 2001), and networks can learn from them instead of photographs (Baradad et al., "Learning to see by
+looking at noise", NeurIPS 2021). Some shapes are filled with details of X-rays, so that texture alone tells nothing.
 """
 
 import numpy as np
@@ -13,13 +13,13 @@ from tosa.training.gate.synthetic_negatives import detail
 
 SIDE = 128  # pixels, four times those of a thumbnail
 MOST = 40  # shapes
-FEW = 3  # shapes at most that are large and in the middle; more lie anywhere
+FEW = 3  # at most so many shapes are large and in the middle; more lie anywhere
 WAVES = np.arange(1, 9)  # round a curved outline
 POINTS = 96  # of it
 
 
 def draw_dead_leaves(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One to MOST shapes on an even ground, uint8 (SIDE, SIDE, 3), filled with shades and with details of a picture.
+    """Returns one to MOST shapes on an even ground, filled with shades and details of a picture: uint8 (SIDE, SIDE, 3).
 
     pixels: of an X-ray, square, uint8 (side, side, 3).
     """
@@ -28,15 +28,15 @@ def draw_dead_leaves(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray
     for _ in range(count):
         share = _cover(rng, large=count <= FEW)
         sheet += share * (_filling(pixels, rng) - sheet)
-    if rng.random() < 0.5:  # as most things are, left and right alike
+    if rng.random() < 0.5:  # symmetric, as most things are
         sheet[:, SIDE // 2 :] = sheet[:, SIDE // 2 - 1 :: -1]
     if rng.random() < 0.3:
         sheet = 255 - sheet
     return np.repeat(sheet.clip(0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
-def _cover(rng, large: bool) -> np.ndarray:
-    """Which share of each pixel a shape hides, 0 to 1, float (SIDE, SIDE); some have soft edges."""
+def _cover(rng: np.random.Generator, large: bool) -> np.ndarray:
+    """The share of each pixel that a shape hides, 0 to 1, float (SIDE, SIDE); some have soft edges."""
     radius = rng.uniform(0.25, 0.6) if large else np.exp(rng.uniform(np.log(0.04), np.log(0.5)))
     centre = rng.normal(0.5, 0.12, 2) if large else rng.uniform(0, 1, 2)
     mask = Image.new("L", (SIDE, SIDE))
@@ -46,7 +46,7 @@ def _cover(rng, large: bool) -> np.ndarray:
     return np.asarray(mask) / 255
 
 
-def _outline(rng) -> np.ndarray:
+def _outline(rng: np.random.Generator) -> np.ndarray:
     """Points of a polygon, an ellipse or a curve round the origin, float (points, 2) in -1 to 1."""
     angles = np.linspace(0, 2 * np.pi, POINTS, endpoint=False)
     kind = rng.integers(3)
@@ -62,7 +62,7 @@ def _outline(rng) -> np.ndarray:
     return points / np.abs(points).max()
 
 
-def _filling(pixels: np.ndarray, rng) -> np.ndarray:
+def _filling(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """An even shade, a ramp, a glow, or a detail of the picture, lighter or darker: float (SIDE, SIDE)."""
     kind = rng.integers(4)
     if kind == 0:

@@ -1,6 +1,7 @@
-"""Fit the gate for pictures to the training X-rays, to what is made of them, and to what is drawn."""
+"""Fit the out-of-distribution gate to the training X-rays, to negatives made of them, and to drawn scenes."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -8,104 +9,123 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
-from tosa.inputs.xray import resize
+from tosa.inputs import xray
 from tosa.model.graph import Graph
 from tosa.model.out_of_distribution import PREFIX, OutOfDistributionGate, thumbnail
-from tosa.training.data import augmentation
-from tosa.training.data.dataset import Case, SkippedFiles, in_order
-from tosa.training.data.drawing import decode, draw
-from tosa.training.data.prefetch import readable
+from tosa.preprocessing import Preprocessing
+from tosa.training.data.dataset import Case, SkippedFiles, in_order, of_task
+from tosa.training.data.drawing import DEFAULT, decode, draw
+from tosa.training.data.picture_augmentation import change_picture
+from tosa.training.data.prefetch import map_readable
 from tosa.training.gate.dead_leaves import draw_dead_leaves
 from tosa.training.gate.synthetic_negatives import synthetic_negative
 
-DRAWN = 3000  # X-rays of each task, upright and spoilt; a task with fewer cases shows each several times
+DRAWN = 3000  # X-rays of each task, and as many negatives of each kind; cases of smaller tasks are used several times
 SPECTROGRAMS = 1000  # of sounds, at most
 DIRECTIONS = 32  # principal ones, at most
-CASES_A_DIRECTION = 8  # at least; more directions than that draw the training cases alone
-FRAMED = 0.4  # of the changed X-rays, as scans of films and figures of papers are
+CASES_A_DIRECTION = 8  # at least; with more directions than that they would fit single training cases
+FRAMED = 0.4  # share of the changed X-rays that get a frame, as scans of films and figures of papers have
 WIDEST_FRAME = 0.2  # of the side, on each side
 HIDDEN_UNITS = 128
-PASSES = 24  # over all that is shown
+PASSES = 24  # over all training data
 BATCH = 256
 PENALTY = 0.01  # on the squared weights
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GateTrainingData:
-    """n X-rays as the gate is shown them, float32 (n, pixels of a thumbnail), and what is none."""
+    """Thumbnails of n X-rays, of negatives made of each, and of m spectrograms: float32 (n or m, pixels)."""
 
-    upright: np.ndarray  # as they are, or moved, exposed and compressed otherwise
-    negatives: np.ndarray  # made of each
-    dead_leaves: np.ndarray  # drawn, with details of each
+    upright: np.ndarray  # as they are, or with other position, exposure and compression
+    negatives: np.ndarray  # synthetic_negatives of each
+    dead_leaves: np.ndarray  # scenes with details of each
     plain: np.ndarray  # bool (n,): which of the upright ones are as they are
     sources: np.ndarray  # str (n,), the data set of each
-    spectrograms: np.ndarray  # float32 (m, pixels)
+    spectrograms: np.ndarray  # (m, pixels)
 
     def without(self, source: str) -> "GateTrainingData":
-        """The same as if this data set did not exist."""
+        """Returns the same data without a source, as if it did not exist."""
         kept = self.sources != source
         of_xrays = (self.upright, self.negatives, self.dead_leaves, self.plain, self.sources)
         return GateTrainingData(*(values[kept] for values in of_xrays), self.spectrograms)
 
 
-def gate_training_data(cases: list[Case], tasks: list[str], problems: SkippedFiles) -> GateTrainingData:
-    """Draw what the gate is shown. cases: to train on; tasks: those of X-rays, while all others are of sounds."""
-    cases, chosen = in_order(cases), []
+def gate_training_data(
+    cases: Sequence[Case], tasks: Sequence[str], skipped: SkippedFiles, preprocessing: Preprocessing = DEFAULT
+) -> GateTrainingData:
+    """Draws what the gate is trained on.
+
+    cases: the training cases; tasks: those that take X-rays, while all others take sounds.
+    """
+    cases = in_order(cases)
+    chosen: list[tuple[Case, int, bool, Preprocessing]] = []
     for task in tasks:
-        own = [case for case in cases if case.task == task]
-        chosen += [(own[number % len(own)], number, number < len(own)) for number in range(DRAWN)]
-    shown = list(readable(_thumbnails, chosen, problems, "gate"))
-    upright, negatives, dead_leaves = np.stack([thumbnails for _, thumbnails in shown], axis=1)
-    heard = [(case,) for case in cases if case.task not in tasks][:SPECTROGRAMS]
-    spectrograms = [picture for _, picture in readable(lambda case: thumbnail(draw(case)), heard, problems, "gate")]
-    plain, sources = zip(*((plain, case.source) for (case, _, plain), _ in shown))
-    spectrograms = np.reshape(spectrograms, (-1, upright.shape[1]))
-    return GateTrainingData(upright, negatives, dead_leaves, np.array(plain), np.array(sources), spectrograms)
+        task_cases = of_task(cases, task)
+        for number in range(DRAWN):
+            plain = number < len(task_cases)
+            chosen.append((task_cases[number % len(task_cases)], number, plain, preprocessing))
+    drawn = list(map_readable(_thumbnails, chosen, skipped, "gate"))
+    upright, negatives, dead_leaves = np.stack([thumbnails for _, thumbnails in drawn], axis=1)
+    sounds = [(case, preprocessing) for case in cases if case.task not in tasks][:SPECTROGRAMS]
+    spectrograms = [picture for _, picture in map_readable(_spectrogram, sounds, skipped, "gate")]
+    return GateTrainingData(
+        upright,
+        negatives,
+        dead_leaves,
+        plain=np.array([plain for (_, _, plain, _), _ in drawn]),
+        sources=np.array([case.source for (case, *_), _ in drawn]),
+        spectrograms=np.reshape(spectrograms, (-1, upright.shape[1])),
+    )
 
 
-def _thumbnails(case: Case, number: int, plain: bool) -> np.ndarray:
-    """A case upright, changed unless plain, then spoilt, then as details in a scene: float32 (3, pixels)."""
+def _thumbnails(case: Case, number: int, plain: bool, preprocessing: Preprocessing) -> np.ndarray:
+    """A case upright, changed unless plain; a negative of it; a scene with its details: float32 (3, pixels)."""
     rng = np.random.default_rng(number)
-    pixels = resize(decode(case))
-    changed = augmentation.picture(pixels, rng)
+    pixels = xray.fit(decode(case, preprocessing), preprocessing)
+    changed = change_picture(pixels, rng, preprocessing)
     if rng.random() < FRAMED:
         changed = _framed(changed, rng)
     shown = (pixels if plain else changed), synthetic_negative(changed, rng), draw_dead_leaves(changed, rng)
     return np.stack([thumbnail(picture) for picture in shown])
 
 
-def _framed(pixels: np.ndarray, rng) -> np.ndarray:
-    """A picture, uint8 (side, side, 3), inside an uneven black or white frame, to the same size."""
+def _spectrogram(case: Case, preprocessing: Preprocessing) -> np.ndarray:
+    return thumbnail(draw(case, preprocessing=preprocessing))
+
+
+def _framed(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A picture, uint8 (side, side, 3), inside an uneven black or white frame, at the same size."""
     top, bottom, left, right = (rng.uniform(0, WIDEST_FRAME, 4) * len(pixels)).astype(int)
     ground = rng.choice([0, 0, 255])
-    return resize(np.pad(pixels, ((top, bottom), (left, right), (0, 0)), constant_values=ground), pixels.shape[:2])
+    padded = np.pad(pixels, ((top, bottom), (left, right), (0, 0)), constant_values=ground)
+    return xray.resize(padded, (len(pixels), len(pixels)))
 
 
-def fit_gate(shown: GateTrainingData) -> OutOfDistributionGate:
-    """The gate that lets pass what is upright; it refuses what is spoilt or drawn, and what lies far from X-rays."""
-    plain = shown.upright[shown.plain]
+def fit_gate(data: GateTrainingData) -> OutOfDistributionGate:
+    """Returns the gate that accepts upright X-rays and refuses negatives, scenes and what lies far from X-rays."""
+    plain = data.upright[data.plain]
     mean = plain.mean(axis=0)
     _, _, directions = np.linalg.svd(plain - mean, full_matrices=False)
-    sounds = [shown.spectrograms, -shown.spectrograms]  # quiet ones are dark, loud ones bright
-    others = [shown.negatives, shown.dead_leaves, *sounds]
-    targets = np.repeat([0, 1], [len(shown.upright), sum(map(len, others))])
+    spectrograms = [data.spectrograms, -data.spectrograms]  # quiet sounds are dark, loud ones bright
+    others = [data.negatives, data.dead_leaves, *spectrograms]
+    targets = np.repeat([0, 1], [len(data.upright), sum(map(len, others))])
     batch = min(BATCH, len(targets))
     model = MLPClassifier(HIDDEN_UNITS, alpha=PENALTY, max_iter=PASSES, batch_size=batch, random_state=0)
     with threadpool_limits(1, "blas"), warnings.catch_warnings():  # the same bytes on any number of cores
-        warnings.simplefilter("ignore", ConvergenceWarning)  # it stops before it knows them by heart
-        model.fit(np.concatenate([shown.upright, *others]), targets)
+        warnings.simplefilter("ignore", ConvergenceWarning)  # it stops before it overfits
+        model.fit(np.concatenate([data.upright, *others]), targets)
     (hidden, last), (hidden_biases, bias) = model.coefs_, model.intercepts_
     directions = directions[: min(DIRECTIONS, max(len(plain) // CASES_A_DIRECTION, 1))]
     gate = OutOfDistributionGate(mean, directions, np.inf, hidden, hidden_biases, last[:, 0], bias[0])
     return replace(gate, farthest=gate.distances(plain).max())
 
 
-def constants(gate: OutOfDistributionGate) -> dict[str, np.ndarray]:
-    """A gate's constants by their names in the graph."""
+def gate_constants(gate: OutOfDistributionGate) -> dict[str, np.ndarray]:
+    """Returns a gate's constants by their names in the graph."""
     arrays = {name: np.asarray(value, np.float32) for name, value in asdict(gate).items()}
     return {PREFIX + name: value.astype(np.float16) if value.ndim == 2 else value for name, value in arrays.items()}
 
 
-def constants_of(graph: Graph) -> dict[str, np.ndarray]:
-    """The gate's constants of a graph, none without one."""
+def stored_gate_constants(graph: Graph) -> dict[str, np.ndarray]:
+    """Returns the gate's constants of a graph by their names, none if it has no gate."""
     return {name: value for name, value in graph.extras().items() if name.startswith(PREFIX)}

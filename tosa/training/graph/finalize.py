@@ -1,72 +1,107 @@
-"""What trainings end with: heads calibrated on validation and answered for on testing, graph and labels written."""
+"""The end of every training: heads are calibrated on validation and tested on testing; graph and labels are written."""
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from tosa.errors import UsageError
+from tosa.model.graph import RESULT
 from tosa.model.metadata import FIRST_TASK, GraphMetadata, TaskMetadata
+from tosa.model.network import MEL_BANK
 from tosa.training.data import dataset
 from tosa.training.data.dataset import Case, in_split
+from tosa.training.data.mel_bank import bank_to_carry
 from tosa.training.files import atomic_write, wrap_os_error
 from tosa.training.graph import assemble
-from tosa.training.head import calibration, train_head
+from tosa.training.head import train_head
 from tosa.training.head.bottleneck_dataset import BottleneckDataset
+from tosa.training.head.calibration import choose_operating_point, measure_calibration
+from tosa.training.head.examples import Examples
 from tosa.training.head.head import Head
 from tosa.training.metrics import Answers
 
 
-def describe_tasks(metadata: GraphMetadata, flags, cases: list[Case]) -> GraphMetadata:
-    """Returns metadata with what serving needs to know of the tasks of cases: their input, and --demonstration."""
-    for task in dataset.labels_by_task(cases):
-        drawn = flags.audio_dir or any(case.of_sound for case in cases if case.task == task)
-        metadata = metadata.with_task(replace(metadata.task(task), input="sound" if drawn else "picture"))
-    if flags.demonstration:
-        task, _, reason = flags.demonstration.partition(": ")
-        if not reason or task not in metadata.tasks:
-            names = ", ".join(metadata.tasks)
-            raise UsageError(f"--demonstration needs the form 'TASK: REASON', TASK one of {names}.")
-        metadata = metadata.with_task(replace(metadata.task(task), demonstration=True, note=reason))
-    return metadata
+@dataclass(frozen=True)
+class GraphFiles:
+    """Where a trained graph goes, and what its scores are called."""
+
+    graph: Path
+    labels: Path
+    result: str = RESULT  # name of the node with the scores
+    bare_labels: bool = False  # write the labels of task cough without its name, as the classic did
 
 
-def calibrated(head: Head, known: BottleneckDataset) -> Head:
-    """The head with the temperature that fits the validation cases."""
-    validation = known.examples(list(head.labels), "validation")
+def describe_tasks(metadata: GraphMetadata, cases: Sequence[Case], demonstration: str | None = None) -> GraphMetadata:
+    """Returns metadata with the input of each task of the cases, and with what --demonstration says of one.
+
+    demonstration: 'TASK: REASON'. Raises UsageError if it has another form.
+    """
+    for name in dataset.labels_by_task(cases):
+        metadata = metadata.with_task(replace(metadata.task(name), input=dataset.input_of_task(cases, name)))
+    if demonstration is None:
+        return metadata
+    name, _, reason = demonstration.partition(": ")
+    if not reason or name not in metadata.tasks:
+        names = ", ".join(metadata.tasks)
+        raise UsageError(
+            f"--demonstration '{demonstration}' must have the form 'TASK: REASON', with TASK one of {names}."
+        )
+    return metadata.with_task(replace(metadata.task(name), demonstration=True, note=reason))
+
+
+def calibrated(head: Head, data: BottleneckDataset) -> Head:
+    """Returns the head with the temperature that fits the validation cases."""
+    validation = data.examples(head.labels, "validation")
     return replace(head, temperature=train_head.temperature(head.logits(validation.bottlenecks), validation.targets))
 
 
-def validation_metadata(flags, head: Head, known: BottleneckDataset) -> dict[str, Any]:
-    """Returns calibration and operating point of a calibrated head on its validation cases, as fields of TaskMetadata."""
-    validation = known.examples(list(head.labels), "validation")
+def with_validation(task: TaskMetadata, head: Head, data: BottleneckDataset, negative: str | None) -> TaskMetadata:
+    """Returns the task's metadata with calibration error and operating point of a calibrated head.
+
+    negative: the label that stands for health; None: the usual names.
+    """
+    validation = data.examples(head.labels, "validation")
     scores = head.scores(validation.bottlenecks)
-    groups = [case.group for case in in_split(known.cases, "validation")]
+    groups = [case.group for case in in_split(data.cases, "validation")]
     answers = Answers(head.task, head.labels, validation.targets, scores, groups)
-    measured = TaskMetadata.from_dict(head.task, calibration.calibration_metadata(answers, flags.negative_label))
-    return {"calibration": measured.calibration, "operating_point": measured.operating_point}
+    return replace(
+        task, calibration=measure_calibration(answers), operating_point=choose_operating_point(answers, negative)
+    )
 
 
-def tested(flags, head: Head, known: BottleneckDataset) -> tuple[Answers, list[Case]]:
-    """The head's answers to the testing cases, as many as --test_batch_size says."""
-    testing, cases = known.examples(list(head.labels), "testing"), in_split(known.cases, "testing")
-    if flags.test_batch_size != -1:
+def testing_answers(head: Head, data: BottleneckDataset, most: int = -1) -> tuple[Answers, list[Case]]:
+    """Returns the head's answers to the testing cases, and these cases. most: how many are tested, -1 for all."""
+    testing, cases = data.examples(head.labels, "testing"), in_split(data.cases, "testing")
+    if most != -1:
         row_of = {case: row for row, case in enumerate(cases)}
-        cases = dataset.in_order(cases)[: flags.test_batch_size]
+        cases = dataset.in_order(cases)[:most]
         rows = [row_of[case] for case in cases]
-        testing = train_head.Examples(testing.bottlenecks[rows], testing.targets[rows])
+        testing = Examples(testing.bottlenecks[rows], testing.targets[rows])
     scores = head.scores(testing.bottlenecks)
     return Answers(head.task, head.labels, testing.targets, scores, [case.group for case in cases]), cases
 
 
-def write(
-    flags, trunk: GraphDef, trained: list[Head], metadata: GraphMetadata, constants: dict, graph: Path, labels: Path
+def mel_bank_constant(metadata: GraphMetadata) -> dict[str, np.ndarray]:
+    """Returns the mel bank that a graph carries by its name, none where the bank in the package fits."""
+    bank = bank_to_carry(metadata.preprocessing)
+    return {} if bank is None else {MEL_BANK: bank}
+
+
+def write_graph(
+    files: GraphFiles,
+    trunk: GraphDef,
+    heads: Sequence[Head],
+    metadata: GraphMetadata,
+    constants: Mapping[str, np.ndarray],
 ) -> None:
-    """Write graph and labels beside their places, and rename both when both are whole."""
-    with atomic_write(graph) as graph_beside, atomic_write(labels) as labels_beside:
-        with wrap_os_error(graph):
-            graph_beside.write_bytes(assemble.assemble(trunk, trained, metadata, flags.final_tensor_name, constants))
-        classic = not flags.task and [head.task for head in trained] == [FIRST_TASK]
-        labels_beside.write_text(assemble.label_lines(trained, classic), encoding="utf-8")
-    print(f"Wrote '{graph}' and '{labels}'.")
+    """Writes graph and labels beside their places, and renames both when both are whole."""
+    with atomic_write(files.graph) as graph_beside, atomic_write(files.labels) as labels_beside:
+        with wrap_os_error(files.graph):
+            constants = {**constants, **mel_bank_constant(metadata)}
+            graph_beside.write_bytes(assemble.assemble(trunk, heads, metadata, files.result, constants))
+        classic = files.bare_labels and [head.task for head in heads] == [FIRST_TASK]
+        labels_beside.write_text(assemble.label_lines(heads, classic), encoding="utf-8")
+    print(f"Wrote '{files.graph}' and '{files.labels}'.")

@@ -1,4 +1,4 @@
-"""A task's last layer as arrays, and what it answers to bottlenecks."""
+"""A task's last layer as arrays, and the scores that it gives to bottlenecks."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ import numpy as np
 class Head:
     """One task's last layer: weights float32 (inputs, labels), biases float32 (labels,).
 
-    Its inputs are the bottleneck's features, or where there is a hidden layer of rectified units, those: hidden is
-    their weights float32 (features, units) and biases float32 (units,).
+    Its inputs are the features of the bottleneck or, if there is a hidden layer, its rectified units. hidden: weights
+    float32 (features, units) and biases float32 (units,) of that layer.
     """
 
     task: str
@@ -21,19 +21,19 @@ class Head:
     hidden: tuple[np.ndarray, np.ndarray] | None = None
 
     def features(self, bottlenecks: np.ndarray) -> np.ndarray:
-        """What the last layer sees (n, inputs) of bottlenecks (n, features)."""
+        """Returns the last layer's inputs (n, inputs) for bottlenecks (n, features)."""
         return np.maximum(bottlenecks @ self.hidden[0] + self.hidden[1], 0) if self.hidden else bottlenecks
 
     def logits(self, bottlenecks: np.ndarray) -> np.ndarray:
-        """Uncalibrated logits (n, labels) of bottlenecks (n, features)."""
+        """Returns uncalibrated logits (n, labels) of bottlenecks (n, features)."""
         return self.features(bottlenecks) @ self.weights + self.biases
 
     def scores(self, bottlenecks: np.ndarray) -> np.ndarray:
-        """Calibrated probabilities (n, labels) of bottlenecks (n, features)."""
+        """Returns calibrated probabilities (n, labels) of bottlenecks (n, features)."""
         return softmax(self.logits(bottlenecks) / self.temperature)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities of logits (n, labels), each row summing to 1."""
+    """Returns probabilities for logits (n, labels), each row summing to 1."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)

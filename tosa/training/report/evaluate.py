@@ -7,9 +7,10 @@ import numpy as np
 
 from tosa.errors import UsageError
 from tosa.model.network import Network
-from tosa.training.data import dataset, load_cases
-from tosa.training.data.dataset import Case, SkippedFiles, in_split
+from tosa.training.data import dataset
+from tosa.training.data.dataset import Case, SkippedFiles, in_split, of_task
 from tosa.training.data.drawing import draw
+from tosa.training.data.load_cases import check_against_graph
 from tosa.training.data.prefetch import prefetch
 from tosa.training.data.summary import summarize_data
 from tosa.training.features.bottlenecks import BATCH
@@ -26,13 +27,14 @@ def evaluate_graph(
     asked = cases if split == "all" else in_split(cases, split)
     if not asked:
         raise UsageError(f"No case is in {split}. Raise its percentage, or give --evaluate=all.")
-    load_cases.check_known(asked, {name: task.labels for name, task in network.tasks.items()})
+    check_against_graph(asked, {name: task.labels for name, task in network.tasks.items()})
     tasks = []
     for name in dataset.labels_by_task(asked):
-        task, of_task = network.tasks[name], [case for case in asked if case.task == name]
-        targets = np.array([task.labels.index(case.label) for case in of_task])
-        scores = answers(network, of_task)[:, task.columns]
-        tasks.append((Answers(name, task.labels, targets, scores, [case.group for case in of_task]), of_task))
+        task, task_cases = network.tasks[name], of_task(asked, name)
+        targets = np.array([task.labels.index(case.label) for case in task_cases])
+        scores = answers(network, task_cases)[:, task.columns]
+        groups = [case.group for case in task_cases]
+        tasks.append((Answers(name, task.labels, targets, scores, groups), task_cases))
     outputs.write_outputs(options, tasks, summarize_data(asked, skipped))
 
 
@@ -40,7 +42,7 @@ def answers(network: Network, cases: list[Case]) -> np.ndarray:
     """Returns scores float32 (cases, columns) of cases, drawn in threads while the network answers."""
     scores = []
     with ThreadPoolExecutor() as pool, progress(total=len(cases), desc="answers", unit="picture") as bar:
-        pictures = prefetch(pool, lambda case: draw(case, network.size), cases)
+        pictures = prefetch(pool, lambda case: draw(case, network.size, network.metadata.preprocessing), cases)
         while batch := list(islice(pictures, BATCH)):
             scores.append(network.run(np.stack(batch)).scores)
             bar.update(len(batch))

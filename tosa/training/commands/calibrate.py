@@ -1,0 +1,48 @@
+"""Fit temperatures, operating points and the gate of a graph anew, and with --refit its last layers before."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tosa.errors import UsageError
+from tosa.model.network import GraphFile
+from tosa.training.commands.finish import FinishOptions, finish
+from tosa.training.data import dataset
+from tosa.training.data.dataset import SkippedFiles
+from tosa.training.data.load_cases import DataOptions, check_against_graph, load_cases
+from tosa.training.graph import assemble, finalize
+from tosa.training.head.refit import check_training_labels
+from tosa.training.head.stored_heads import heads_of
+
+
+@dataclass(frozen=True)
+class CalibrateOptions:
+    """Which graph is calibrated on which cases, and where the result goes."""
+
+    data: DataOptions
+    graph: Path
+    labels: Path
+    demonstration: str | None
+    finish: FinishOptions
+
+
+def calibrate(options: CalibrateOptions) -> None:
+    """Calibrates a graph on cases of all its tasks, after fitting its last layers if asked; its trunk stays."""
+    graph = GraphFile.read(options.graph, options.labels).graph
+    stored = heads_of(graph)
+    skipped, metadata = SkippedFiles(options.data.skip_unreadable), graph.metadata()
+    cases = load_cases(options.data, skipped, preprocessing=metadata.preprocessing)
+    tasks = dataset.labels_by_task(cases)
+    heads = [stored[task] for task in tasks if task in stored]
+    if tasks.keys() != stored.keys():
+        flag, names = "--refit" if options.finish.refits else "--calibrate", ", ".join(stored) or "none"
+        raise UsageError(
+            f"{flag} needs cases of all the graph's tasks and no others. The graph has {names}; the cases are of "
+            f"{', '.join(tasks)}."
+        )
+    check_against_graph(cases, {head.task: head.labels for head in heads})
+    if options.finish.refits:
+        check_training_labels(heads, cases)
+    trunk = graph.trunk()
+    assemble.check_result_name(options.finish.files.result, trunk)
+    metadata = finalize.describe_tasks(metadata, cases, options.demonstration)
+    finish(options.finish, trunk, heads, metadata, cases, skipped)

@@ -1,0 +1,169 @@
+"""The options of every command, built from the command line. No other module reads the parsed flags."""
+
+from argparse import Namespace
+from pathlib import Path
+
+from tosa.errors import UsageError
+from tosa.settings import Settings
+from tosa.training.commands.calibrate import CalibrateOptions
+from tosa.training.commands.evaluate import EvaluateOptions
+from tosa.training.commands.fine_tune import FineTuneOptions
+from tosa.training.commands.finish import FinishOptions
+from tosa.training.commands.retrain import RetrainOptions
+from tosa.training.data.dataset import SPLITS, Percentages
+from tosa.training.data.distortion import Distortion
+from tosa.training.data.load_cases import DataOptions
+from tosa.training.graph.finalize import GraphFiles
+from tosa.training.head.bottleneck_dataset import Variants
+from tosa.training.head.train_head import HeadRecipe
+from tosa.training.report import outputs
+from tosa.training.report.options import ReportOptions
+from tosa.training.trunk.recipe import FineTuneRecipe
+from tosa.training.trunk.resolve import TrunkOptions, check_trunk_options
+
+
+def retrain_options(flags: Namespace) -> RetrainOptions:
+    """Returns the options of a training of one last layer."""
+    return RetrainOptions(
+        data=_data_options(flags),
+        trunk=_trunk_options(flags),
+        files=_graph_files(flags),
+        report=_report_options(flags),
+        recipe=_head_recipe(flags),
+        variants=Variants(_distortion(flags), flags.variants),
+        bottleneck_dir=flags.bottleneck_dir,
+        summaries_dir=flags.summaries_dir,
+        intermediate_dir=flags.intermediate_output_graphs_dir,
+        intermediate_frequency=flags.intermediate_store_frequency,
+        saved_model_dir=flags.saved_model_dir,
+        demonstration=flags.demonstration,
+        most_tested=flags.test_batch_size,
+    )
+
+
+def fine_tune_options(flags: Namespace) -> FineTuneOptions:
+    """Returns the options of a fine-tuning."""
+    return FineTuneOptions(
+        data=_data_options(flags),
+        recipe=_fine_tune_recipe(flags),
+        precision=flags.precision,
+        model_dir=flags.model_dir,
+        checkpoint_dir=flags.checkpoint_dir,
+        summaries_dir=flags.summaries_dir,
+        demonstration=flags.demonstration,
+        finish=_finish_options(flags, refits=True, curves=flags.summaries_dir),
+    )
+
+
+def calibrate_options(flags: Namespace, settings: Settings) -> CalibrateOptions:
+    """Returns the options of --calibrate and --refit."""
+    graph, labels = _graph_and_labels(flags, settings)
+    return CalibrateOptions(
+        data=_data_options(flags),
+        graph=graph,
+        labels=labels,
+        demonstration=flags.demonstration,
+        finish=_finish_options(flags, refits=flags.refit),
+    )
+
+
+def evaluate_options(flags: Namespace, settings: Settings) -> EvaluateOptions:
+    """Returns the options of --evaluate."""
+    graph, labels = _graph_and_labels(flags, settings)
+    return EvaluateOptions(_data_options(flags), graph, labels, flags.evaluate, _report_options(flags))
+
+
+def check_flags(flags: Namespace) -> None:
+    """Raises UsageError on the first output that cannot be written and on a wrong trunk, before any work is done."""
+    files, folders = [flags.plot], [flags.report_dir]
+    if not flags.evaluate:
+        files += [flags.output_graph, flags.output_labels]
+        folders += [flags.summaries_dir, flags.checkpoint_dir if flags.fine_tune else flags.bottleneck_dir]
+        folders += [flags.intermediate_output_graphs_dir] if flags.intermediate_store_frequency else []
+        if flags.output_graph.resolve() == flags.output_labels.resolve():
+            raise UsageError(f"--output_graph and --output_labels are the same file, '{flags.output_graph}'.")
+    outputs.check_outputs(files, folders, flags.saved_model_dir)
+    check_trunk_options(_trunk_options(flags), fine_tunes=bool(flags.fine_tune))
+
+
+def _data_options(flags: Namespace) -> DataOptions:
+    lists = {split: getattr(flags, f"{split}_list") for split in SPLITS}
+    return DataOptions(
+        image_dir=flags.image_dir,
+        labels_csv=flags.labels_csv,
+        audio_dir=flags.audio_dir,
+        task=flags.task,
+        group_regex=flags.group_regex,
+        percentages=Percentages(flags.validation_percentage, flags.testing_percentage),
+        lists={split: file for split, file in lists.items() if file},
+        skip_unreadable=flags.skip_unreadable,
+    )
+
+
+def _trunk_options(flags: Namespace) -> TrunkOptions:
+    return TrunkOptions(flags.architecture, flags.model_dir, flags.weights)
+
+
+def _graph_files(flags: Namespace) -> GraphFiles:
+    return GraphFiles(flags.output_graph, flags.output_labels, flags.final_tensor_name, bare_labels=flags.task is None)
+
+
+def _report_options(flags: Namespace) -> ReportOptions:
+    return ReportOptions(
+        flags.report_dir, flags.plot, flags.prevalence, flags.negative_label, flags.print_misclassified_test_images
+    )
+
+
+def _finish_options(flags: Namespace, refits: bool, curves: Path | None = None) -> FinishOptions:
+    return FinishOptions(
+        _graph_files(flags), _report_options(flags), flags.bottleneck_dir, flags.test_batch_size, refits, curves
+    )
+
+
+def _head_recipe(flags: Namespace) -> HeadRecipe:
+    values = {
+        "steps": flags.how_many_training_steps,
+        "learning_rate": flags.learning_rate,
+        "train_batch_size": flags.train_batch_size,
+        "validation_batch_size": flags.validation_batch_size,
+        "eval_step_interval": flags.eval_step_interval,
+        "class_balance": flags.class_balance,
+        "hidden_units": flags.hidden_units,
+        "dropout": flags.dropout,
+        "optimizer": flags.optimizer,
+        "seed": flags.seed,
+    }
+    return HeadRecipe(**{name: value for name, value in values.items() if value is not None})
+
+
+def _fine_tune_recipe(flags: Namespace) -> FineTuneRecipe:
+    values = {
+        "layers": flags.fine_tune,
+        "steps": flags.how_many_training_steps,
+        "learning_rate": flags.learning_rate,
+        "batch_size": flags.train_batch_size,
+        "seed": flags.seed,
+    }
+    return FineTuneRecipe(**{name: value for name, value in values.items() if value is not None})
+
+
+def _distortion(flags: Namespace) -> Distortion:
+    return Distortion(
+        flip_left_right=flags.flip_left_right,
+        random_crop=flags.random_crop,
+        random_scale=flags.random_scale,
+        random_brightness=flags.random_brightness,
+        random_rotation=flags.random_rotation,
+        random_shift=flags.random_shift,
+        random_gain=flags.random_gain,
+        random_bandwidth=flags.random_bandwidth,
+        background_snr=flags.background_snr,
+        seed=flags.seed,
+    )
+
+
+def _graph_and_labels(flags: Namespace, settings: Settings) -> tuple[Path, Path]:
+    """The files of --graph and --labels, or the served ones. Raises UsageError for one without the other."""
+    if bool(flags.graph) != bool(flags.labels):
+        raise UsageError("--graph and --labels belong together: name both, or neither for the served graph.")
+    return (flags.graph, flags.labels) if flags.graph else (settings.graph, settings.labels)

@@ -1,0 +1,159 @@
+"""Train the last layer of one task on cached bottlenecks, as the classic retrain.py does."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+
+from tosa.errors import UsageError
+from tosa.model.graph import Graph
+from tosa.model.metadata import GraphMetadata, TaskMetadata
+from tosa.model.network import GraphFile
+from tosa.settings import Settings
+from tosa.training import tensorboard_curves
+from tosa.training.commands.messages import print_input_note, warn_of_lost_tasks
+from tosa.training.data import dataset
+from tosa.training.data.check_cases import check_labels, check_training_cases
+from tosa.training.data.dataset import Case, SkippedFiles
+from tosa.training.data.load_cases import DataOptions, load_cases
+from tosa.training.data.summary import summarize_data
+from tosa.training.features.bottlenecks import FeatureExtractor
+from tosa.training.gate.fit_gate import stored_gate_constants
+from tosa.training.graph import assemble, finalize
+from tosa.training.graph.activation_ranges import stored_activation_ranges
+from tosa.training.graph.finalize import GraphFiles
+from tosa.training.head.bottleneck_dataset import BottleneckDataset, Variants, make_bottleneck_dataset
+from tosa.training.head.head import Head
+from tosa.training.head.stored_heads import heads_of
+from tosa.training.head.train_head import HeadRecipe, train_head
+from tosa.training.report import outputs
+from tosa.training.report.options import ReportOptions
+from tosa.training.trunk.resolve import TrunkOptions, check_size, trunk_file, trunk_preprocessing
+from tosa.training.trunk.serialize import trunk_sha256
+
+
+@dataclass(frozen=True)
+class RetrainOptions:
+    """What to train on, how, and where the results go."""
+
+    data: DataOptions
+    trunk: TrunkOptions
+    files: GraphFiles
+    report: ReportOptions
+    recipe: HeadRecipe
+    variants: Variants
+    bottleneck_dir: Path
+    summaries_dir: Path
+    intermediate_dir: Path
+    intermediate_frequency: int  # steps between two intermediate graphs, 0 for none
+    saved_model_dir: Path | None
+    demonstration: str | None
+    most_tested: int  # testing cases, -1 for all
+
+
+@dataclass(frozen=True, eq=False)
+class _Start:
+    """The graph that a training starts from: its trunk, and what the new graph keeps of it."""
+
+    trunk: GraphDef
+    heads: dict[str, Head]  # of the tasks that are kept, and of the one that is replaced, if the graph has it
+    metadata: GraphMetadata
+    constants: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, graph: Graph, keeps_tasks: bool) -> "_Start":
+        metadata = graph.metadata()
+        heads = heads_of(graph) if keeps_tasks else {}
+        constants = stored_gate_constants(graph) if heads else {}
+        return cls(
+            trunk=graph.trunk(),
+            heads=heads,
+            metadata=metadata if keeps_tasks else GraphMetadata(preprocessing=metadata.preprocessing),
+            constants=constants | stored_activation_ranges(graph),
+        )
+
+
+def retrain(options: RetrainOptions, settings: Settings) -> None:
+    """Trains the last layer of one task, and writes graph, labels and report."""
+    skipped = SkippedFiles(options.data.skip_unreadable)
+    preprocessing = trunk_preprocessing(options.trunk, settings.graph)
+    cases = load_cases(options.data, skipped, preprocessing=preprocessing)
+    task = _one_task(cases)
+    with trunk_file(options.trunk, settings.graph) as file:
+        read = GraphFile.read(file, None)
+        start = _Start.of(read.graph, keeps_tasks=options.data.task is not None)
+        network = read.start(precision="f32")
+    check_size(options.trunk, network.size)
+    assemble.check_result_name(options.files.result, start.trunk)
+    warn_of_lost_tasks(options.data, settings, {*start.heads, task}, "they belong to another trunk")
+    metadata = finalize.describe_tasks(start.metadata.without_task(task), cases, options.demonstration)
+    extractor = FeatureExtractor(network, trunk_sha256(start.trunk), options.bottleneck_dir, preprocessing)
+    data = make_bottleneck_dataset(cases, extractor, skipped, options.variants)
+    check_labels(data.cases, str(options.data.place))
+    check_training_cases(data.cases)
+    metadata = metadata.with_task(_gated(metadata.task(task), start.metadata.task(task)))
+    head = _train_and_write(options, start, metadata, task, data)
+    tested = [finalize.testing_answers(head, data, options.most_tested)]
+    summary = summarize_data(data.cases, skipped, data.made.contents, data.made.fingerprints)
+    outputs.write_outputs(options.report, tested, summary, tensorboard_curves.read(options.summaries_dir))
+    if not options.data.task:
+        print("The graph has only this task. --task NAME adds to the graph it starts from, and keeps its others.")
+    print_input_note(options.data, cases)
+
+
+def _one_task(cases: Sequence[Case]) -> str:
+    """The one task of cases. Raises UsageError for several."""
+    tasks = list(dataset.labels_by_task(cases))
+    if len(tasks) > 1:
+        raise UsageError(
+            f"The last layer is trained one task at a time, and the cases are of {', '.join(tasks)}: choose with "
+            "--task. --fine_tune takes several."
+        )
+    return tasks[0]
+
+
+def _gated(task: TaskMetadata, replaced: TaskMetadata) -> TaskMetadata:
+    """A task of pictures has the gate if the one that it replaces had it.
+
+    A new task may take pictures of anything, and a gate that accepts only chest X-rays would refuse them.
+    """
+    if task.input == "picture" and not replaced.gate:
+        print("Pictures of this task are not checked to be chest X-rays: every gray picture is answered.")
+    return replace(task, gate=task.input == "picture" and replaced.gate)
+
+
+def _train_and_write(
+    options: RetrainOptions, start: _Start, metadata: GraphMetadata, task: str, data: BottleneckDataset
+) -> Head:
+    """Trains and calibrates the head, and writes curves, intermediate graphs, graph, labels and SavedModel."""
+    files = options.files
+
+    def write(head: Head, graph: Path, labels: Path, metadata: GraphMetadata = metadata) -> None:
+        heads = list((start.heads | {task: head}).values())
+        places = replace(files, graph=graph, labels=labels)
+        finalize.write_graph(places, start.trunk, heads, metadata, start.constants)
+
+    head = finalize.calibrated(_trained(options, task, data, start.trunk, write), data)
+    trained = replace(metadata.task(task), training=asdict(options.recipe) | options.variants.to_dict())
+    validated = finalize.with_validation(trained, head, data, options.report.negative_label)
+    write(head, files.graph, files.labels, metadata.with_task(validated))
+    if options.saved_model_dir:
+        outputs.write_saved_model(options.saved_model_dir, files.graph, files.labels, files.result)
+    return head
+
+
+def _trained(
+    options: RetrainOptions, task: str, data: BottleneckDataset, trunk: GraphDef, write: outputs.WriteGraph
+) -> Head:
+    """The head trained on the training cases, with its curves and intermediate graphs written."""
+    labels = dataset.labels_by_task(data.cases)[task]
+    tensorboard_curves.clear(options.summaries_dir)
+    with tensorboard_curves.Curves(options.summaries_dir) as curves:
+        store = outputs.store_intermediate(options.intermediate_dir, options.intermediate_frequency, write)
+        training, validation = (data.examples(labels, split) for split in ("training", "validation"))
+        head = train_head(task, labels, training, validation, options.recipe, curves.write, store)
+        graph = assemble.assemble(trunk, [head], GraphMetadata(), options.files.result)
+        curves.write_graph(assemble.outline(graph))
+    return head

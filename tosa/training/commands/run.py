@@ -1,0 +1,23 @@
+"""From parsed flags to the command that they ask for."""
+
+from argparse import Namespace
+
+from tosa.settings import Settings
+from tosa.training.commands import options
+from tosa.training.commands.calibrate import calibrate
+from tosa.training.commands.evaluate import evaluate
+from tosa.training.commands.fine_tune import fine_tune
+from tosa.training.commands.retrain import retrain
+
+
+def run(flags: Namespace, settings: Settings) -> None:
+    """Does what the flags ask for. Raises UsageError, ModelError, SettingError or OSError if it cannot be done."""
+    options.check_flags(flags)
+    if flags.evaluate:
+        evaluate(options.evaluate_options(flags, settings))
+    elif flags.calibrate or flags.refit:
+        calibrate(options.calibrate_options(flags, settings))
+    elif flags.fine_tune:
+        fine_tune(options.fine_tune_options(flags), settings)
+    else:
+        retrain(options.retrain_options(flags), settings)

@@ -1,49 +1,73 @@
-"""What the gate refuses: real X-rays, those of a data set it never saw, those that lie down, and other pictures."""
+"""What the gate refuses: real X-rays, as they came and cropped, those of an unseen data set, and other pictures."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from tosa.audit.picture_changes import SIDES, crop
 from tosa.errors import NotAChestXray, RequestError, UsageError
 from tosa.inputs import xray
 from tosa.model.out_of_distribution import OutOfDistributionGate
 from tosa.training.data.dataset import Case, SkippedFiles, in_order, in_split, labels_by_task
 from tosa.training.data.prefetch import prefetch
 from tosa.training.files import progress
-from tosa.training.gate import fit_gate
-from tosa.training.gate.synthetic_negatives import turned
+from tosa.training.gate import fit_gate, synthetic_negatives
 from tosa.training.metrics import rate
 
-UNSEEN = 400  # X-rays of a data set left out, at most, the first by the hash of their names
+UNSEEN_CASES = 400  # X-rays of a data set left out, at most, the first by the hash of their names
+CROPPED_CASES = 400  # X-rays that are cropped, at most
+MADE_CASES = 200  # X-rays of which each kind of synthetic negative is made, at most
 LYING = "chest X-rays on their side or upside down"
 
+Pictures = list[np.ndarray | None]  # uint8 (size, size, 3); None where refused for size, color or contrast
 
-def evaluate_gate(gate: OutOfDistributionGate, cases: list[Case], others: Path) -> dict:
-    """Rates of refusal by kind of picture. cases: of all splits; others: a folder of folders of other pictures."""
-    xrays = [case for case in cases if not case.is_sound]
-    testing = _by_source(in_split(xrays, "testing"))
+
+def evaluate_gate(gate: OutOfDistributionGate, cases: list[Case], others: Path) -> dict[str, Any]:
+    """Returns the rates of refusal by kind of picture.
+
+    cases: of all splits; others: a folder that holds a folder for each kind of picture that is not a chest X-ray.
+    """
+    testing = in_order(in_split([case for case in cases if not case.of_sound], "testing"))
+    upright = {source: _pictures(files) for source, files in _by_source(testing).items()}
+    judged = [pixels for pictures in upright.values() for pixels in pictures if pixels is not None]
     rng = np.random.default_rng(0)
+    lying = [synthetic_negatives.turned(pixels, rng) for pixels in judged]
     kinds = {kind.name: sorted(kind.iterdir()) for kind in sorted(others.iterdir()) if kind.is_dir()}
-    upright = {source: _pictures(files) for source, files in testing.items()}
-    lying = [turned(pixels, rng) for pictures in upright.values() for pixels in pictures if pixels is not None]
+    of_kinds = {kind: _refused(gate, _pictures(files)) for kind, files in kinds.items()}
     return {
-        "chest X-rays": {source: _rate(gate, pictures) for source, pictures in upright.items()},
+        "chest X-rays": {source: _refused(gate, pictures) for source, pictures in upright.items()},
+        "cropped": of_cropped(gate, [case.file for case in testing[:CROPPED_CASES]]),
         "of an unseen source": of_unseen_sources(cases),
-        "others": {kind: _rate(gate, _pictures(files)) for kind, files in kinds.items()} | {LYING: _rate(gate, lying)},
+        "others": of_kinds | {LYING: _refused(gate, lying)},
+        "made of chest X-rays": of_synthetic_negatives(gate, judged[:MADE_CASES]),
     }
 
 
-def of_unseen_sources(cases: list[Case]) -> dict[str, dict]:
-    """The rate at which X-rays of each data set are refused by a gate that is fitted to the other data sets alone."""
-    xrays = [case for case in cases if not case.is_sound]
-    shown = fit_gate.gate_training_data(in_split(cases, "training"), list(labels_by_task(xrays)), SkippedFiles())
-    found = {}
+def of_cropped(gate: OutOfDistributionGate, files: list[Path]) -> dict[str, dict[str, Any]]:
+    """Returns the rate at which X-rays are refused of which 12 % are cut off, by where."""
+    changes = {f"12 % cut off {name}": crop(*(0.12 * side for side in sides)) for name, sides in SIDES.items()}
+    return {name: _refused(gate, _pictures(files, change)) for name, change in changes.items()}
+
+
+def of_synthetic_negatives(gate: OutOfDistributionGate, xrays: list[np.ndarray]) -> dict[str, dict[str, Any]]:
+    """Returns the rate at which each kind of synthetic negative is refused, made anew of testing X-rays."""
+    ways = {way.__name__.replace("_", " "): way for way in synthetic_negatives.WAYS}
+    rng = np.random.default_rng(1)
+    return {name: _refused(gate, [way(pixels, rng) for pixels in xrays]) for name, way in ways.items()}
+
+
+def of_unseen_sources(cases: list[Case]) -> dict[str, dict[str, Any]]:
+    """Returns the rate at which X-rays of each data set are refused by a gate that was fitted to the others alone."""
+    xrays = [case for case in cases if not case.of_sound]
+    training = fit_gate.gate_training_data(in_split(cases, "training"), list(labels_by_task(xrays)), SkippedFiles())
+    refused = {}
     for source, files in _by_source(in_order(xrays)).items():
-        gate = fit_gate.fit_gate(shown.without(source))
-        found[source] = _rate(gate, _pictures(files[:UNSEEN]))
-    return found
+        gate = fit_gate.fit_gate(training.without(source))
+        refused[source] = _refused(gate, _pictures(files[:UNSEEN_CASES]))
+    return refused
 
 
 def _by_source(cases: list[Case]) -> dict[str, list[Path]]:
@@ -53,21 +77,24 @@ def _by_source(cases: list[Case]) -> dict[str, list[Path]]:
     return files
 
 
-def _pictures(files: list[Path]) -> list[np.ndarray | None]:
-    """Each file's picture, uint8 (SIZE, SIZE, 3); None where it is refused for its size, colour or contrast."""
+def _pictures(files: list[Path], change: Callable[[np.ndarray], np.ndarray] | None = None) -> Pictures:
+    """Returns each file's picture as serving has it, with its pixels changed before where a change is given."""
+
+    def picture(file: Path) -> np.ndarray | None:
+        try:
+            pixels = xray.decode(file.read_bytes())
+            pixels = np.ascontiguousarray(change(pixels)) if change else pixels
+            xray.check(pixels)
+        except NotAChestXray:
+            return None
+        except RequestError as error:
+            raise UsageError(f"'{file}': {error}") from error
+        return xray.fit(xray.gray(pixels))
+
     with ThreadPoolExecutor() as pool:
-        return list(progress(prefetch(pool, _picture, files), desc="gate", unit="picture", total=len(files)))
+        return list(progress(prefetch(pool, picture, files), desc="gate", unit="picture", total=len(files)))
 
 
-def _picture(file: Path) -> np.ndarray | None:
-    try:
-        return xray.picture(file.read_bytes())
-    except NotAChestXray:
-        return None
-    except RequestError as error:
-        raise UsageError(f"'{file}': {error}") from error
-
-
-def _rate(gate: OutOfDistributionGate, pictures: Iterable[np.ndarray | None]) -> dict:
-    called = np.array([pixels is None or not gate.is_in_distribution(pixels) for pixels in pictures])
+def _refused(gate: OutOfDistributionGate, pictures: Iterable[np.ndarray | None]) -> dict[str, Any]:
+    called = np.array([pixels is None or not gate.is_in_distribution(pixels) for pixels in pictures], bool)
     return rate(called, [str(number) for number in range(len(called))])

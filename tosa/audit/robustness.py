@@ -1,126 +1,298 @@
-"""How much an answer changes when the same chest or cough comes compressed, turned, darker, noisier..."""
+"""Whether an answer depends on how the file was handled: the same cases cropped, compressed, quieter, in noise...
 
-import io
+    python -m tosa.audit.robustness cases.csv [--split validation] [--cases 150] [--graph GRAPH --labels LABELS]
+
+Each change has a bound, and a row of the table says whether it misses it.
+"""
+
+import argparse
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import soundfile
-import soxr
-from PIL import Image
 
+from tosa.audit.picture_changes import PICTURE_CHANGES, PictureChange
+from tosa.audit.sound_changes import sound_changes
+from tosa.errors import RequestError, TosaError, UsageError
 from tosa.inputs import audio, spectrogram, xray
 from tosa.model.network import Network
+from tosa.settings import Settings
+from tosa.training.data import dataset
 from tosa.training.data.dataset import Case
 from tosa.training.data.drawing import decode
-from tosa.training.metrics import rate
+from tosa.training.data.prefetch import prefetch
+from tosa.training.features.bottlenecks import BATCH
+from tosa.training.files import progress
+from tosa.training.metrics import negative_of, rate
+
+UNCHANGED = "as it came"
+CASES = 150  # of each task, the first by the hash of their names
+OTHER_SOUNDS = 20  # sounds to mix in, at most
+MIN_CASES = 10  # of a source, to be shown
+REFUSED = -1  # in the place of a column
+
+Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+Draw = Callable[[np.ndarray], np.ndarray]  # what was decoded -> picture; raises RequestError if it is refused
+Row = dict[str, Any]
 
 
-def _jpeg(quality: int) -> Callable[[np.ndarray], np.ndarray]:
-    def change(pixels: np.ndarray) -> np.ndarray:
-        buffer = io.BytesIO()
-        Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "JPEG", quality=quality)
-        return np.asarray(Image.open(buffer))
+@dataclass(frozen=True)
+class Bound:
+    """What a change may do to the answers of one task."""
 
-    return change
-
-
-def _scaled(longer: int) -> Callable[[np.ndarray], np.ndarray]:
-    def change(pixels: np.ndarray) -> np.ndarray:
-        height, width = (round(side * longer / max(pixels.shape[:2])) for side in pixels.shape[:2])
-        return xray.resize(pixels, (height, width))
-
-    return change
+    kept: float  # share of the cases that stay normal or stay ill, at least
+    moves: float | None = None  # by how much specificity and sensitivity may move, at most
 
 
-def _turned(degrees: float) -> Callable[[np.ndarray], np.ndarray]:
-    def change(pixels: np.ndarray) -> np.ndarray:
-        image = Image.fromarray(np.ascontiguousarray(pixels))
-        return np.asarray(image.rotate(degrees, Image.Resampling.BILINEAR))
-
-    return change
+OF_PICTURES = Bound(kept=0.97, moves=0.04)
+OF_SOUNDS = Bound(kept=0.95)
 
 
-def _mirrored(pixels: np.ndarray) -> np.ndarray:
-    return pixels[:, ::-1]
+@dataclass(frozen=True)
+class _Truth:
+    """What is known of n cases of one task."""
+
+    targets: np.ndarray  # columns (n,)
+    healthy: int | None  # the column of the label that stands for health
+    groups: np.ndarray  # (n,)
+    sources: np.ndarray  # (n,)
+
+    @classmethod
+    def of(cls, cases: list[Case], labels: tuple[str, ...]) -> "_Truth":
+        targets = np.array([labels.index(case.label) for case in cases])
+        groups, sources = (np.array([getattr(case, name) for case in cases]) for name in ("group", "source"))
+        return cls(targets, negative_of(labels), groups, sources)
+
+    def rate(self, right: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
+        return rate(right[chosen], self.groups[chosen].tolist())
 
 
-def _closer(pixels: np.ndarray) -> np.ndarray:
-    """The middle four fifths of height and width."""
-    height, width = pixels.shape[:2]
-    return pixels[height // 10 : height - height // 10, width // 10 : width - width // 10]
+@dataclass(frozen=True)
+class _Answered:
+    """What the network answers to n cases after one change."""
+
+    scores: np.ndarray  # (n, labels), 0 for refused cases
+    predicted: np.ndarray  # columns (n,), REFUSED for cases that serving refuses to judge
 
 
-def _gamma(exponent: float) -> Callable[[np.ndarray], np.ndarray]:
-    levels = ((np.arange(256) / 255) ** exponent * 255).round().astype(np.uint8)
-    return lambda pixels: levels[pixels]
+def measure_robustness(network: Network, task: str, cases: list[Case]) -> dict[str, Row]:
+    """Returns rates for UNCHANGED and for each change; of a change also how far they move, its bound and its misses.
 
-
-def _noise(decibels: float) -> Callable[[np.ndarray], np.ndarray]:
-    """White noise this far below the whole sound's power."""
-
-    def change(samples: np.ndarray) -> np.ndarray:
-        noise = np.random.default_rng(0).normal(0, samples.std() * 10 ** (-decibels / 20), len(samples))
-        return samples + noise
-
-    return change
-
-
-def _gain(decibels: float) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda samples: samples * 10 ** (decibels / 20)
-
-
-def _codec(format: str, subtype: str) -> Callable[[np.ndarray], np.ndarray]:
-    def change(samples: np.ndarray) -> np.ndarray:
-        buffer = io.BytesIO()
-        hertz = 24_000 if subtype == "OPUS" else audio.SAMPLE_RATE  # Opus has no 22,050 Hz
-        sent = soxr.resample(samples, audio.SAMPLE_RATE, hertz)
-        soundfile.write(buffer, sent / max(np.abs(sent).max(), 1), hertz, format=format, subtype=subtype)
-        return audio.decode_sound(buffer.getvalue())
-
-    return change
-
-
-OF_PICTURES = {
-    "JPEG quality 90": _jpeg(90), "JPEG quality 50": _jpeg(50), "scaled to 512": _scaled(512),
-    "scaled to 150": _scaled(150), "turned by 10 degrees": _turned(10), "turned by -10 degrees": _turned(-10),
-    "a fifth cut off": _closer, "mirrored": _mirrored, "darker": _gamma(1.5), "brighter": _gamma(1 / 1.5),
-}  # fmt: skip
-OF_SOUNDS = {
-    "20 dB quieter": _gain(-20), "6 dB quieter": _gain(-6), "noise 15 dB below": _noise(15),
-    "MP3": _codec("MP3", "MPEG_LAYER_III"), "Ogg Vorbis": _codec("OGG", "VORBIS"), "Opus": _codec("OGG", "OPUS"),
-}  # fmt: skip
-AS_IT_CAME = "as it came"
-
-
-def measure_robustness(network: Network, task: str, cases: list[Case]) -> dict[str, dict]:
-    """For each change: accuracy, in how many of the cases the diagnosis stays, how far the scores move.
-
-    cases: of one task, all sounds or all pictures. AS_IT_CAME has the accuracy alone.
+    cases: of one task, all sounds or all X-rays. `kept` is the share that stays normal or stays ill; in a task without
+    a label for health, the share with the same diagnosis, as `same` is. A refused case is neither kept nor right.
     """
-    changes = OF_SOUNDS if cases[0].is_sound else OF_PICTURES
-    own = network.tasks[task]
-    targets = np.array([own.labels.index(case.label) for case in cases])
+    is_sound = cases[0].is_sound
     decoded = [decode(case) for case in cases]
-
-    def scores(change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        rows = [network.run(_picture(change(each), cases[0].is_sound)[None]).scores[0, own.columns] for each in decoded]
-        return np.stack(rows)
-
-    def accuracy(found: np.ndarray) -> dict:
-        return rate(found.argmax(axis=1) == targets, [case.group for case in cases])
-
-    plain = scores(lambda unchanged: unchanged)
-    found = {AS_IT_CAME: {"accuracy": accuracy(plain)}}
-    for name, change in changes.items():
-        changed = scores(change)
-        moved = np.abs(changed - plain).max(axis=1)
-        same = float((changed.argmax(axis=1) == plain.argmax(axis=1)).mean())
-        found[name] = {"accuracy": accuracy(changed), "same": same,
-                       "median": float(np.median(moved)), "largest": float(moved.max())}  # fmt: skip
-    return found
+    draw, bound = (_sound_drawer(network), OF_SOUNDS) if is_sound else (_picture_drawer(network), OF_PICTURES)
+    truth = _Truth.of(cases, network.tasks[task].labels)
+    plain = _answers(network, task, decoded, draw, _unchanged)
+    rows = {UNCHANGED: _rates(truth, plain)}
+    changes = _changes_of_sounds(cases, decoded) if is_sound else _changes_of_pictures()
+    for name, change in progress(changes.items(), desc=f"{task}: handling", unit="change"):
+        rows[name] = _changed_row(truth, plain, _answers(network, task, decoded, draw, change), bound)
+    return rows
 
 
-def _picture(decoded: np.ndarray, is_sound: bool) -> np.ndarray:
-    if is_sound:
-        return spectrogram.draw(audio.window(decoded.astype(np.float32)))
-    return xray.resize(np.ascontiguousarray(decoded))
+def cases_to_handle(cases: list[Case], task: str, most: int = CASES) -> list[Case]:
+    """Returns the cases of a task to measure, at most so many, the first by the hash of their names.
+
+    Spectrogram pictures are left out, since no one crops or turns those. Raises UsageError where no case is left.
+    """
+    chosen = [case for case in cases if case.task == task and not case.is_drawn]
+    if not chosen:
+        raise UsageError(f"No sound or X-ray of task {task} is there to be handled.")
+    return dataset.in_order(chosen)[:most]
+
+
+def missed_bounds(rows: dict[str, Row]) -> list[str]:
+    """Returns a line for each reason why a row of measure_robustness misses its bound."""
+    return [f"{name}: {reason}" for name, row in rows.items() for reason in row.get("misses", ())]
+
+
+def _unchanged(decoded: np.ndarray, _rng: np.random.Generator) -> np.ndarray:
+    return decoded
+
+
+def _changes_of_pictures() -> dict[str, Change]:
+    return {name: _without_randomness(change) for name, change in PICTURE_CHANGES.items()}
+
+
+def _without_randomness(change: PictureChange) -> Change:
+    return lambda pixels, _rng: change(pixels)
+
+
+def _changes_of_sounds(cases: list[Case], decoded: list[np.ndarray]) -> dict[str, Change]:
+    """Returns the changes of sounds. Mixed in is what has the label for health, so that no label becomes wrong."""
+    labels = tuple(sorted({case.label for case in cases}))
+    healthy = negative_of(labels)
+    is_healthy = [healthy is not None and case.label == labels[healthy] for case in cases]
+    others = [samples for samples, usable in zip(decoded, is_healthy, strict=True) if usable]
+    return sound_changes(others[:OTHER_SOUNDS])
+
+
+def _sound_drawer(network: Network) -> Draw:
+    preprocessing = network.metadata.preprocessing
+
+    def draw(samples: np.ndarray) -> np.ndarray:
+        samples = samples.astype(np.float32)
+        audio.check(samples)
+        return spectrogram.draw(audio.window(samples, preprocessing), preprocessing, network.mel_bank)
+
+    return draw
+
+
+def _picture_drawer(network: Network) -> Draw:
+    def draw(pixels: np.ndarray) -> np.ndarray:
+        pixels = np.ascontiguousarray(pixels)
+        xray.check(pixels)
+        return xray.fit(pixels, network.metadata.preprocessing)
+
+    return draw
+
+
+def _answers(
+    network: Network,
+    task: str,
+    decoded: list[np.ndarray],
+    draw: Draw,
+    change: Change,
+) -> _Answered:
+    """Returns the answers to what was decoded, changed and drawn; the change's randomness depends on the case alone."""
+
+    def drawn(number: int) -> tuple[int, np.ndarray] | None:
+        try:
+            return number, draw(change(decoded[number], np.random.default_rng(number)))
+        except RequestError:
+            return None
+
+    columns = network.tasks[task].columns
+    scores = np.zeros((len(decoded), len(network.tasks[task].labels)), np.float32)
+    predicted = np.full(len(decoded), REFUSED)
+    with ThreadPoolExecutor() as pool:
+        pictures = filter(None, prefetch(pool, drawn, range(len(decoded))))
+        while batch := list(islice(pictures, BATCH)):
+            numbers = [number for number, _ in batch]
+            scores[numbers] = network.run(np.stack([pixels for _, pixels in batch])).scores[:, columns]
+            predicted[numbers] = scores[numbers].argmax(axis=1)
+    return _Answered(scores, predicted)
+
+
+def _rates(truth: _Truth, answered: _Answered) -> Row:
+    """Returns the rates of right answers."""
+    everyone = np.ones(len(truth.targets), bool)
+    return {
+        "n": len(truth.targets),
+        "refused": int((answered.predicted == REFUSED).sum()),
+        "accuracy": truth.rate(answered.predicted == truth.targets, everyone),
+        **_sensitivity_and_specificity(truth, answered, everyone),
+    }
+
+
+def _sensitivity_and_specificity(truth: _Truth, answered: _Answered, chosen: np.ndarray) -> Row:
+    if truth.healthy is None:
+        return {}
+    ill = truth.targets != truth.healthy
+    judged = answered.predicted != REFUSED
+    right = judged & ((answered.predicted != truth.healthy) == ill)
+    return {"sensitivity": truth.rate(right, chosen & ill), "specificity": truth.rate(right, chosen & ~ill)}
+
+
+def _changed_row(truth: _Truth, plain: _Answered, changed: _Answered, bound: Bound) -> Row:
+    kept = _kept(truth, plain, changed)
+    everyone = np.ones(len(kept), bool)
+    moved = np.abs(changed.scores - plain.scores).max(axis=1)[changed.predicted != REFUSED]
+    row = _rates(truth, changed) | {
+        "kept": truth.rate(kept, everyone),
+        "same": truth.rate(changed.predicted == plain.predicted, everyone),
+        "moves": _moves(truth, plain, changed, everyone),
+        "score_moves": {"median": float(np.median(moved)), "largest": float(moved.max())} if len(moved) else None,
+        "bound": {"kept": bound.kept, "moves": bound.moves},
+    }
+    row["misses"] = _misses(row, bound)
+    row["by_source"] = {
+        source: {
+            "kept": truth.rate(kept, truth.sources == source),
+            **_sensitivity_and_specificity(truth, changed, truth.sources == source),
+        }
+        for source in np.unique(truth.sources).tolist()
+        if source and (truth.sources == source).sum() >= MIN_CASES
+    }
+    return row
+
+
+def _kept(truth: _Truth, plain: _Answered, changed: _Answered) -> np.ndarray:
+    """Returns which cases stay normal or stay ill; without a label for health, which keep their diagnosis."""
+    if truth.healthy is None:
+        return changed.predicted == plain.predicted
+    sides = [np.where(each.predicted == REFUSED, REFUSED, each.predicted == truth.healthy) for each in (plain, changed)]
+    return sides[0] == sides[1]
+
+
+def _moves(truth: _Truth, plain: _Answered, changed: _Answered, chosen: np.ndarray) -> dict[str, float]:
+    """Returns by how much sensitivity and specificity rise or, below 0, fall."""
+    before, after = (_sensitivity_and_specificity(truth, each, chosen) for each in (plain, changed))
+    return {
+        name: after[name]["value"] - before[name]["value"] for name in before if before[name]["value"] is not None
+    }  # fmt: skip
+
+
+def _misses(row: Row, bound: Bound) -> list[str]:
+    """Returns why a row misses its bound, with N and interval; nothing where it holds."""
+    reasons = []
+    kept = row["kept"]
+    limits = f"95 % interval {kept['low']:.1%} to {kept['high']:.1%}, N={kept['n']}"
+    if kept["value"] < bound.kept:
+        reasons.append(f"{kept['value']:.1%} kept, bound {bound.kept:.0%} ({limits})")
+    for name, moves in row["moves"].items():
+        if bound.moves is not None and abs(moves) > bound.moves + 1e-9:
+            n = row[name]["n"]
+            reasons.append(f"{name} moves by {100 * moves:+.1f} points, bound {100 * bound.moves:g} (N={n})")
+    return reasons
+
+
+def print_table(task: str, rows: dict[str, Row]) -> None:
+    """Prints a line for each row, and the rows that miss their bound."""
+    print(f"== {task}, N={rows[UNCHANGED]['n']}")
+    print(f"{'':36}{'kept':>8}{'same':>8}{'accuracy':>10}{'sensitivity':>13}{'specificity':>13}{'refused':>9}")
+    for name, row in rows.items():
+        cells = [_percent(row.get(key)) for key in ("kept", "same", "accuracy", "sensitivity", "specificity")]
+        widths = (8, 8, 10, 13, 13)
+        line = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+        print(f"{name:36}{line}{row['refused']:>9}{'  misses its bound' * bool(row.get('misses'))}")
+    for line in missed_bounds(rows):
+        print(f"MISSED {task}, {line}")
+
+
+def _percent(found: dict[str, Any] | None) -> str:
+    return "" if found is None or found["value"] is None else f"{found['value']:.1%}"
+
+
+def main() -> None:
+    """Runs the command that the module's docstring shows."""
+    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    flags.add_argument("table", type=Path)
+    flags.add_argument("--split", default="testing", choices=dataset.SPLITS)
+    flags.add_argument("--cases", type=int, default=CASES, help=f"cases of each task, at most (default: {CASES})")
+    flags.add_argument("--task", help="only this task (default: all of the table)")
+    flags.add_argument("--graph", type=Path, help="graph file (default: the served one)")
+    flags.add_argument("--labels", type=Path, help="its label file")
+    arguments, settings = flags.parse_args(), Settings()
+    try:
+        graph, labels = arguments.graph or settings.graph, arguments.labels or settings.labels
+        network = Network.load(graph, labels, precision="f32")
+        cases = dataset.from_csv(arguments.table, "cough", dataset.Percentages())
+        for task in dataset.labels_by_task(cases):
+            if arguments.task in (None, task):
+                chosen = cases_to_handle(dataset.in_split(cases, arguments.split), task, arguments.cases)
+                print_table(task, measure_robustness(network, task, chosen))
+    except TosaError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

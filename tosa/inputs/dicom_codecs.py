@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 from pydicom import uid
-from pydicom.encaps import encapsulate, generate_frames
 from pydicom.dataset import FileDataset
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels.decoders.base import DecodeRunner, get_decoder
 
 from tosa.errors import Damaged

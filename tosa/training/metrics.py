@@ -7,8 +7,8 @@ right, all draws of a bootstrap are equal and its interval has no width; then Wi
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from scipy.stats import binomtest
@@ -39,6 +39,11 @@ class Answers:
     def right(self) -> np.ndarray:
         """Whether each case got its label, bool (n,)."""
         return self.predicted == self.targets
+
+    def take(self, rows: Sequence[int]) -> Self:
+        """Returns the answers to the cases in these rows."""
+        groups = [self.groups[row] for row in rows]
+        return replace(self, targets=self.targets[list(rows)], scores=self.scores[list(rows)], groups=groups)
 
 
 def wilson(successes: float, count: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -97,7 +102,8 @@ def rate(right: np.ndarray, groups: list[str]) -> dict[str, Any]:
     """
     count = len(right)
     low, high = wilson(int(right.sum()), count)
-    result = {"value": float(right.mean()) if count else None, "low": low, "high": high, "n": count, "by": "Wilson"}
+    value = float(right.mean()) if count else None
+    result: dict[str, Any] = {"value": value, "low": low, "high": high, "n": count, "by": "Wilson"}
     if 1 < len(set(groups)) < count:
         result["over_groups"] = _rate_over_groups(right, groups)
     return result
@@ -125,7 +131,9 @@ def area(positive: np.ndarray, score: np.ndarray, groups: list[str]) -> dict[str
     drawn = drawn_aucs(positive, score, group_draws(groups))
     if 0 < value < 1 and len(drawn):
         return {"value": value, **_quantiles(drawn), "n": len(positive), "by": "bootstrap over groups"}
-    rarer = min(len({group for group, each in zip(groups, positive) if each == kind}) for kind in (True, False))
+    rarer = min(
+        len({group for group, each in zip(groups, positive, strict=True) if each == kind}) for kind in (True, False)
+    )
     low, high = wilson(round(value * rarer), rarer)
     return {"value": value, "low": low, "high": high, "n": rarer, "by": "Wilson over groups of the rarer kind"}
 
@@ -221,7 +229,7 @@ def negative_of(labels: tuple[str, ...], wanted: str | None = None) -> int | Non
 
 
 def task_metrics(answers: Answers, negative: str | None = None, prevalence: float = PREVALENCE) -> dict[str, Any]:
-    """Returns all metrics of a task, ready for JSON. negative: the label that stands for health, else one of HEALTHY."""
+    """Returns all metrics of a task, ready for JSON. negative: the label that stands for health."""
     labels, targets, predicted, groups = answers.labels, answers.targets, answers.predicted, answers.groups
     columns = range(len(labels))
     healthy = negative_of(labels, negative)

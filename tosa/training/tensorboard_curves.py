@@ -21,7 +21,7 @@ Points = dict[tuple[str, str], list[tuple[int, float]]]  # (step, value) by spli
 class Curves:
     """Event files under folder/<split>/, one a run; a context manager that closes them."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.files = ExitStack()
         self.records: dict[str, RecordWriter] = {}

@@ -1,18 +1,25 @@
-"""Gather the public data sets the embedded model is trained on into one table for retrain.py.
+"""Gathers public data sets into one table for retrain.py and the audit.
 
-    python -m tosa.audit.datasets.collect DATA [DATA ...] cases.csv
+    python -m tosa.audit.datasets.collect [--commercial] DATA [DATA ...] cases.csv
 
-Each DATA holds some of the folders named in SETS, each with its own table of labels. The columns of cases.csv are
-those that `retrain.py --labels_csv` reads: file (relative to the table), task, label, group, source; and age, sex, view
-where the set knows them, for the audit.
+Each DATA holds folders of the names in SETS, each with its own table of labels. The columns of cases.csv are those that
+`retrain.py --labels_csv` reads: file (relative to the table), task, label, group, source; and for the audit age, sex,
+view, kind (what is heard), native_width and native_height (pixels before anyone resized a picture), and licence.
 """
 
+import argparse
 import csv
 import os
+import re
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tosa.errors import UsageError
 from tosa.training.files import atomic_write
+
+Row = dict[str, str]
 
 PNEUMONIA = {"normal": "normal", "bacteria": "bacterial pneumonia", "virus": "viral pneumonia"}
 ADULTS = {
@@ -23,48 +30,180 @@ ADULTS = {
     "other_pneumonia": "other pneumonia",
 }
 SICK = {"1": "sick", "0": "not sick"}
+SIGHS = {"Relief", "Disappointment", "Serenity", "Contentment"}  # acted as sighs, which sound like laboured breath
+MIN_SECONDS = 0.3  # shorter sounds are left out, as serving refuses them
+EXTRA = ("age", "sex", "view", "kind", "native_width", "native_height", "licence")
+COLUMNS = ("file", "task", "label", "group", "source", *EXTRA)
+KINDS = ("cough", "xray")  # folders of DATA that hold data sets
+COMMERCIAL_USE = re.compile(  # licences that allow it; what is not listed here counts as forbidding it
+    r"CC0|public domain|CC[ -]BY(-SA)?( |$)|Apache-2\.0|GPL|ODbL|free packages of Debian|free use with attribution",
+    re.IGNORECASE,
+)
 
-COLUMNS = ["file", "task", "label", "group", "source", "age", "sex", "view"]
 
-# folder, table, task, label of a row, group of a row
+@dataclass(frozen=True)
+class DataSet:
+    """How the table of a data set is read. Its rows are dictionaries by column."""
+
+    folder: str
+    table: str
+    task: str
+    label: Callable[[Row], str]
+    group: Callable[[Row], str]
+    licence: str  # of rows that name none
+    keeps: Callable[[Row], bool] = lambda _: True
+    has_native_size: bool = False  # whether source_width and source_height are those that the picture was taken with
+
+    @property
+    def name(self) -> str:
+        """The source of its cases."""
+        return self.folder.partition("/")[2]
+
+
+def _sound(name: str, licence: str) -> DataSet:
+    return DataSet(
+        f"cough/{name}", "metadata.csv", "cough", lambda row: SICK[row["sick"]], lambda row: row["group"], licence
+    )
+
+
+def _coughs(name: str, licence: str, group: Callable[[Row], str]) -> DataSet:
+    """Returns a set of coughs alone."""
+    return replace(_sound(name, licence), label=lambda _: "sick", group=group)
+
+
+def _xray(name: str, task: str, labels: dict[str, str], licence: str) -> DataSet:
+    return DataSet(
+        f"xray/{name}", "labels.csv", task, lambda row: labels[row["label"]], lambda row: row["patient_id"], licence,
+        has_native_size=True,
+    )  # fmt: skip
+
+
 SETS = [
-    ("cough/coswara_20200413", "metadata.csv", "cough", lambda r: SICK[r["sick"]], lambda r: r["subject"]),
-    ("cough/esc10", "metadata.csv", "cough", lambda r: SICK[r["sick"]], lambda r: r["group"]),
-    ("cough/debian_music", "metadata.csv", "cough", lambda r: SICK[r["sick"]], lambda r: r["group"]),
-    ("cough/debian_sounds", "metadata.csv", "cough", lambda r: SICK[r["sick"]], lambda r: r["group"]),
-    ("cough/bmc_cough_2006", "metadata.csv", "cough", lambda r: "sick", lambda r: "bmc-" + r["patient"]),
-    ("cough/covid19_cough_ru", "metadata.csv", "cough", lambda r: "sick", lambda r: Path(r["file"]).stem),
-    ("xray/kermany224", "labels.csv", "pneumonia", lambda r: PNEUMONIA[r["label"]], lambda r: r["patient_id"]),
-    ("xray/kermany_native512", "labels.csv", "pneumonia", lambda r: PNEUMONIA[r["label"]], lambda r: r["patient_id"]),
-    ("xray/nih_adult", "labels.csv", "covid", lambda r: ADULTS[r["label"]], lambda r: r["patient_id"]),
-    ("xray/cohen_cc", "labels.csv", "covid", lambda r: ADULTS[r["label"]], lambda r: r["patient_id"]),
+    replace(_sound("coswara_20200413", "CC BY 4.0"), group=lambda row: row["subject"]),
+    _sound("esc10", "CC BY 3.0"),
+    _sound("debian_music", "free packages of Debian"),
+    _sound("debian_sounds", "free packages of Debian"),
+    _coughs("bmc_cough_2006", "CC BY 2.0", lambda row: "bmc-" + row["patient"]),
+    _coughs("covid19_cough_ru", "CC0", lambda row: Path(row["file"]).stem),
+    replace(_sound("emogator", "Apache-2.0"), keeps=lambda row: row["emotion"] not in SIGHS),
+    _sound("scratch_debian", "CC BY-SA 3.0"),
+    _sound("mtsounds", "unknown"),
+    _sound("fsdd", "CC BY-SA 4.0"),
+    _sound("donateacry", "ODbL 1.0 / DbCL 1.0"),
+    _sound("librosa_data", "unknown"),
+    _sound("ibm_max_samples", "unknown"),
+    replace(_xray("kermany224", "pneumonia", PNEUMONIA, "CC BY 4.0"), has_native_size=False),  # they came squashed
+    _xray("kermany_native", "pneumonia", PNEUMONIA, "CC BY 4.0"),
+    _xray("kermany_native512", "pneumonia", PNEUMONIA, "CC BY 4.0"),
+    _xray("nih_adult", "covid", ADULTS, "free use with attribution (NIH)"),
+    _xray("cohen_cc", "covid", ADULTS, "unknown"),
 ]
 
 
-def rows(data: list[Path], start: Path):
-    """Yield a row of COLUMNS for every file of SETS that is there and can be judged."""
-    for name, table, task, label, group in SETS:
-        folder = next((root / name for root in data if (root / name).is_dir()), None)
-        if folder is None:
-            print(f"{name} is in none of the folders, and left out.", file=sys.stderr)
-            continue
-        with open(folder / table, encoding="utf-8", newline="") as lines:
-            for row in csv.DictReader(lines):
-                file = folder / row["file"]
-                too_short = float(row.get("duration_s") or 1) < 0.3
-                if file.is_file() and not too_short:
-                    known = [(row.get(column) or "").strip() for column in COLUMNS[5:]]
-                    yield os.path.relpath(file, start), task, label(row), group(row), name.split("/")[1], *known
+def allows_commercial_use(licence: str) -> bool:
+    """Returns whether a licence, as the data sets write it, is one that allows commercial use."""
+    return bool(COMMERCIAL_USE.match(licence))
 
 
-def main(data: list[Path], table: Path) -> None:
-    table.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(table) as partial, open(partial, "w", encoding="utf-8", newline="") as out:
-        writer = csv.writer(out)
-        writer.writerow(COLUMNS)
-        writer.writerows(rows([root.resolve() for root in data], table.parent.resolve()))
+def find_sets(data: list[Path]) -> list[tuple[DataSet, Path]]:
+    """Returns the sets of SETS that are in the folders `data`, each with its folder.
+
+    Raises UsageError, which names what is there and what is known, if `data` holds an unknown set or no set at all.
+    """
+    found = sorted(
+        f"{kind}/{folder.name}" for root in data for kind in KINDS for folder in _folders(root / kind)
+    )  # fmt: skip
+    known = [each.folder for each in SETS]
+    if unknown := sorted(set(found) - set(known)):
+        raise UsageError(
+            f"Unknown data sets: {', '.join(unknown)}. There are: {', '.join(found)}. Known are: {', '.join(known)}."
+            " Move unknown folders elsewhere, or add them to SETS in tosa/audit/datasets/collect.py."
+        )
+    if not found:
+        where = ", ".join(f"'{root}'" for root in data)
+        raise UsageError(f"{where} holds no data set. Known are: {', '.join(known)}.")
+    places = {each: next((root / each.folder for root in data if (root / each.folder).is_dir()), None) for each in SETS}
+    return [(each, place) for each, place in places.items() if place]
+
+
+def _folders(parent: Path) -> list[Path]:
+    return [path for path in parent.iterdir() if path.is_dir() and path.name[0] != "."] if parent.is_dir() else []
+
+
+def read_set(data_set: DataSet, folder: Path, start: Path, commercial: bool) -> Iterator[tuple[Row, str]]:
+    """Yields a row of COLUMNS, and the page it is from or '', for each usable file of a set.
+
+    start: the folder from which files are named. commercial: leave out rows whose licence forbids commercial use.
+    """
+    with (folder / data_set.table).open(encoding="utf-8", newline="") as lines:
+        for row in csv.DictReader(lines):
+            file = folder / row["file"]
+            licence = row.get("licence") or data_set.licence
+            too_short = float(row.get("duration_s") or 1) < MIN_SECONDS
+            forbidden = commercial and not allows_commercial_use(licence)
+            if too_short or forbidden or not data_set.keeps(row) or not file.is_file():
+                continue
+            extra = {column: (row.get(column) or "").strip() for column in EXTRA}
+            extra |= {"licence": licence, "kind": row.get("class") or ""}
+            if data_set.has_native_size:
+                extra |= {"native_width": row["source_width"], "native_height": row["source_height"]}
+            yield (
+                {
+                    "file": os.path.relpath(file, start),
+                    "task": data_set.task,
+                    "label": data_set.label(row),
+                    "group": data_set.group(row),
+                    "source": data_set.name,
+                    **extra,
+                },
+                row.get("url") or "",
+            )
+
+
+def _merge_groups(rows: list[tuple[Row, str]]) -> list[Row]:
+    """Returns the rows with one group for all that share a recording of Freesound, within and across sets."""
+    merged: dict[str, str] = {}
+
+    def root(group: str) -> str:
+        while group in merged:
+            group = merged[group]
+        return group
+
+    first: dict[str, str] = {}
+    for row, url in rows:
+        if found := re.search(r"freesound\.org/(?:people/[^/]+/sounds|s)/(\d+)", url):
+            older, group = root(first.setdefault(found[1], row["group"])), root(row["group"])
+            if older != group:
+                merged[group] = older
+    return [row | {"group": root(row["group"])} for row, _ in rows]
+
+
+def write_table(data: list[Path], table: Path, commercial: bool = False) -> None:
+    """Writes the table of all cases in the folders `data`. Raises UsageError as find_sets does."""
+    sets, start = find_sets([root.resolve() for root in data]), table.parent.resolve()
+    rows = [row for each, folder in sets for row in read_set(each, folder, start, commercial)]
+    with atomic_write(table) as partial, partial.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.DictWriter(out, COLUMNS)
+        writer.writeheader()
+        writer.writerows(_merge_groups(rows))
+    if missing := [each.folder for each in SETS if each not in dict(sets)]:
+        print(f"Not there and left out: {', '.join(missing)}.", file=sys.stderr)
+
+
+def main() -> None:
+    """Runs the command that the module's docstring shows."""
+    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    flags.add_argument("data", type=Path, nargs="+", help="folder with data sets in its folders cough and xray")
+    flags.add_argument("table", type=Path, help="the CSV file to write")
+    flags.add_argument(
+        "--commercial", action="store_true", help="leave out files whose licence forbids commercial use, or is unknown"
+    )
+    arguments = flags.parse_args()
+    try:
+        write_table(arguments.data, arguments.table, arguments.commercial)
+    except UsageError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":
-    *data, table = map(Path, sys.argv[1:])
-    main(data, table)
+    main()

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from sklearn.metrics import roc_curve
 
+from tosa.preprocessing import Preprocessing
 from tosa.training.metrics import Answers, negative_of
 from tosa.training.tensorboard_curves import Points
 
@@ -21,13 +22,10 @@ INK, ACCENT, PALE = "#222222", "#0b6fa4", "#999999"
 
 @dataclass(frozen=True)
 class MelSpectrogram:
-    """Decibels float32 (bands, frames), the lowest band first, with what their axes show."""
+    """A spectrogram to be drawn with axes."""
 
-    decibels: np.ndarray
-    sample_rate: int  # Hz
-    hop_length: int  # samples
-    f_min: float  # Hz
-    f_max: float  # Hz
+    decibels: np.ndarray  # float32 (bands, frames), the lowest band first
+    preprocessing: Preprocessing
 
 
 def confusion(matrix: list[list[int]], labels: Sequence[str]) -> Figure:
@@ -86,11 +84,11 @@ def reliability(calibration: dict[str, Any]) -> Figure:
 def training(curves: Points) -> Figure:
     """Returns accuracy and cross entropy over the steps. curves: as tensorboard_curves.read returns them."""
     figure = Figure(figsize=(8, 3.6), layout="constrained")
-    for axes, kind in zip(figure.subplots(1, 2), ("accuracy", "cross_entropy")):
+    for axes, kind in zip(figure.subplots(1, 2), ("accuracy", "cross_entropy"), strict=True):
         for (split, tag), points in sorted(curves.items()):
             if tag.startswith(kind):
                 task = tag.partition("/")[2]
-                axes.plot(*zip(*points), linewidth=0.9, label=f"{split} {task}".strip())
+                axes.plot(*zip(*points, strict=True), linewidth=0.9, label=f"{split} {task}".strip())
         axes.set(xlabel="step", ylabel=kind.replace("_", " "))
         if axes.lines:
             axes.legend(fontsize=8)
@@ -102,7 +100,7 @@ def contact_sheet(cells: Sequence[np.ndarray | MelSpectrogram], captions: Sequen
     rows = -(-len(cells) // COLUMNS)
     figure = Figure(figsize=(1.9 * COLUMNS, 2.3 * rows), layout="constrained")
     grid = list(figure.subplots(rows, COLUMNS, squeeze=False).flat)
-    for axes, cell, caption in zip(grid, cells, captions):
+    for axes, cell, caption in zip(grid, cells, captions, strict=False):
         if isinstance(cell, MelSpectrogram):
             _draw_spectrogram(axes, cell)
         else:
@@ -118,9 +116,10 @@ def _draw_spectrogram(axes: Axes, spectrogram: MelSpectrogram) -> None:
     """Draws a spectrogram with seconds to the right and Hz upwards."""
     import librosa.display  # takes a second, and only reports on sounds need it
 
+    values = spectrogram.preprocessing
     librosa.display.specshow(
         spectrogram.decibels, ax=axes, x_axis="time", y_axis="mel", cmap="magma",
-        sr=spectrogram.sample_rate, hop_length=spectrogram.hop_length, fmin=spectrogram.f_min, fmax=spectrogram.f_max,
+        sr=values.sample_rate, hop_length=values.hop_length, fmin=values.f_min, fmax=values.f_max,
     )  # fmt: skip
     axes.set_xlabel("s", fontsize=5, labelpad=0)
     axes.set_ylabel("Hz", fontsize=5, labelpad=0)

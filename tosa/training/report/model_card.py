@@ -1,4 +1,4 @@
-"""Write MODEL_CARD.md, and static/model-card.html for the page, from what the audit measured.
+"""Writes MODEL_CARD.md, and static/model-card.html for the page, from what the audit measured.
 
     python -m tosa.training.report.model_card [docs/audit.json]
 
@@ -9,6 +9,7 @@ of a prediction model: source of data, participants, outcome, missing data, perf
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
@@ -31,36 +32,48 @@ PAGE = """<!doctype html>
 
 
 def percent(value: float | None, digits: int = 1) -> str:
+    """Returns a share in percent."""
     return "not known" if value is None else f"{value * 100:.{digits}f} %"
 
 
-def interval(found: dict | None) -> str:
-    """A rate with its 95 % interval, over groups where there is such a one."""
-    if not found or found["value"] is None:
+def interval(rate: dict[str, Any] | None) -> str:
+    """Returns a rate with its 95 % interval, over groups where the rate has one."""
+    if not rate or rate["value"] is None:
         return "none"
-    limits = found.get("over_groups", found)
-    return f"{found['value'] * 100:.1f} % [{limits['low'] * 100:.1f}, {limits['high'] * 100:.1f}]"
+    limits = rate.get("over_groups", rate)
+    return f"{rate['value'] * 100:.1f} % [{limits['low'] * 100:.1f}, {limits['high'] * 100:.1f}]"
 
 
-def area(found: dict | None) -> str:
-    return "none" if not found else f"{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+def area(auc: dict[str, Any] | None) -> str:
+    """Returns an area under the curve with its 95 % interval."""
+    return "none" if not auc else f"{auc['value']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}]"
 
 
-def markdown(audit: dict) -> str:
-    """The model card's text."""
+def points(share: float) -> str:
+    """Returns a difference of two rates in percentage points."""
+    return f"{share * 100:+.1f}"
+
+
+def markdown(audit: dict[str, Any]) -> str:
+    """Returns the model card's text. audit: what docs/audit.json holds."""
     jinja = Environment(
-        loader=FileSystemLoader(HERE), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+        loader=FileSystemLoader(HERE),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701  # it is Markdown, and `page` lets no HTML through
     )
-    jinja.filters |= {"percent": percent, "interval": interval, "area": area}
+    jinja.filters |= {"percent": percent, "interval": interval, "area": area, "points": points}
     return jinja.get_template("model_card.md.jinja").render(audit)
 
 
 def page(text: str) -> str:
-    """The same as a page of its own, without a script."""
+    """Returns the model card as an HTML page without a script. text: from `markdown`."""
     return PAGE.format(body=MarkdownIt("commonmark", {"html": False}).enable("table").render(text))
 
 
 def main(audit: Path) -> None:
+    """Writes the model card of an audit's JSON file."""
     text = markdown(json.loads(audit.read_text(encoding="utf-8")))
     for file, content in ((ROOT / "MODEL_CARD.md", text), (ROOT / "static" / "model-card.html", page(text))):
         with atomic_write(file) as partial:

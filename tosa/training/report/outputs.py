@@ -1,4 +1,4 @@
-"""Files that a training writes beside its graph: graphs on the way, a SavedModel, the report; and its last log lines."""
+"""What a training leaves beside its graph: graphs on the way, a SavedModel, the report, and the last log lines."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path

@@ -100,7 +100,7 @@ def _misclassified(answers: Answers, cases: list[Case]) -> list[tuple[int, Case]
 def _by_source(answers: Answers, cases: list[Case]) -> dict[str, dict[str, Any]]:
     """Returns the number of cases and the accuracy of each source that the table names."""
     rows: dict[str, list[bool]] = {}
-    for case, is_right in zip(cases, answers.right):
+    for case, is_right in zip(cases, answers.right, strict=True):
         if case.source:
             rows.setdefault(case.source, []).append(bool(is_right))
     return {source: {"cases": len(right), "accuracy": float(np.mean(right))} for source, right in sorted(rows.items())}
@@ -123,17 +123,15 @@ def _save_pictures(folder: Path, task: TaskReport) -> dict[str, str]:
 
 
 def _contact_sheet(answers: Answers, misses: list[tuple[int, Case]]) -> Figure:
-    captions = [
-        f"{case.file.name[-28:]}\n{case.label} → {answers.labels[answers.predicted[row]]} {answers.scores[row].max():.2f}"
-        for row, case in misses
-    ]
+    captions = []
+    for row, case in misses:
+        answer = f"{answers.labels[answers.predicted[row]]} {answers.scores[row].max():.2f}"
+        captions.append(f"{case.file.name[-28:]}\n{case.label} → {answer}")
     return charts.contact_sheet([_cell(case) for _, case in misses], captions)
 
 
 def _cell(case: Case) -> np.ndarray | charts.MelSpectrogram:
     if not case.is_sound:
         return draw(case, CELL_SIZE)
-    drawn = Preprocessing()
-    return charts.MelSpectrogram(
-        log_mel(audio.window(decode(case))), drawn.sample_rate, drawn.hop_length, drawn.f_min, drawn.f_max
-    )
+    preprocessing = Preprocessing()
+    return charts.MelSpectrogram(log_mel(audio.window(decode(case)), preprocessing), preprocessing)

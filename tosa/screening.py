@@ -148,6 +148,7 @@ def _beside(point: dict, scores: dict[str, float]) -> dict:
         "above": score >= point["threshold"],
         "sensitivity": point["sensitivity"],
         "specificity": point["specificity"],
+        "cases": dict(cases),
         "meaning": f"A score of {names} from {point['threshold']:.2f} on held for {point['sensitivity']:.0%} of "
         f"{cases['ill']} validation cases that were so, and for {1 - point['specificity']:.0%} of {cases['healthy']} "
         "that were not.",

@@ -46,7 +46,7 @@ def kind_of(data: bytes) -> Input:
         _check_file_size(len(data), settings.MAX_SOUND_BYTES, "sound", "Send a shorter sound, or as MP3 or OGG.")
         return "sound"
     if name := foreign_formats.name_format(data):
-        raise UnsupportedFormat(f"This is {name}. {READ_FORMATS}")
+        raise UnsupportedFormat(f"This is {name}, which Tosa does not read. {READ_FORMATS}")
     raise sound_formats.format_refusal(data)
 
 

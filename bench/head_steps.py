@@ -15,6 +15,7 @@ from classic_head import ClassicHead, write_cache
 from measure import Row, in_turns, main
 
 from tosa.training.head import train_head
+from tosa.training.head.examples import Examples
 from tosa.training.tensorboard_curves import Curves
 
 STEPS, ROUNDS = 40_000, 4  # ours: all of them, in as many parts
@@ -27,7 +28,7 @@ def rows(_: Path | None) -> list[Row]:
     values = np.abs(random.normal(0, 0.4, (CASES, FEATURES))).astype(np.float32)
     targets = random.integers(0, len(LABELS), CASES)
     split = CASES * 4 // 5
-    training, validation = (train_head.Examples(values[part], targets[part]) for part in (slice(split), slice(split, None)))
+    training, validation = (Examples(values[part], targets[part]) for part in (slice(split), slice(split, None)))
     recipe = train_head.HeadRecipe(steps=STEPS // ROUNDS)
 
     def ours():

@@ -25,7 +25,7 @@ from tosa.model.network import Network
 from tosa.settings import Settings
 from tosa.training.data import dataset
 from tosa.training.data.dataset import Case, SkippedFiles
-from tosa.training.data.load_cases import check_known
+from tosa.training.data.load_cases import check_against_graph
 from tosa.training.data.summary import summarize_data
 from tosa.training.data.table import from_csv
 from tosa.training.features.bottlenecks import Drawing, bottlenecks
@@ -44,7 +44,7 @@ class Audited:
     def __init__(self, table: Path, settings: Settings, cache: Path) -> None:
         self.cases = from_csv(table, "cough", dataset.Percentages())
         self.network = Network.load(settings.graph, settings.labels, precision="f32")
-        check_known(self.cases, {name: task.labels for name, task in self.network.tasks.items()})
+        check_against_graph(self.cases, {name: task.labels for name, task in self.network.tasks.items()})
         graph = Graph(settings.graph.read_bytes())
         self.heads = heads_of(graph)
         trunk = trunk_sha256(graph.trunk())

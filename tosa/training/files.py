@@ -1,22 +1,24 @@
-"""Write files beside their place and rename them there, so that a kill leaves the old file or the new one."""
+"""Write files beside their target and rename them, so that a kill leaves the old file or the new one."""
 
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from tosa.errors import UsageError
 
-progress = partial(tqdm, disable=None, delay=2)  # a bar with the time left, past two seconds, and none in a pipe
+progress = partial(tqdm, disable=None, delay=2)  # a bar with the time left after two seconds, none in a pipe
 
 
 @contextmanager
-def wrap_os_error(target: Path):
+def wrap_os_error(target: Path) -> Iterator[None]:
     """Turns an OSError of the block, such as a full disk, into a UsageError that names target."""
     try:
         yield
@@ -25,44 +27,44 @@ def wrap_os_error(target: Path):
 
 
 @contextmanager
-def atomic_write(target: Path):
-    """A path beside target to write to, renamed to target when the block ends well and removed when it does not.
+def atomic_write(target: Path) -> Iterator[Path]:
+    """Yields a path beside target to write to. It is renamed to target if the block ends well, otherwise removed.
 
-    Raises UsageError where the folder cannot be made or written to.
+    Raises UsageError if the folder cannot be made or written to.
     """
     with wrap_os_error(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         os.close(handle)
-        partial = Path(name)
+        unfinished = Path(name)
         try:
-            yield partial
-            partial.chmod(0o644)  # mkstemp's own mode would keep others from reading
-            os.replace(partial, target)
+            yield unfinished
+            unfinished.chmod(0o644)  # mkstemp's own mode would keep others from reading
+            os.replace(unfinished, target)  # noqa: PTH105  # tests kill the program here
         finally:
-            partial.unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
 
 
 @contextmanager
-def atomic_folder(target: Path):
-    """The same for a whole folder, which must not be there yet or be empty."""
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """Yields a folder beside target, which is renamed in the same way. target must not exist, or be empty."""
     with wrap_os_error(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         try:
-            yield partial
-            partial.chmod(0o755)
+            yield unfinished
+            unfinished.chmod(0o755)
             if target.is_dir():
                 target.rmdir()
-            os.replace(partial, target)
+            unfinished.replace(target)
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def check_writable(target: Path, is_folder: bool = False) -> None:
-    """Raises UsageError naming target where it could not be written, and leaves nothing behind.
+    """Raises UsageError naming target if it cannot be written, and leaves nothing behind.
 
-    It makes no folder, since another run may make the same at this moment: it tries in the nearest that is there.
+    It makes no folder, since another run may make the same at this moment: it tries in the nearest existing one.
     """
     with wrap_os_error(target):
         if target.is_file() if is_folder else target.is_dir():
@@ -73,9 +75,9 @@ def check_writable(target: Path, is_folder: bool = False) -> None:
             trial.write(b"0")
 
 
-def save_arrays(target: Path, **arrays: np.ndarray) -> None:
-    """Write arrays as an .npz file that is whole on the disk before it takes its name."""
-    with atomic_write(target) as partial, open(partial, "wb") as out:
+def save_arrays(target: Path, **arrays: Any) -> None:
+    """Writes arrays as an .npz file that is whole on the disk before it takes its name."""
+    with atomic_write(target) as unfinished, open(unfinished, "wb") as out:
         np.savez(out, **arrays)
         out.flush()
         os.fsync(out.fileno())

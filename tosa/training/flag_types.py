@@ -4,13 +4,14 @@ import argparse
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-AddFlag = Callable[..., None]  # (name, default, help, **options of add_argument)
+AddFlag = Callable[..., None]  # (name, default, help text, **options of add_argument)
 
 
 class Parser(argparse.ArgumentParser):
     """Ends with one line that names the flag, not with the list of all flags."""
 
     def error(self, message: str) -> NoReturn:
+        """Ends the program with exit status 2 and the message."""
         self.exit(2, f"{self.prog}: {message} (--help lists all flags)\n")
 
 
@@ -18,10 +19,11 @@ def flag_group(parser: argparse.ArgumentParser, title: str) -> AddFlag:
     """Returns a function that adds a flag to a new group, of its default's type and with the default in its help."""
     group = parser.add_argument_group(title)
 
-    def add_flag(name: str, default: Any, help: str, **more: Any) -> None:
-        kind = {} if "action" in more or "type" in more or default is None else {"type": type(default)}
+    def add_flag(name: str, default: Any, text: str, **more: Any) -> None:
+        if not ("action" in more or "type" in more or default is None):
+            more["type"] = type(default)
         note = "" if default in (None, False) else f" (default: {default})"
-        group.add_argument(f"--{name}", default=default, help=(help + note).replace("%", "%%"), **kind, **more)
+        group.add_argument(f"--{name}", default=default, help=(text + note).replace("%", "%%"), **more)
 
     return add_flag
 

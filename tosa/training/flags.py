@@ -49,8 +49,8 @@ def _data_flags(flags: argparse.ArgumentParser) -> None:
     flag = flag_group(flags, "the cases")
     flag("audio_dir", None, "folder with one folder of sounds a label; drawn into --image_dir first", type=Path)
     flag(
-        "task", None, "task to add to the graph or to replace, keeping the graph's other tasks; without it the new graph "
-        "has one task. Of a table that names tasks, only the rows of this one are used",
+        "task", None, "task to add to the graph or to replace, keeping the graph's other tasks; without it the new "
+        "graph has one task. Of a table that names tasks, only the rows of this one are used",
     )  # fmt: skip
     flag("demonstration", None, "'TASK: REASON': mark this task's findings as a demonstration, for this reason")
     flag("group_regex", None, "the part of a file's name that tells its patient or source; groups are never split")

@@ -33,10 +33,11 @@ def test_folders_are_labels(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name, format, codec", [("x.aac", "adts", "aac"), ("x.oga", "ogg", "libopus"), ("x.MKA", "matroska", "aac")]
+    "name, container_format, codec",
+    [("x.aac", "adts", "aac"), ("x.oga", "ogg", "libopus"), ("x.MKA", "matroska", "aac")],
 )
-def test_what_can_be_heard_is_taken(tmp_path, name, format, codec):
-    (make(tmp_path, f"a/{name}") / "a" / name).write_bytes(container(coughs(rate=48_000), format, codec))
+def test_what_can_be_heard_is_taken(tmp_path, name, container_format, codec):
+    (make(tmp_path, f"a/{name}") / "a" / name).write_bytes(container(coughs(rate=48_000), container_format, codec))
     (case,) = from_folders(tmp_path, "t", Percentages())
     assert case.is_sound and case.group == "x" and len(decode(case)) == pytest.approx(2 * RATE, rel=0.05)
 
@@ -71,7 +72,7 @@ def test_a_bracket_in_each_alternative(tmp_path):
     cases = from_folders(tmp_path, "t", Percentages(), r"person(\d+)|IM-(\d+)")
     assert [case.group for case in cases] == ["7", "12"]
     for empty in (r"x(\d*)", r"x(\d)?", "$"):
-        with pytest.raises(UsageError, match="empty group in 'IM-7_x.png'"):
+        with pytest.raises(UsageError, match=r"empty group in 'IM-7_x\.png'"):
             from_folders(tmp_path, "t", Percentages(), empty)
 
 

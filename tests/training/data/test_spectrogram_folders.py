@@ -74,7 +74,7 @@ def test_what_cannot_be_heard_is_named_or_skipped(sounds, tmp_path, link):
         (sounds / "a" / "0.wav").symlink_to("nowhere.wav")
     else:
         (sounds / "a" / "0.wav").write_bytes(b"RIFF")
-    with pytest.raises(UsageError, match="0.wav"):
+    with pytest.raises(UsageError, match=r"0\.wav"):
         spectrogram_folders.draw_folder(sounds, tmp_path / "p")
     skipped = SkippedFiles(skip=True)
     spectrogram_folders.draw_folder(sounds, tmp_path / "p", skipped)

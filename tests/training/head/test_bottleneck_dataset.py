@@ -114,7 +114,7 @@ def test_unreadable_are_skipped_without_a_gap(drawings, tmp_path):
     made = make(drawings, tmp_path, skipped=skipped)
     assert (made.values == np.delete(whole, 7, axis=0)).all() and len(made.drawings) == 19
     assert skipped.sentences == [f"'{drawings[7].case.file}' is empty."]
-    with pytest.raises(UsageError, match="7.png"):
+    with pytest.raises(UsageError, match=r"7\.png"):
         make(drawings, tmp_path)
 
 
@@ -193,6 +193,6 @@ def test_duplicates_are_found(drawings, tmp_path):
     cases += [Case(tmp_path / name, "t", "b", name, "training") for name, _ in copies]
     cases += [Case(tmp_path / name, "u", "c", name, "training") for name in ("same.png", "0.png")]
     made = make([Drawing(case) for case in cases], tmp_path)
-    found = duplicates.find(cases, made.contents, made.fingerprints)
+    found = duplicates.find_duplicates(cases, made.contents, made.fingerprints)
     assert found["same_content"] == 1 and len(found["same_content_with_several_labels"]) == 1
     assert sorted(Path(pair[1]).name for pair in found["looking_alike_across_splits"]) == ["like.jpg", "same.png"]

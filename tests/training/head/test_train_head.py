@@ -24,8 +24,9 @@ def quietly(*args, **kwargs):
 
 def test_learns_and_logs_as_the_classic_does(capsys):
     seen = []
-    trained = train_head.train_head("cough", ["a", "b"], clouds(), clouds(seed=1), HeadRecipe(steps=300, learning_rate=0.1),
-                         lambda *row, **_: seen.append(row))  # fmt: skip
+    recipe = HeadRecipe(steps=300, learning_rate=0.1)
+    curves = lambda *row, **_: seen.append(row)  # noqa: E731
+    trained = train_head.train_head("cough", ["a", "b"], clouds(), clouds(seed=1), recipe, curves)
     accuracy, loss = train_head.measure(trained, *pair(clouds(seed=2)))
     assert accuracy > 0.95 and loss < 0.2
     out = capsys.readouterr().out

@@ -100,7 +100,7 @@ def test_no_weights_and_no_network_are_refused(tf, monkeypatch):
         raise OSError("no route to host")
 
     monkeypatch.setattr(keras.applications, "MobileNet", offline)
-    with pytest.raises(UsageError, match="no route to host.*--weights"):
+    with pytest.raises(UsageError, match=r"no route to host.*--weights"):
         applications.build_application(architecture_named(NAME), None)
 
 

@@ -49,7 +49,7 @@ def fine_tune(options: FineTuneOptions, settings: Settings) -> None:
     metadata = GraphMetadata(preprocessing=start.preprocessing)
     metadata = finalize.describe_tasks(metadata, cases, options.demonstration)
     warn_of_lost_tasks(options.data, settings, metadata.tasks, "--fine_tune changes the trunk that they rest on")
-    around = freeze.freeze_trunk(lambda pictures, training: pictures)  # the nodes around any trunk
+    around = freeze.freeze_trunk(lambda pictures, **_: pictures)  # the nodes around any trunk
     assemble.check_result_name(options.finish.files.result, GraphDef.FromString(around))
     bfloat16 = options.precision == "bfloat16" or (options.precision == "auto" and inception.has_fast_bfloat16())
     recipe = replace(options.recipe, bfloat16=bfloat16)

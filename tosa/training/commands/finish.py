@@ -66,7 +66,7 @@ def finish(
     ranges = measure_activation_ranges(graph, training, skipped, metadata.preprocessing)
     metadata, gate = _with_gate(metadata, training, skipped)
     finalize.write_graph(options.files, trunk, heads, metadata, gate | ranges)
-    tested = [finalize.testing_answers(head, data[head.task], options.most_tested) for head in heads]
+    tested = [finalize.answers_to_testing(head, data[head.task], options.most_tested) for head in heads]
     curves = tensorboard_curves.read(options.curves) if options.curves else None
     outputs.write_outputs(options.report, tested, summarize_data(list(cases), skipped), curves)
 

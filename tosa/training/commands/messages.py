@@ -13,7 +13,7 @@ from tosa.training.data.load_cases import DataOptions
 
 
 def warn_of_lost_tasks(options: DataOptions, settings: Settings, tasks: Collection[str], reason: str) -> None:
-    """Prints which tasks of the served graph a new one with `tasks` will not have, though --task promises to keep them."""
+    """Prints which tasks of the served graph a new one with `tasks` lacks, though --task promises to keep them."""
     if not options.task:
         return
     try:

@@ -95,7 +95,7 @@ def retrain(options: RetrainOptions, settings: Settings) -> None:
     check_training_cases(data.cases)
     metadata = metadata.with_task(_gated(metadata.task(task), start.metadata.task(task)))
     head = _train_and_write(options, start, metadata, task, data)
-    tested = [finalize.testing_answers(head, data, options.most_tested)]
+    tested = [finalize.answers_to_testing(head, data, options.most_tested)]
     summary = summarize_data(data.cases, skipped, data.made.contents, data.made.fingerprints)
     outputs.write_outputs(options.report, tested, summary, tensorboard_curves.read(options.summaries_dir))
     if not options.data.task:

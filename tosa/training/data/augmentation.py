@@ -18,7 +18,7 @@ VERSION = 2  # of the code that changes pictures and sounds; it goes up when the
 class Augmentation:
     """Changes cases of any kind; sounds get others mixed in that are labelled `not sick`."""
 
-    def __init__(self, training: Sequence[Case]):
+    def __init__(self, training: Sequence[Case]) -> None:
         """training: the cases whose sounds may be mixed in."""
         self.backgrounds = [case for case in training if case.is_sound and case.label == "not sick"]
 

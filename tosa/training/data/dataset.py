@@ -36,6 +36,7 @@ class Case:
 
     @property
     def is_sound(self) -> bool:
+        """Whether the file is a sound, not a picture of one."""
         return self.kind is Kind.SOUND
 
     @property
@@ -80,13 +81,13 @@ class Percentages:
 
 def place(group: str) -> float:
     """Returns where a group stands in [0, 100), by its name alone."""
-    return int(hashlib.sha1(group.encode()).hexdigest(), 16) % 10_000 / 100
+    return int(hashlib.sha1(group.encode(), usedforsecurity=False).hexdigest(), 16) % 10_000 / 100
 
 
 class SkippedFiles:
     """Files that cannot be read. The first one ends the training; with `skip` they are left out and listed."""
 
-    def __init__(self, skip: bool = False):
+    def __init__(self, skip: bool = False) -> None:
         self.skip = skip
         self.sentences: list[str] = []  # what was wrong, for the report
 
@@ -130,10 +131,12 @@ def labels_by_task(cases: Sequence[Case]) -> dict[str, list[str]]:
 
 
 def of_task(cases: Sequence[Case], task: str) -> list[Case]:
+    """Returns the cases of a task."""
     return [case for case in cases if case.task == task]
 
 
 def in_split(cases: Sequence[Case], split: str) -> list[Case]:
+    """Returns the cases of a split."""
     return [case for case in cases if case.split == split]
 
 

@@ -1,6 +1,8 @@
-"""Pictures that are in a data set more than once, which flatters the test where one copy was trained on."""
+"""Pictures that are in a data set more than once: if one copy was trained on, the test flatters."""
 
 from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,18 +13,20 @@ NEAR_PAIRS = 4e8  # testing x other cases; more are not compared, which would ta
 BLOCK = 256  # testing cases compared at once
 
 
-def find(cases: list[Case], contents: list[bytes], fingerprints: np.ndarray | None) -> dict:
-    """Files of the same content, and testing cases that look like one of another split, each within one task.
+def find_duplicates(
+    cases: Sequence[Case], contents: Sequence[bytes], fingerprints: np.ndarray | None
+) -> dict[str, Any]:
+    """Returns files with the same content, and testing cases that look like one of another split, within each task.
 
-    contents: what is the same for the same file; fingerprints: uint64 (n, 4), of bottlenecks.fingerprint, or None.
+    contents: equal for files with the same content; fingerprints: uint64 (n, 4), of bottlenecks.fingerprint, or None.
     """
-    by_content = defaultdict(list)
-    for case, content in zip(cases, contents):
+    by_content: dict[tuple[str, bytes], list[Case]] = defaultdict(list)
+    for case, content in zip(cases, contents, strict=True):
         by_content[case.task, content].append(case)  # several tasks may share a file
-    same = [found for found in by_content.values() if len(found) > 1]
+    same = [copies for copies in by_content.values() if len(copies) > 1]
     near = {} if fingerprints is None else {"looking_alike_across_splits": _near(cases, fingerprints)}
     return {
-        "same_content": sum(len(found) - 1 for found in same),
+        "same_content": sum(len(copies) - 1 for copies in same),
         "same_content_in_several_splits": _named(same, "split"),
         "same_content_with_several_labels": _named(same, "label"),
         **near,
@@ -30,12 +34,12 @@ def find(cases: list[Case], contents: list[bytes], fingerprints: np.ndarray | No
 
 
 def _named(same: list[list[Case]], field: str) -> list[list[str]]:
-    """The files of those that differ in a field."""
-    return [[str(case.file) for case in found] for found in same if len({getattr(c, field) for c in found}) > 1]
+    """The files of the copies that differ in a field."""
+    return [[str(case.file) for case in copies] for copies in same if len({getattr(c, field) for c in copies}) > 1]
 
 
-def _near(cases: list[Case], fingerprints: np.ndarray) -> list[list[str]] | None:
-    """Pairs of files, one to test on and one of another split; None where there are too many to compare."""
+def _near(cases: Sequence[Case], fingerprints: np.ndarray) -> list[list[str]] | None:
+    """Pairs of files that look alike, one for testing and one of another split; None for too many to compare."""
     splits = np.array([case.split for case in cases])
     testing, others = np.flatnonzero(splits == "testing"), np.flatnonzero(splits != "testing")
     if len(testing) * len(others) > NEAR_PAIRS:

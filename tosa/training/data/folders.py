@@ -57,7 +57,8 @@ def _labels_of(names: list[str]) -> list[str]:
 def _warn_of_same_labels(folders: list[Path], labels: list[str]) -> None:
     for label, count in Counter(labels).items():
         if count > 1:
-            names = " and ".join(f"'{path.name}'" for path, own_label in zip(folders, labels) if own_label == label)
+            same = [path for path, own_label in zip(folders, labels, strict=True) if own_label == label]
+            names = " and ".join(f"'{path.name}'" for path in same)
             print(f"WARNING: The folders {names} give the same label, '{label}'. Their files are taken together.")
 
 
@@ -83,9 +84,11 @@ class PassedOver:
         self.files: dict[str, list[Path]] = {}
 
     def add(self, file: Path, reason: str) -> None:
+        """Notes a file and why it is passed over."""
         self.files.setdefault(reason, []).append(file)
 
     def print_summary(self) -> None:
+        """Prints how many files were passed over for each reason, and the name of one."""
         for reason, files in self.files.items():
             count = f"{len(files)} files were" if len(files) > 1 else "1 file was"
             print(f"WARNING: {count} passed over, such as '{files[0]}'. {reason}")

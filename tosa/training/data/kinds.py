@@ -13,8 +13,8 @@ from tosa.settings import MAX_BODY_BYTES
 
 PICTURE_ENDINGS = frozenset(".jpg .jpeg .jfif .png .dcm .dicom .tif .tiff .webp".split())
 SOUND_ENDINGS = frozenset(
-    ".wav .flac .ogg .oga .opus .spx .mp2 .mp3 .webm .weba .mka .mkv .mp4 .m4a .mov .3gp .3g2 .aac .amr .wma .aif .aiff "
-    ".aifc .caf .au .snd .w64 .sound".split()
+    ".wav .flac .ogg .oga .opus .spx .mp2 .mp3 .webm .weba .mka .mkv .mp4 .m4a .mov .3gp .3g2 .aac .amr .wma .aif "
+    ".aiff .aifc .caf .au .snd .w64 .sound".split()
 )
 HEAD_BYTES = 2**16  # enough for every signature that does not come after a long tag
 
@@ -76,6 +76,7 @@ def picture_name_of(sound: Path) -> Path:
 
 
 def has_ending(file: Path, endings: frozenset[str] | set[str]) -> bool:
+    """Returns whether a file's name ends in one of the endings, in capitals or not."""
     return file.suffix.lower() in endings
 
 

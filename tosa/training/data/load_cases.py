@@ -27,7 +27,7 @@ class DataOptions:
     audio_dir: Path | None = None  # folder with one folder of sounds a label, drawn into image_dir
     task: str | None = None
     group_regex: str | None = None
-    percentages: Percentages = Percentages()
+    percentages: Percentages = field(default_factory=Percentages)
     lists: Mapping[str, Path] = field(default_factory=dict)  # by split: a text file that names the files of it
     skip_unreadable: bool = False
 

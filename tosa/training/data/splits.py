@@ -54,7 +54,7 @@ def _named(cases: Sequence[Case], lists: Mapping[str, Path]) -> dict[Path, str]:
             if len(files) != 1:
                 many = "no picture or sound" if not files else f"{len(files)} files; give more of the path"
                 raise UsageError(f"--{split}_list '{list_file}': '{line}' names {many}.")
-            if named.setdefault(*files, split) != split:
+            if named.setdefault(next(iter(files)), split) != split:
                 raise UsageError(f"--{split}_list '{list_file}': '{line}' is in two lists.")
     return named
 
@@ -141,11 +141,11 @@ def warnings(cases: Sequence[Case]) -> list[str]:
             total = sum(counts[label, split] for split in SPLITS)
             if total < 20:
                 sentences.append(f"Folder has less than 20 images, which may cause issues: '{label}' has {total}.")
-            for split in ("validation", "testing"):
-                if not counts[label, split] and any(counts[other, split] for other in labels):
-                    sentences.append(
-                        f"No '{label}' is in {split}, so how well it is recognised cannot be measured there."
-                    )
+            sentences += [
+                f"No '{label}' is in {split}, so how well it is recognised cannot be measured there."
+                for split in ("validation", "testing")
+                if not counts[label, split] and any(counts[other, split] for other in labels)
+            ]
     if crossing := crossing_groups(cases):
         sentences.append(f"{len(crossing)} groups are in more than one split, such as '{crossing[0]}'.")
     return sentences

@@ -33,7 +33,7 @@ def summarize_data(
         "groups": {split: len({(c.task, c.group) for c in dataset.in_split(cases, split)}) for split in counts},
         "groups_in_several_splits": crossing_groups(cases),
         "sources": sources or "none named",
-        **duplicates.find(cases, contents, fingerprints),
+        **duplicates.find_duplicates(cases, contents, fingerprints),
         "skipped": skipped.sentences,
     }
 

@@ -17,8 +17,8 @@ def from_csv(
 
     Files are looked up from the table's folder. A row without a group has that of its file's name, as in from_folders;
     one without a split that of its group's name; one without a task is of `task`. Other columns are in each case's
-    `extra`. only: leave out the rows of other tasks. Raises UsageError, which names the table, on missing columns or files, an unknown split, a file that is
-    twice in a task, and where no row is left.
+    `extra`. only: leave out the rows of other tasks. Raises UsageError, which names the table, on missing columns or
+    files, an unknown split, a file that is twice in a task, and where no row is left.
     """
     cases: list[Case] = []
     lines: dict[tuple[str, Path], int] = {}  # of each file in a task

@@ -32,12 +32,12 @@ def record_type(features: int) -> np.dtype:
 class Cache:
     """The records of a folder by key; a context manager that closes its files. Threads may call `get` at once."""
 
-    def __init__(self, folder: Path, features: int):
+    def __init__(self, folder: Path, features: int) -> None:
         self.folder, self.features, self.type = folder, features, record_type(features)
         self._places: dict[bytes, list[tuple[FileIO, int]]] = {}
         self._lock = threading.Lock()
         self._own: FileIO | None = None
-        self._files = [open(path, "rb", buffering=0) for path in sorted(folder.glob("*.bottlenecks"))]
+        self._files = [FileIO(path) for path in sorted(folder.glob("*.bottlenecks"))]
         for file in self._files:
             self._index(file)
 
@@ -88,7 +88,7 @@ class Cache:
             if self._own is None:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 name = f"{time.time_ns():x}-{os.getpid()}.bottlenecks"
-                self._own, header = open(self.folder / name, "xb", buffering=0), self._header()
+                self._own, header = FileIO(self.folder / name, "x"), self._header()
             data = memoryview(header + records.tobytes())
             while data:  # a disk that is nearly full takes a part of it
                 data = data[self._own.write(data) :]

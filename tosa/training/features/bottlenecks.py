@@ -31,7 +31,8 @@ class Change(Protocol):
 
     def draw(
         self, decoded: np.ndarray, is_sound: bool, rng: np.random.Generator, preprocessing: Preprocessing
-    ) -> np.ndarray: ...
+    ) -> np.ndarray:
+        """Returns the changed picture uint8 (size, size, 3) of samples or pixels."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def _prepare(
 class _Filling:
     """One array, filled row by row from the cache or a batch at a time from the network."""
 
-    def __init__(self, count: int, features: int, network: Network, cache: Cache):
+    def __init__(self, count: int, features: int, network: Network, cache: Cache) -> None:
         self.network, self.cache, self.made = network, cache, 0
         self.values = np.empty((count, features), np.float32)
         self.fingerprints = np.empty((count, 4), np.uint64)
@@ -146,10 +147,11 @@ class _Filling:
         row = len(self.drawings)
         self.drawings.append(drawing)
         self.keys.append(prepared.key)
-        if prepared.picture is None:
-            assert prepared.record is not None
+        if prepared.record is not None:
             self.values[row], self.fingerprints[row] = prepared.record["values"], prepared.record["fingerprint"]
             return
+        if prepared.picture is None:
+            raise ValueError("neither a record nor a picture")
         self.fingerprints[row] = fingerprint(prepared.picture)
         self.waiting.append((row, prepared.picture))
         if len(self.waiting) == BATCH:

@@ -46,8 +46,14 @@ class GateTrainingData:
     def without(self, source: str) -> "GateTrainingData":
         """Returns the same data without a source, as if it did not exist."""
         kept = self.sources != source
-        of_xrays = (self.upright, self.negatives, self.dead_leaves, self.plain, self.sources)
-        return GateTrainingData(*(values[kept] for values in of_xrays), self.spectrograms)
+        return GateTrainingData(
+            self.upright[kept],
+            self.negatives[kept],
+            self.dead_leaves[kept],
+            self.plain[kept],
+            self.sources[kept],
+            self.spectrograms,
+        )
 
 
 def gate_training_data(
@@ -116,7 +122,7 @@ def fit_gate(data: GateTrainingData) -> OutOfDistributionGate:
         model.fit(np.concatenate([data.upright, *others]), targets)
     (hidden, last), (hidden_biases, bias) = model.coefs_, model.intercepts_
     directions = directions[: min(DIRECTIONS, max(len(plain) // CASES_A_DIRECTION, 1))]
-    gate = OutOfDistributionGate(mean, directions, np.inf, hidden, hidden_biases, last[:, 0], bias[0])
+    gate = OutOfDistributionGate(mean, directions, np.array(np.inf), hidden, hidden_biases, last[:, 0], bias[0])
     return replace(gate, farthest=gate.distances(plain).max())
 
 

@@ -1,4 +1,4 @@
-"""The largest value of each activation on training pictures, from which int8 gets its scales (model/quantization.py)."""
+"""The largest value of each activation on training pictures, which gives int8 its scales (model/quantization.py)."""
 
 import json
 from collections.abc import Sequence

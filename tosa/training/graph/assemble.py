@@ -55,7 +55,7 @@ def _append(graph: GraphDef, head: Head, softmax_name: str) -> None:
     scope = scope_of(head.task)
     graph.node.append(constant_node(f"{scope}/weights", head.weights.astype(np.float32)))
     graph.node.append(constant_node(f"{scope}/biases", head.biases.astype(np.float32)))
-    graph.node.append(constant_node(f"{scope}/temperature", np.float32(head.temperature)))
+    graph.node.append(constant_node(f"{scope}/temperature", np.array(head.temperature, np.float32)))
     steps, inputs = [], BOTTLENECK
     if head.hidden:
         for name, value in zip(HIDDEN, head.hidden, strict=True):
@@ -81,7 +81,7 @@ def _append(graph: GraphDef, head: Head, softmax_name: str) -> None:
 
 def _append_concatenation(graph: GraphDef, heads: Sequence[Head], result: str) -> None:
     """Adds the node that joins the softmax vectors of several heads."""
-    graph.node.append(constant_node(f"{result}/axis", np.int32(1)))
+    graph.node.append(constant_node(f"{result}/axis", np.array(1, np.int32)))
     softmaxes = [f"{scope_of(head.task)}/softmax" for head in heads]
     node = graph.node.add(name=result, op="ConcatV2", input=[*softmaxes, f"{result}/axis"])
     node.attr["N"].i, node.attr["T"].type, node.attr["Tidx"].type = len(heads), DT_FLOAT, DT_INT32

@@ -72,7 +72,7 @@ def with_validation(task: TaskMetadata, head: Head, data: BottleneckDataset, neg
     )
 
 
-def testing_answers(head: Head, data: BottleneckDataset, most: int = -1) -> tuple[Answers, list[Case]]:
+def answers_to_testing(head: Head, data: BottleneckDataset, most: int = -1) -> tuple[Answers, list[Case]]:
     """Returns the head's answers to the testing cases, and these cases. most: how many are tested, -1 for all."""
     testing, cases = data.examples(head.labels, "testing"), in_split(data.cases, "testing")
     if most != -1:

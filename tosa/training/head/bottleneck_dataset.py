@@ -1,7 +1,7 @@
 """What a head learns from: the bottlenecks of the cases, and of distorted variants of the training cases."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from tosa.training.data.dataset import Case, SkippedFiles, in_split
 from tosa.training.data.distortion import Distortion
 from tosa.training.data.load_cases import with_sounds
 from tosa.training.features.bottlenecks import Bottlenecks, Drawing, FeatureExtractor
-from tosa.training.head.train_head import Examples
+from tosa.training.head.examples import Examples
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +24,7 @@ class BottleneckDataset:
 
     @property
     def cases(self) -> list[Case]:
+        """The cases, without those whose files cannot be read."""
         return [drawing.case for drawing in self.made.drawings]
 
     def examples(self, labels: Sequence[str], split: str) -> Examples:
@@ -40,7 +41,7 @@ class BottleneckDataset:
 class Variants:
     """Distorted copies of each training case."""
 
-    distortion: Distortion = Distortion()
+    distortion: Distortion = field(default_factory=Distortion)
     count: int = 10
 
     def to_dict(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 class Examples:
     """Bottlenecks float32 (n, features) and the columns of their labels int64 (n,)."""
 
-    def __init__(self, bottlenecks: np.ndarray, targets: np.ndarray):
+    def __init__(self, bottlenecks: np.ndarray, targets: np.ndarray) -> None:
         self.bottlenecks, self.targets = bottlenecks, targets
         self._by_label = np.argsort(targets, kind="stable")
         counts = np.bincount(targets)

@@ -12,7 +12,7 @@ import numpy as np
 class SGD:
     """Stochastic gradient descent."""
 
-    def __init__(self, parameters: Sequence[np.ndarray], learning_rate: float | None):
+    def __init__(self, parameters: Sequence[np.ndarray], learning_rate: float | None) -> None:
         self.parameters, self.rate = parameters, np.float32(0.01 if learning_rate is None else learning_rate)
 
     def step(self, gradients: Sequence[np.ndarray]) -> None:
@@ -24,7 +24,7 @@ class SGD:
 class Adam:
     """Kingma and Ba, ICLR 2015, with its constants."""
 
-    def __init__(self, parameters: Sequence[np.ndarray], learning_rate: float | None):
+    def __init__(self, parameters: Sequence[np.ndarray], learning_rate: float | None) -> None:
         self.parameters, self.rate = parameters, 0.001 if learning_rate is None else learning_rate
         self.first = [np.zeros_like(parameter) for parameter in parameters]
         self.second = [np.zeros_like(parameter) for parameter in parameters]

@@ -1,9 +1,12 @@
 """The heads that a graph carries, read back as arrays: names of their nodes, and what a head of a graph holds."""
 
+import numpy as np
+
 from tosa.errors import UsageError
-from tosa.model.graph import RESULT, Graph, scopes_of
+from tosa.model.graph import RESULT, Graph, GraphError, scopes_of
 from tosa.training.head.head import Head
 
+STORED = ("weights", "biases", "temperature")
 HIDDEN = ("hidden/weights", "hidden/biases")
 
 
@@ -24,11 +27,17 @@ def heads_of(graph: Graph) -> dict[str, Head]:
         )
     heads = {}
     for name, task in tasks.items():
-        scope, old_scope = scopes_of(name)
-        scope = scope if f"{scope}/weights" in graph.nodes else old_scope
-        weights, biases, temperature, *hidden = (
-            graph.constant(f"{scope}/{node}") for node in ("weights", "biases", "temperature", *HIDDEN)
-        )
-        layer = None if hidden[0] is None else (hidden[0], hidden[1])
-        heads[name] = Head(name, task.labels, weights, biases, float(temperature), layer)
+        scope = next((scope for scope in scopes_of(name) if f"{scope}/weights" in graph.nodes), scope_of(name))
+        weights, biases, temperature = (_constant(graph, f"{scope}/{node}") for node in STORED)
+        hidden = None
+        if f"{scope}/{HIDDEN[0]}" in graph.nodes:
+            hidden = (_constant(graph, f"{scope}/{HIDDEN[0]}"), _constant(graph, f"{scope}/{HIDDEN[1]}"))
+        heads[name] = Head(name, task.labels, weights, biases, float(temperature), hidden)
     return heads
+
+
+def _constant(graph: Graph, name: str) -> np.ndarray:
+    """A constant that a graph with this head has. Raises GraphError if it has not."""
+    if (value := graph.constant(name)) is None:
+        raise GraphError(f"has no constant {name}: damaged, or not a graph of retrain.py")
+    return value

@@ -46,7 +46,7 @@ def train_head(
     validation: Examples,
     recipe: HeadRecipe,
     write_curves: WriteCurves,
-    store: Store = lambda step, head: None,
+    store: Store | None = None,
 ) -> Head:
     """Returns the trained head of a task, printing the classic's log lines.
 
@@ -68,12 +68,13 @@ def train_head(
             if step % recipe.eval_step_interval == 0 or step + 1 == recipe.steps:
                 chosen = validation.at(validation.rows(recipe.validation_batch_size, balanced, rng))
                 _log(step, measure(head, values, targets), measure(head, *chosen), len(chosen[1]), write_curves)
-            store(step, head)
+            if store:
+                store(step, head)
     return head
 
 
 def start_head(task: str, labels: Sequence[str], features: int, recipe: HeadRecipe, rng: np.random.Generator) -> Head:
-    """Returns a head before its first step: the classic's small random weights; He's (ICCV 2015) for the hidden layer."""
+    """Returns a head before its first step: the classic's small random weights, He's (ICCV 2015) in a hidden layer."""
     hidden, inputs = None, features
     if recipe.hidden_units:
         first = np.asfortranarray(rng.normal(0, np.sqrt(2 / features), (features, recipe.hidden_units)), np.float32)

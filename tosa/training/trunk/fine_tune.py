@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -33,6 +34,7 @@ from tosa.training.trunk.sampler import Sampler, columns_of
 CHECKPOINT = "checkpoint.npz"
 OTHER_TASK = -1e9  # added to the logits of other tasks' columns, so that only those of the picture's task compete
 
+Tensor = Any  # a tf.Tensor; TensorFlow has no types
 WriteCurves = Callable[..., None]  # (split, step, **values)
 
 
@@ -41,7 +43,7 @@ class FineTuning:
 
     def __init__(
         self, cases: Sequence[Case], recipe: FineTuneRecipe, weights: Path, preprocessing: Preprocessing = DEFAULT
-    ):
+    ) -> None:
         """weights: an .npz file for inception.load_weights, or a graph, whose heads of the same labels are used too."""
         keras.utils.set_random_seed(recipe.seed)
         keras.mixed_precision.set_global_policy("mixed_bfloat16" if recipe.bfloat16 else "float32")
@@ -65,7 +67,7 @@ class FineTuning:
         self.step = 0
 
     @tf.function
-    def train_step(self, pictures, targets, step):
+    def train_step(self, pictures: Tensor, targets: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
         """Takes one step on pictures uint8 (batch, size, size, 3) and columns int64 (batch,).
 
         Returns cross entropy and accuracy.
@@ -85,11 +87,11 @@ class FineTuning:
         return loss, tf.reduce_mean(tf.cast(right, tf.float32))
 
     @tf.function(reduce_retracing=True)
-    def logits(self, pictures):
+    def logits(self, pictures: Tensor) -> Tensor:
         """Returns logits of all columns, float32 (n, columns), for pictures uint8 (n, size, size, 3)."""
         return self.head(self._bottleneck(pictures))
 
-    def _bottleneck(self, pictures):
+    def _bottleneck(self, pictures: Tensor) -> Tensor:
         scaled = tf.cast(pictures, tf.float32) / CENTRE - 1  # to [-1, 1], as in the pretrained network
         return tf.reduce_mean(tf.cast(self.trunk(scaled, training=False), tf.float32), [1, 2])
 
@@ -151,7 +153,7 @@ def _plan(cases: Sequence[Case], recipe: FineTuneRecipe, weights: Path, preproce
     """What must be the same for a training to resume: cases and splits, weights, recipe, preprocessing."""
     digest = hashlib.sha256(weights.read_bytes())
     for case in cases:
-        digest.update("\t".join([case.file.name, case.task, case.label, case.group, case.split, "\n"]).encode())
+        digest.update(f"{case.file.name}\t{case.task}\t{case.label}\t{case.group}\t{case.split}\t\n".encode())
     if preprocessing != DEFAULT:
         digest.update(preprocessing.key().encode())
     return json.dumps([asdict(recipe), digest.hexdigest()])

@@ -42,6 +42,6 @@ def scaled(pictures: tf.Tensor, preprocessing: str) -> tf.Tensor:
         return pictures
     if preprocessing == "caffe":  # blue first
         pictures = tf.reverse(pictures, [3], name="BlueFirst")
-    mean, deviation = MEANS_AND_DEVIATIONS[preprocessing]
-    centred = tf.subtract(pictures, mean, name="Sub")
-    return tf.multiply(centred, (1 / np.float64(deviation)).astype(np.float32), name="Mul")
+    mean, deviation = (np.array(values) for values in MEANS_AND_DEVIATIONS[preprocessing])
+    centred = tf.subtract(pictures, mean.astype(np.float32), name="Sub")
+    return tf.multiply(centred, (1 / deviation).astype(np.float32), name="Mul")

@@ -49,9 +49,7 @@ def load_weights(trunk: keras.Model, file: Path) -> None:
             for variable in layer.weights:
                 key, shape = f"{name}__{variable.name}", tuple(variable.shape)
                 if key not in arrays or arrays[key].shape != shape:
-                    raise UsageError(
-                        f"'{file}' has no Inception-v3 for Tosa: it needs an array {key} of shape {shape}."
-                    )
+                    raise UsageError(f"'{file}' is not an Inception-v3 for Tosa: it needs an array {key} {shape}.")
                 variable.assign(arrays[key].astype(np.float32))
 
 
@@ -82,7 +80,7 @@ def load_graph(trunk: keras.Model, graph: Graph) -> None:
         _constants(graph, rf"batch_normalization_?(\d*)(?:_\d+)?/{cast}/ReadVariableOp")
         for cast in ("Cast", "Cast_1", "Cast_2")
     )
-    values = [[kernel] for kernel in kernels] + [list(three) for three in zip(betas, means, variances)]
+    values = [[kernel] for kernel in kernels] + [list(three) for three in zip(betas, means, variances, strict=False)]
     layers = [layer for _, layer in weight_layers(trunk)]
     shapes = [[tuple(variable.shape) for variable in layer.weights] for layer in layers]
     if [[value.shape for value in of_layer] for of_layer in values] != shapes:
@@ -102,7 +100,7 @@ def _constants(graph: Graph, pattern: str) -> list[np.ndarray]:
 
 
 def has_fast_bfloat16() -> bool:
-    """Returns whether this processor multiplies bfloat16 itself; one that does not is 20 times slower than in float32."""
+    """Returns whether this processor multiplies bfloat16 itself; others are 20 times slower than in float32."""
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tosa.errors import UsageError
 from tosa.model.network import GraphFile
 from tosa.preprocessing import Preprocessing
-from tosa.training.trunk.architectures import DEFAULT, INCEPTION, Architecture, architecture_named
+from tosa.training.trunk.architectures import INCEPTION, Architecture, architecture_named
 from tosa.training.trunk.serialize import to_float16
 
 WEIGHTS = (".h5", ".keras", ".npz")
@@ -20,8 +20,8 @@ GRAPH_OR_WEIGHTS = (".pb", ".npz")  # of Inception-v3
 class TrunkOptions:
     """Which trunk a head is trained on."""
 
-    architecture: str = DEFAULT
-    model_dir: Path = Path("/tmp/imagenet")
+    architecture: str
+    model_dir: Path
     weights: Path | None = None  # in the place of model_dir
 
 

@@ -30,7 +30,7 @@ class Sampler:
 
     def __init__(
         self, cases: Sequence[Case], recipe: FineTuneRecipe, columns: Columns, preprocessing: Preprocessing = DEFAULT
-    ):
+    ) -> None:
         self.cases, self.recipe, self.columns, self.preprocessing = cases, recipe, columns, preprocessing
         column_of_case = np.array([columns[case.task, case.label] for case in cases])
         sizes = np.bincount(column_of_case, minlength=len(columns))

@@ -1,6 +1,8 @@
-/* Shows the server's answer: a card for each finding, the model, and how to repeat the request in a terminal. */
+/* Shows the server's answer: each finding with its meaning, the picture of the selected one, and how to repeat the
+   request in a terminal. */
 
-import { keyOf, say, sayDisclaimer, translate } from "./i18n.js";
+import { isOutsideLungs } from "./heatmap.js";
+import { firstKnown, keyOf, say, sayDisclaimer, translate } from "./i18n.js";
 import { createViewer } from "./image_viewer.js";
 import { showOperatingPoint } from "./operating_point.js";
 
@@ -9,9 +11,15 @@ const SHA_DIGITS = 12; // shown, enough to tell two graphs apart
 
 const $ = (id) => document.getElementById(id);
 
-/* Shows `answer`, the response to `parts` {audio_data, image_data}. */
-export function showAnswer(answer, parts) {
-  $("findings").replaceChildren(...answer.findings.map(findingCard));
+/* Shows `answer`, the response to `parts` {audio_data, image_data}. recorded: the sound can be saved. */
+export function showAnswer(answer, parts, recorded) {
+  const elements = answer.findings.map(findingElement);
+  $("findings").replaceChildren(...elements);
+  $("answer").style.gridTemplateRows = `auto repeat(${elements.length}, auto) 1fr`; // heading, findings, foot
+  $("findings").classList.toggle("single", elements.length === 1);
+  select(elements[0]);
+  $("answer-files").textContent = Object.values(parts).map(({ name }) => name).join(" + ");
+  offerSaving(recorded && parts.audio_data);
   sayDisclaimer($("answer-disclaimer"), answer.disclaimer);
   $("model").textContent = answer.model.sha256.slice(0, SHA_DIGITS);
   $("model").title = answer.model.sha256;
@@ -19,7 +27,6 @@ export function showAnswer(answer, parts) {
   $("curl").textContent = curlCommand(parts);
   say($("copied"), "");
   $("answer").hidden = false;
-  $("answer").scrollIntoView({ block: "start" });
 }
 
 /* Returns a finding in one line, as a value for i18n.js. */
@@ -30,27 +37,52 @@ export const summarize = ({ task, diagnosis, score, demonstration }) => ({
   score: { share: score },
 });
 
-function findingCard(finding) {
-  const { task, diagnosis, score, scores } = finding;
+function offerSaving(file) {
+  if ($("answer-save").href) URL.revokeObjectURL($("answer-save").href);
+  $("answer-save").hidden = !file;
+  if (file) $("answer-save").href = URL.createObjectURL(file);
+}
+
+/* Shows the details and the picture of one finding, and of the others their headlines. */
+function select(element) {
+  for (const other of $("findings").children) {
+    other.classList.toggle("selected", other === element);
+    other.querySelector(".select").ariaExpanded = other === element;
+  }
+}
+
+function findingElement(finding) {
+  const { task, diagnosis, score, scores, demonstration } = finding;
   const element = $("finding").content.cloneNode(true).firstElementChild;
   const part = (name) => element.querySelector(`.${name}`);
+  const label = { key: `label.${diagnosis}`, otherwise: diagnosis };
+  const contradictory = showOperatingPoint(element, finding);
+  const undecided = contradictory || isUndecided(scores);
   say(part("task"), `task.${task}`, { otherwise: task });
-  say(part("diagnosis"), `label.${diagnosis}`, { otherwise: diagnosis });
+  say(part("headline"), undecided ? "headline.undecided" : headlineKey(task, diagnosis), label);
+  say(part("diagnosis"), "headline.label", { label });
   part("diagnosis").dataset.diagnosis = diagnosis;
   say(part("score"), "share", { share: { share: score } });
   part("score").value = score;
-  const contradictory = showOperatingPoint(element, finding);
-  part("undecided").hidden = !contradictory && !isUndecided(scores);
+  part("undecided").hidden = !undecided;
   say(part("undecided"), contradictory ? "operating.disagrees" : "answer.undecided");
-  part("demonstration").hidden = !finding.demonstration;
+  element.classList.toggle("is-demonstration", Boolean(demonstration));
+  part("demonstration").hidden = !demonstration;
   say(part("note"), keyOf(`note.${task}`, finding.note), { otherwise: finding.note ?? "" });
-  const rows = Object.entries(scores).map(([label, share]) => scoreRow(label, share, label === diagnosis));
+  const rows = Object.entries(scores).map(([name, share]) => scoreRow(name, share, name === diagnosis));
   part("scores").tBodies[0].replaceChildren(...rows);
-  showPicture(element, finding);
   say(part("meaning"), `meaning.${task}`, { otherwise: "" });
+  showPicture(element, finding);
+  part("select").addEventListener("click", () => {
+    select(element);
+    part("headline").focus({ preventScroll: true }); // the button of the selected finding is hidden
+  });
   translate(element);
   return element;
 }
+
+/* A task of another graph has no headline of its own: its label is the headline. */
+const headlineKey = (task, label) => firstKnown(`headline.${task}.${label}`, `label.${label}`) ?? label;
 
 function isUndecided(scores) {
   const [best, second] = Object.values(scores).sort((a, b) => b - a);
@@ -71,8 +103,12 @@ function showPicture(element, { from: kind, explanation, picture }) {
   const figure = element.querySelector("figure");
   figure.hidden = !picture;
   if (!picture) return;
-  const options = { tinted: explanation, alt: `explanation.${kind}.alt`, sound: kind === "sound" };
+  const onHeatmap = ({ peak }) => {
+    element.querySelector(".outside").hidden = kind !== "picture" || !isOutsideLungs(peak);
+  };
+  const options = { tinted: explanation, alt: `explanation.${kind}.alt`, sound: kind === "sound", onHeatmap };
   element.querySelector(".viewer-place").replaceWith(createViewer(picture, options));
+  figure.querySelector(".legend").hidden = !explanation;
   say(figure.querySelector("figcaption"), explanation ? `explanation.${kind}` : `explanation.${kind}.plain`);
 }
 

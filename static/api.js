@@ -32,7 +32,7 @@ export async function screen(parts, explain = true) {
 const areReadable = (files) =>
   Promise.all(files.map((file) => file.slice(0, 1).arrayBuffer())).then(() => true, () => false);
 
-/* Screens each job {parts()} in turn, a few at once. Calls `onResult(job, result)` for each; ends early when
+/* Screens each job {parts} in turn, a few at once. Calls `onResult(job, result)` for each; ends early when
    `isStopped()`. */
 export async function screenBatch(jobs, onResult, isStopped) {
   const queue = [...jobs];
@@ -40,11 +40,9 @@ export async function screenBatch(jobs, onResult, isStopped) {
   const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
   async function screenWithRetries(job) {
-    const parts = await job.parts().catch(() => null);
-    if (!parts) return { problem: ["file.unreadable"] };
     for (let triesLeft = BATCH_TRIES; ; triesLeft -= 1) {
       while (Date.now() < retryAt) await sleep(retryAt - Date.now());
-      const result = await screen(parts, false);
+      const result = await screen(job.parts, false);
       if (!result.wait || triesLeft === 1 || isStopped()) return result;
       retryAt = Date.now() + 1000 * result.wait;
     }

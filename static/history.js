@@ -2,6 +2,7 @@
 
 import { summarize } from "./answer_view.js";
 import { say } from "./i18n.js";
+import { atRest } from "./page_state.js";
 
 const COLUMNS = [
   "time", "file", "task", "diagnosis", "score", "operating_score", "threshold", "scores", "error", "model",
@@ -53,7 +54,7 @@ function lookButton(entry) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "look";
-  button.ariaDisabled = document.body.dataset.state === "sending";
+  button.ariaDisabled = !atRest();
   button.addEventListener("click", entry.onLook);
   say(button, "button.look");
   return button;

@@ -7,12 +7,15 @@
 const strings = await (await fetch(new URL("strings.json", import.meta.url))).json();
 let language = "en";
 
-/* Returns the language to start with: the address's ?lang=, which the switch writes, or the browser's preference. */
-export function preferredLanguage() {
-  const wishes = [new URLSearchParams(location.search).get("lang"), ...(navigator.languages ?? [navigator.language])];
-  const codes = wishes.map((wish) => wish?.slice(0, 2).toLowerCase());
+/* Returns the first known language of `wishes`, then of the browser's preferences; English when there is none. */
+export function browserLanguage(...wishes) {
+  const all = [...wishes, ...(navigator.languages ?? [navigator.language])];
+  const codes = all.map((wish) => wish?.slice(0, 2).toLowerCase());
   return codes.find((code) => Object.hasOwn(strings, code)) ?? "en";
 }
+
+/* Returns the first of `keys` that strings.json has, else undefined: a sentence for one task, then a general one. */
+export const firstKnown = (...keys) => keys.find((key) => Object.hasOwn(strings.en, key));
 
 export function setLanguage(code) {
   language = code;
@@ -61,7 +64,8 @@ export function translate(root) {
   root.querySelectorAll("[data-text], [data-label], [data-alt]").forEach(translateElement);
 }
 
-function translateElement(element) {
+/* Writes an element's sentences in the current language. */
+export function translateElement(element) {
   const { text: key, label, alt, values } = element.dataset;
   const replacements = values ? JSON.parse(values) : {};
   if (key) {

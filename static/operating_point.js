@@ -1,15 +1,15 @@
 /* The score bar of a finding and, where the graph has one, its operating point: the threshold from which a sum of
-   scores counts as positive, with the sensitivity and specificity measured there on the validation cases. */
+   scores counts as positive, with what was measured there on the validation cases. */
 
-import { say } from "./i18n.js";
+import { firstKnown, say } from "./i18n.js";
 
-/* Draws it into a finding's card. Returns whether the threshold contradicts the most likely label. */
-export function showOperatingPoint(card, { diagnosis, score, operating_point: point }) {
-  const part = (name) => card.querySelector(`.operating .${name}`);
-  part("fill").style.width = `${100 * (point?.score ?? score)}%`;
-  for (const name of ["what", "threshold", "threshold-word", "consequence", "rates"]) part(name).hidden = !point;
+/* Draws it into a finding. Returns whether the threshold contradicts the most likely label. */
+export function showOperatingPoint(element, { task, diagnosis, score, operating_point: point }) {
+  const part = (name) => element.querySelector(`.${name}`);
+  part("operating .fill").style.width = `${100 * (point?.score ?? score)}%`;
+  for (const name of ["what", "threshold", "threshold-word", "consequence", "rates", "frequency"]) part(name).hidden = !point;
   if (!point) return false;
-  const { labels, above, threshold, sensitivity, specificity } = point;
+  const { labels, above, threshold } = point;
   const what = { list: labels.map((label) => ({ key: `label.${label}`, otherwise: label })) };
   const sentence = labels.length > 1 ? "operating.together" : "operating.one";
   say(part("what"), sentence, { what, score: { share: point.score } });
@@ -17,8 +17,25 @@ export function showOperatingPoint(card, { diagnosis, score, operating_point: po
   part("threshold-word").dataset.side = threshold > 0.5 ? "left" : "right";
   say(part("threshold-word"), "operating.mark", { threshold: { share: threshold } });
   say(part("consequence"), above ? "operating.above" : "operating.below", { what, threshold: { share: threshold } });
-  part("rates").hidden = sensitivity === undefined || specificity === undefined;
-  const rates = { sensitivity: { share: sensitivity ?? 0 }, specificity: { share: specificity ?? 0 } };
-  say(part("rates"), "operating.rates", rates);
+  showRates(part, point, task);
   return above !== labels.includes(diagnosis);
+}
+
+/* The rates, and the same as natural frequencies, which most readers understand better (Gigerenzer, 2002): of 100
+   validation cases on this side of the threshold, how many were rightly there. */
+function showRates(part, { above, sensitivity, specificity, cases }, task) {
+  part("rates").hidden = sensitivity === undefined || specificity === undefined;
+  part("frequency").hidden = part("rates").hidden || !cases;
+  if (part("rates").hidden) return;
+  say(part("rates"), "operating.rates", { sensitivity: { share: sensitivity }, specificity: { share: specificity } });
+  if (!cases) return;
+  const { ill, healthy } = cases;
+  const right = above ? sensitivity * ill : specificity * healthy;
+  const wrong = above ? (1 - specificity) * healthy : (1 - sensitivity) * ill;
+  const side = above ? "above" : "below";
+  const share = Math.min(99, Math.max(1, Math.round((100 * right) / (right + wrong)))); // never certain
+  say(part("frequency"), firstKnown(`frequency.${task}.${side}`, `frequency.${side}`), {
+    right: String(share), wrong: String(100 - share), all: String(ill + healthy),
+    positive: String(Math.round((100 * ill) / (ill + healthy))),
+  });
 }

@@ -1,11 +1,10 @@
-/* The page: connects its controls, takes files by choice, drop or paste, and switches the language. */
+/* The page: connects its controls and takes files by choice, drop, paste or as an example. */
 
-import { preferredLanguage, say, sayDisclaimer, setLanguage } from "./i18n.js";
-import { acceptsFiles, atRest, enterState, offerFiles, state, tell, tellAtRest } from "./page_state.js";
+import { inspect } from "./file_types.js";
+import { sayDisclaimer } from "./i18n.js";
+import { acceptsFiles, addProblem, atRest, enterState, offerFiles, state, tell, tellAtRest, tellProblem } from "./page_state.js";
 import * as pendingFiles from "./pending_files.js";
-
-const MAX_FILE_BYTES = 10 * 2 ** 20; // the server's limit
-const MAX_FILES = 500; // at once
+import { applyPreferences } from "./preferences.js";
 
 const $ = (id) => document.getElementById(id);
 let recording = null; // the module record_button.js, after its button was pressed
@@ -24,7 +23,7 @@ async function pressRecord() {
   try {
     recording = await recorder();
   } catch {
-    tell("", "microphone.unreachable");
+    tellProblem("sound", "microphone.unreachable");
     return;
   }
   await recording.pressRecord();
@@ -34,35 +33,38 @@ async function pressRecord() {
 
 async function takeFiles(list) {
   const files = [...list];
-  const [parts, problem] = await Promise.all([
-    Promise.all(files.slice(0, 2).map(pendingFiles.partOf)), problemOf(files),
-  ]).catch(() => [[], "file.unreadable"]); // a folder, or a file deleted since it was chosen
-  if (files.length && state() === "recording") say($("problem"), "file.later");
-  if (!files.length || !acceptsFiles()) return; // checked after the wait, during which a recording may have started
+  if (!files.length) return;
+  const items = await inspectAll(files);
+  if (state() === "recording") addProblem("sound", "file.later");
+  if (!acceptsFiles()) return; // checked after the wait, during which a recording may have started
   recording?.cancelRecording();
   hideAnswer();
-  if (problem) {
+  const isBatch = pendingFiles.batch() || files.length > 2;
+  const bad = items.filter(({ problem }) => problem);
+  const refused = bad.length && !isBatch;
+  if (pendingFiles.batchSize(files.length) > pendingFiles.MAX_BATCH || refused) {
     enterState("rest");
-    tell("", problem);
+    if (refused) tellProblem(bad[0].kind, ...bad[0].problem);
+    else tellProblem("request", "file.too_many");
     return;
   }
-  if (files.length > 2 || parts[0] === parts[1]) pendingFiles.setBatch(files);
-  else files.forEach((file, i) => (parts[i] === "image_data" ? pendingFiles.setPicture : pendingFiles.setSound)(file));
-  offerFiles("status.chosen");
+  const replaced = pendingFiles.add(items);
+  if (replaced) offerFiles("status.replaced", { name: replaced });
+  else offerFiles(pendingFiles.batch() ? "status.chosen.batch" : "status.chosen");
+  if (bad.length) addProblem("request", "file.some_unreadable", { count: String(bad.length), names: namesOf(bad) });
 }
 
-/* Returns the key of what is wrong with the files, or "". In a batch, the server refuses each file on its own. */
-async function problemOf(files) {
-  if (files.length > MAX_FILES) return "file.too_many";
-  if (files.length > 2) return "";
-  if ((await Promise.all(files.map(pendingFiles.isHeif))).includes(true)) return "error.unsupported_format";
-  return files.some(({ size }) => size > MAX_FILE_BYTES) ? "error.too_large" : "";
-}
+/* Returns {file, kind, problem} for each file. In a batch, a file that is deleted meanwhile is reported when sent. */
+const inspectAll = (files) => Promise.all(files.map(async (file) => {
+  const result = await inspect(file).catch(() => ({ kind: "request", problem: ["file.unreadable"] }));
+  return { file, ...result };
+}));
+
+const namesOf = (items) => ({ list: items.slice(0, 5).map(({ file }) => file.name) });
 
 function discard({ currentTarget }) {
   if (state() === "sending") return;
   pendingFiles.remove(currentTarget.dataset.discard);
-  hideAnswer();
   enterState(atRest() ? "rest" : state()); // a recording in progress continues
   if (atRest()) tellAtRest();
   $(pendingFiles.isEmpty() ? "record" : "send").focus();
@@ -80,29 +82,30 @@ async function send() {
   enterState("sending");
   tell("status.sending");
   try {
-    const { submitBatch, submitOnce } = await submitting();
+    const { submitBatch, submitPending } = await submitting();
     if (pendingFiles.batch()) await submitBatch(pendingFiles.batch());
-    else await submitOnce(pendingFiles.parts());
+    else await submitPending();
   } catch {
-    tell("", "error.network"); // the page cannot load its own next module
+    tellProblem("request", "error.network"); // the page cannot load its own next module
   } finally {
     enterState("rest");
   }
 }
 
-/* Language */
-
-function applyLanguage(code) {
-  setLanguage(code);
-  for (const button of $("languages").children) button.ariaPressed = button.lang === code;
-}
-
-function chooseLanguage({ target }) {
-  if (!target.lang) return;
-  applyLanguage(target.lang);
-  const address = new URL(location);
-  address.searchParams.set("lang", target.lang);
-  history.replaceState(null, "", address);
+/* Fetches an example file and sends it at once. */
+async function sendExample({ currentTarget }) {
+  if (!acceptsFiles()) return;
+  const name = currentTarget.dataset.example;
+  const place = name.endsWith(".wav") ? "sound" : "picture";
+  const response = await fetch(new URL(`examples/${name}`, import.meta.url)).catch(() => null);
+  if (!response?.ok) {
+    tellProblem(place, "error.network");
+    return;
+  }
+  const blob = await response.blob();
+  pendingFiles.clear();
+  await takeFiles([new File([blob], name, { type: blob.type })]);
+  await send();
 }
 
 /* Events */
@@ -111,11 +114,14 @@ function connectControls() {
   $("record").addEventListener("click", pressRecord);
   $("send").addEventListener("click", send);
   document.querySelectorAll("[data-discard]").forEach((button) => button.addEventListener("click", discard));
+  document.querySelectorAll("[data-example]").forEach((button) => button.addEventListener("click", sendExample));
+  document.querySelectorAll("[data-choose]").forEach((button) => button.addEventListener("click", () => {
+    if (acceptsFiles()) $("file").click();
+  }));
   $("file").addEventListener("change", ({ target }) => {
     takeFiles(target.files);
     target.value = ""; // so that the same file can be chosen again
   });
-  $("languages").addEventListener("click", chooseLanguage);
   document.querySelectorAll("[data-copy]").forEach((button) => {
     button.addEventListener("click", async () => (await import("./answer_view.js")).copy($(button.dataset.copy)));
   });
@@ -128,22 +134,23 @@ function connectControls() {
 }
 
 function connectDrops() {
-  const hover = (over) => document.body.classList.toggle("hover", over && acceptsFiles());
+  const showOverlay = (over) => document.body.classList.toggle("dragging", over && acceptsFiles());
   document.addEventListener("dragover", (event) => {
     event.preventDefault(); // otherwise the browser opens the file instead of the page
-    hover(true);
+    showOverlay(event.dataTransfer.types.includes("Files"));
   });
-  document.addEventListener("dragleave", ({ relatedTarget }) => relatedTarget || hover(false));
+  document.addEventListener("dragleave", ({ relatedTarget }) => relatedTarget || showOverlay(false));
   document.addEventListener("drop", (event) => {
     event.preventDefault();
-    hover(false);
+    showOverlay(false);
     takeFiles(event.dataTransfer.files);
   });
 }
 
 sayDisclaimer($("disclaimer"), $("disclaimer").textContent);
-applyLanguage(preferredLanguage());
+applyPreferences();
 connectControls();
+enterState("idle");
 document.body.dataset.ready = "";
 const recorder = prefetch("./record_button.js");
 const submitting = prefetch("./submit.js");

@@ -6,17 +6,15 @@ import * as spectrogram from "./spectrogram_view.js";
 
 const MAX_SHOWN_SECONDS = 60; // the server's limit; a longer sound is not decoded for its spectrogram
 const NAMES_SHOWN = 5;
-const PNG = [0x89, 0x50, 0x4e, 0x47];
-const JPEG = [0xff, 0xd8, 0xff];
-const DICM = [0x44, 0x49, 0x43, 0x4d];
-const HEIF = /^ftyp(hei[cmsx]|hev[cx]|mif1|msf1|avi[fs])$/; // including AVIF: formats of telephone photos
+export const MAX_BATCH = 500; // files
 
 const $ = (id) => document.getElementById(id);
 const pending = {}; // by kind: sound, picture, batch
 
 export const isEmpty = () => !Object.keys(pending).length;
-export const batch = () => pending.batch?.files;
+export const batch = () => pending.batch?.items;
 export const hasRecording = () => Boolean(pending.sound?.recording);
+export const has = (kind) => kind in pending;
 
 /* Returns the parts of one request: {audio_data, image_data}, each a File when there is one. */
 export function parts() {
@@ -24,25 +22,40 @@ export function parts() {
   return Object.fromEntries(Object.entries(all).filter(([, file]) => file));
 }
 
-/* Returns the name of a file's part, from its first bytes. A file that is not a picture is treated as a sound. */
-export async function partOf(file) {
-  const bytes = new Uint8Array(await file.slice(0, 132).arrayBuffer());
-  const has = (signature, at = 0) => signature.every((byte, i) => bytes[at + i] === byte);
-  return has(PNG) || has(JPEG) || has(DICM, 128) ? "image_data" : "audio_data";
+/* Adds `items` {file, kind, problem}. A sound and a picture go into one request; more files become a batch, together
+   with what was pending before, so that nothing gets lost. A single file replaces a pending one of its kind.
+   Returns the name of the file that was replaced, or "". */
+export function add(items) {
+  const kinds = items.map(({ kind }) => kind);
+  if (pending.batch || items.length > 2 || kinds[0] === kinds[1]) {
+    setBatch([...earlierItems(), ...items]);
+    return "";
+  }
+  const replaced = kinds.map((kind) => pending[kind]?.file.name).filter(Boolean).join(", ");
+  for (const { file, kind } of items) (kind === "picture" ? setPicture : setSound)(file);
+  return replaced;
 }
 
-/* Returns whether a file is a HEIC, HEIF or AVIF picture. These start like an MP4 sound and are not supported. */
-export async function isHeif(file) {
-  return HEIF.test(await file.slice(4, 12).text());
+/* Returns how many files would be pending with `count` more in a batch. */
+export const batchSize = (count) => earlierItems().length + count;
+
+function earlierItems() {
+  if (pending.batch) return pending.batch.items;
+  return ["sound", "picture"].filter(has).map((kind) => ({ kind, file: pending[kind].file }));
 }
 
-export function setSound(file, recording) {
-  remove("batch");
+/* Adds a recording {samples, rate, filters}, which `file` holds: to a pending batch, or as the pending sound. */
+export function addRecording(file, recording) {
+  if (pending.batch) setBatch([...pending.batch.items, { file, kind: "sound" }]);
+  else setSound(file, recording);
+}
+
+function setSound(file, recording) {
   const sound = set("sound", file, { recording });
   $("player").src = sound.url;
   $("save").hidden = $("filters").hidden = !recording;
   if (!recording) {
-    say(nameOf("sound"), "ready.file", { name: file.name, size: file.size / 1000 });
+    sayFile("sound", file);
     spectrogram.drawPlaceholder();
     return;
   }
@@ -54,10 +67,9 @@ export function setSound(file, recording) {
   say($("filters"), "ready.filters", { filters: { list: filters.map((filter) => ({ key: `filter.${filter}` })) } });
 }
 
-export function setPicture(file) {
-  remove("batch");
+function setPicture(file) {
   const picture = set("picture", file);
-  say(nameOf("picture"), "ready.file", { name: file.name, size: file.size / 1000 });
+  sayFile("picture", file);
   $("no-preview").hidden = true;
   const viewer = createViewer(picture.url, { alt: "ready.picture" });
   $("preview").replaceChildren(viewer);
@@ -68,20 +80,13 @@ export function setPicture(file) {
   });
 }
 
-/* Shows the picture of the answer, when the browser could not show the file itself. */
-export function setPreview(source) {
-  if ($("preview").childElementCount) return;
-  $("preview").replaceChildren(createViewer(source, { alt: "ready.picture" }));
-  $("no-preview").hidden = true;
-}
-
-export function setBatch(files) {
+function setBatch(items) {
   clear();
-  pending.batch = { files };
+  pending.batch = { items };
   $("ready-batch").hidden = false;
-  say(nameOf("batch"), "ready.batch", { count: String(files.length) });
-  const names = files.slice(0, NAMES_SHOWN).map((file) => file.name).join(", ");
-  $("ready-batch").querySelector(".names").textContent = files.length > NAMES_SHOWN ? `${names}, …` : names;
+  say(nameOf("batch"), "ready.batch", { count: String(items.length) });
+  const names = items.slice(0, NAMES_SHOWN).map(({ file }) => file.name).join(", ");
+  $("ready-batch").querySelector(".names").textContent = items.length > NAMES_SHOWN ? `${names}, …` : names;
 }
 
 /* Removes what is pending of a kind: sound, picture or batch. */
@@ -100,6 +105,11 @@ export function clear() {
 }
 
 const nameOf = (kind) => $(`ready-${kind}`).querySelector(".sample-name");
+
+function sayFile(kind, { name, size }) {
+  const [key, amount] = size < 1e6 ? ["ready.file", size / 1e3] : ["ready.file.large", size / 1e6];
+  say(nameOf(kind), key, { name, size: amount });
+}
 
 function set(kind, file, more) {
   if (pending[kind]) remove(kind);

@@ -1,7 +1,7 @@
 /* The record button: what the page shows from its press until a recording is ready to be sent. */
 
 import { say } from "./i18n.js";
-import { atRest, enterState, offerFiles, tell, tellAtRest } from "./page_state.js";
+import { addProblem, atRest, enterState, offerFiles, tell, tellAtRest, tellProblem } from "./page_state.js";
 import * as pendingFiles from "./pending_files.js";
 import { assessRecording, peakLevel } from "./recording_quality.js";
 import { MAX_SECONDS, RecordingSession } from "./recording_session.js";
@@ -50,7 +50,7 @@ async function record() {
 }
 
 function showStep(name) {
-  if (name === "recording") ["sound", "batch"].forEach(pendingFiles.remove); // earlier files stay until this moment
+  if (name === "recording") pendingFiles.remove("sound"); // an earlier one stays until this moment
   enterState(name);
   tell(`status.${name}`);
   say($("count"), "");
@@ -61,7 +61,7 @@ function showStep(name) {
 
 const countdown = (left) => say($("count"), "count", { left: String(left) });
 
-const reminder = () => tell("status.asking", "microphone.unanswered");
+const reminder = () => addProblem("sound", "microphone.unanswered");
 
 /* Takes a block of about 20 ms from the microphone; `seconds` is null until the recording has started.
    The next frame draws it, so that a slow machine skips blocks instead of falling behind. */
@@ -99,11 +99,11 @@ function finish(recording, problem = "") {
   const { refusal, warning } = recording ? assessRecording(recording.samples, recording.rate) : {};
   if (!recording || refusal) {
     enterState("rest");
-    if (recording || problem) tell("", refusal ?? problem);
+    if (recording || problem) tellProblem("sound", refusal ?? problem);
     else tellAtRest();
     return;
   }
   const { samples, rate } = recording;
-  pendingFiles.setSound(new File([encodeWav(samples, rate)], "cough.wav", { type: "audio/wav" }), recording);
+  pendingFiles.addRecording(new File([encodeWav(samples, rate)], "cough.wav", { type: "audio/wav" }), recording);
   offerFiles(warning ?? "status.recorded");
 }

@@ -4,56 +4,70 @@ import { showAnswer, summarize } from "./answer_view.js";
 import { screen, screenBatch } from "./api.js";
 import * as history from "./history.js";
 import { say } from "./i18n.js";
-import { atRest, enterState, state, tell } from "./page_state.js";
+import { atRest, enterState, state, tell, tellProblem } from "./page_state.js";
 import * as pendingFiles from "./pending_files.js";
+
+const PICTURE_ERRORS = ["not_a_chest_xray", "several_frames", "compressed_dicom", "picture_too_large"];
+const SOUND_ERRORS = ["too_short", "silence", "clipped", "sample_rate", "sound_too_long"];
 
 const $ = (id) => document.getElementById(id);
 let batchStopped = false; // by the button, while a batch runs
 
-/* Submits `parts` {audio_data, image_data}. entry: their line of the history; without it, a new one is added. */
-export async function submitOnce(parts, entry) {
+/* Submits the pending sound, picture or both in one request. */
+export const submitPending = () => submitOnce(pendingFiles.parts(), pendingFiles.hasRecording());
+
+/* Submits `parts` {audio_data, image_data}. recorded: the sound is the page's own recording, which can be saved.
+   entry: their line of the history; without it, a new one is added. */
+async function submitOnce(parts, recorded, entry) {
   const names = Object.values(parts).map(({ name }) => name).join(" + ");
   const line = entry ?? history.add(names, () => lookAgain(parts, line));
   history.setStatus(line, "history.sent");
   const result = await screen(parts);
   history.setResult(line, result);
   if (result.problem) {
-    tell("", ...result.problem);
+    tellProblem(placeOf(result.problem[0], parts), ...result.problem);
     return;
   }
-  showAnswer(result.answer, parts);
-  const drawn = result.answer.findings.find(({ from, picture }) => from === "picture" && picture);
-  if (parts.image_data && drawn) pendingFiles.setPreview(drawn.picture);
-  tell("status.answered", "", { answers: { list: result.answer.findings.map(summarize) } });
+  showAnswer(result.answer, parts, recorded);
+  pendingFiles.clear();
+  tell("status.answered", { answers: { list: result.answer.findings.map(summarize) } });
+  enterState("rest");
+  $("answer-title").focus({ preventScroll: true });
+  $("doors").scrollIntoView({ block: "start" });
+}
+
+/* Returns where to show a problem: at the file that caused it, or at the send button when that is not known. */
+function placeOf(key, { audio_data: sound, image_data: picture }) {
+  const code = key.replace("error.", "");
+  if (["network", "timeout", "no_answer", "busy", "internal", "cross_site"].includes(code)) return "request";
+  if (sound && (!picture || SOUND_ERRORS.includes(code))) return "sound";
+  return picture && (!sound || PICTURE_ERRORS.includes(code)) ? "picture" : "request";
 }
 
 /* Submits the files of an entry once more, because the history keeps no pictures. Does nothing during a recording,
-   which it would end. */
+   which it would end, and while other files are pending, which it would replace. */
 async function lookAgain(parts, entry) {
   if (!atRest()) return;
   $("answer").hidden = true;
-  pendingFiles.clear();
-  if (parts.audio_data) pendingFiles.setSound(parts.audio_data);
-  if (parts.image_data) pendingFiles.setPicture(parts.image_data);
   enterState("sending");
   tell("status.sending");
   try {
-    await submitOnce(parts, entry);
+    await submitOnce(parts, false, entry);
   } catch {
-    tell("", "error.internal"); // the answer cannot be shown
+    tellProblem("request", "error.internal"); // the answer cannot be shown
   } finally {
     enterState("rest");
-    // The pressed button was replaced, which moved the focus to the body. A refused entry has no button.
-    const next = entry.row.querySelector(".look") ?? $("send");
+    // The pressed button was replaced, which moved the focus to the body.
+    const next = entry.row.querySelector(".look") ?? $("record");
     if (document.activeElement === document.body) next.focus({ preventScroll: true });
   }
 }
 
-/* Submits each file in a request of its own and fills the history. */
-export async function submitBatch(files) {
-  const jobs = files.map(batchJob);
+/* Submits each of `items` {file, kind, problem} in a request of its own and fills the history. */
+export async function submitBatch(items) {
+  const jobs = items.map(batchJob);
   batchStopped = false;
-  const counts = { answered: 0, refused: 0, all: files.length };
+  const counts = { answered: 0, refused: 0, all: items.length };
   $("batch").hidden = false;
   showProgress(counts);
   $("history").scrollIntoView({ block: "start" });
@@ -62,7 +76,8 @@ export async function submitBatch(files) {
     counts[result.problem ? "refused" : "answered"] += 1;
     showProgress(counts);
   };
-  await screenBatch(jobs, onResult, () => batchStopped);
+  jobs.filter(({ problem }) => problem).forEach((job) => onResult(job, job));
+  await screenBatch(jobs.filter(({ problem }) => !problem), onResult, () => batchStopped);
   const unsent = jobs.filter(({ entry }) => !entry.answer && !entry.problem);
   unsent.forEach(({ entry }) => history.setStatus(entry, "history.stopped"));
   pendingFiles.clear();
@@ -70,14 +85,10 @@ export async function submitBatch(files) {
   showProgress(counts);
 }
 
-function batchJob(file) {
-  const parts = async () => ({ [await pendingFiles.partOf(file)]: file });
-  const entry = history.add(file.name, async () => {
-    const readable = await parts().catch(() => null); // the file was deleted since it was chosen
-    if (readable) await lookAgain(readable, entry);
-    else if (atRest()) tell("", "file.unreadable");
-  });
-  return { parts, entry };
+function batchJob({ file, kind, problem }) {
+  const parts = { [kind === "picture" ? "image_data" : "audio_data"]: file };
+  const entry = history.add(file.name, () => lookAgain(parts, entry));
+  return { parts, entry, problem };
 }
 
 function showProgress({ answered, refused, all }) {

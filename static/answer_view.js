@@ -11,6 +11,9 @@ const SHA_DIGITS = 12; // shown, enough to tell two graphs apart
 
 const $ = (id) => document.getElementById(id);
 
+/* Unlike cloneNode, importNode gives images a document in which they load before they are inserted. */
+const copyOf = (template) => document.importNode($(template).content, true).firstElementChild;
+
 /* Shows `answer`, the response to `parts` {audio_data, image_data}. recorded: the sound can be saved. */
 export function showAnswer(answer, parts, recorded) {
   const elements = answer.findings.map(findingElement);
@@ -53,7 +56,7 @@ function select(element) {
 
 function findingElement(finding) {
   const { task, diagnosis, score, scores, demonstration } = finding;
-  const element = $("finding").content.cloneNode(true).firstElementChild;
+  const element = copyOf("finding");
   const part = (name) => element.querySelector(`.${name}`);
   const label = { key: `label.${diagnosis}`, otherwise: diagnosis };
   const contradictory = showOperatingPoint(element, finding);
@@ -90,7 +93,7 @@ function isUndecided(scores) {
 }
 
 function scoreRow(label, share, chosen) {
-  const element = $("score-row").content.cloneNode(true).firstElementChild;
+  const element = copyOf("score-row");
   element.classList.toggle("chosen", chosen);
   say(element.querySelector("th"), `label.${label}`, { otherwise: label });
   say(element.querySelector("data"), "share", { share: { share } });

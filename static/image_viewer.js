@@ -13,7 +13,7 @@ const CONTOUR_PIXELS = 600; // per side of the contour's canvas
    `alt`, the key of its alternative text; `sound`, for axes of time and frequency and no inverting;
    `onHeatmap({values, peak})`, called once the heat map is drawn. */
 export function createViewer(source, { tinted, alt, sound = false, onHeatmap = () => {} }) {
-  const element = document.getElementById("viewer").content.cloneNode(true).firstElementChild;
+  const element = document.importNode(document.getElementById("viewer").content, true).firstElementChild;
   const part = (selector) => element.querySelector(selector);
   part(".plain").dataset.alt = alt;
   part(".plain").addEventListener("load", ({ target }) =>
@@ -27,6 +27,7 @@ export function createViewer(source, { tinted, alt, sound = false, onHeatmap = (
   part(".invert").addEventListener("click", ({ target }) =>
     (target.ariaPressed = element.classList.toggle("inverted")));
   part(".axis").hidden = part(".frequencies").hidden = !sound;
+  element.classList.toggle("with-axes", sound);
   if (sound) showAxes(part);
   const stage = part(".stage");
   part(".zoom input").addEventListener("input", ({ target }) => zoom(stage, Number(target.value)));

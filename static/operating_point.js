@@ -1,14 +1,14 @@
-/* The score bar of a finding and, where the graph has one, its operating point: the threshold from which a sum of
-   scores counts as positive, with what was measured there on the validation cases. */
+/* The operating point of a finding, where the graph has one: the threshold from which a sum of scores counts as
+   positive, with what was measured there on the validation cases. */
 
 import { firstKnown, say } from "./i18n.js";
 
 /* Draws it into a finding. Returns whether the threshold contradicts the most likely label. */
-export function showOperatingPoint(element, { task, diagnosis, score, operating_point: point }) {
+export function showOperatingPoint(element, { task, diagnosis, demonstration, operating_point: point }) {
   const part = (name) => element.querySelector(`.${name}`);
-  part("operating .fill").style.width = `${100 * (point?.score ?? score)}%`;
-  for (const name of ["what", "threshold", "threshold-word", "consequence", "rates", "frequency"]) part(name).hidden = !point;
+  for (const name of ["what", "operating", "consequence", "rates", "frequency"]) part(name).hidden = !point;
   if (!point) return false;
+  part("operating .fill").style.width = `${100 * point.score}%`;
   const { labels, above, threshold } = point;
   const what = { list: labels.map((label) => ({ key: `label.${label}`, otherwise: label })) };
   const sentence = labels.length > 1 ? "operating.together" : "operating.one";
@@ -17,7 +17,8 @@ export function showOperatingPoint(element, { task, diagnosis, score, operating_
   part("threshold-word").dataset.side = threshold > 0.5 ? "left" : "right";
   say(part("threshold-word"), "operating.mark", { threshold: { share: threshold } });
   say(part("consequence"), above ? "operating.above" : "operating.below", { what, threshold: { share: threshold } });
-  showRates(part, point, task);
+  // The validation cases of a demonstration have its confounders too, so they would promise too much.
+  showRates(part, demonstration ? { ...point, cases: undefined } : point, task);
   return above !== labels.includes(diagnosis);
 }
 

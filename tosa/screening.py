@@ -170,6 +170,7 @@ def _compared(point: OperatingPoint, scores: dict[str, float]) -> dict[str, Any]
         "above": score >= point.threshold,
         "sensitivity": point.sensitivity,
         "specificity": point.specificity,
+        "cases": {"ill": point.ill, "healthy": point.healthy},
         "meaning": f"In validation, {point.sensitivity:.0%} of {point.ill} cases of {' or '.join(point.labels)} had a "
         f"score of {point.threshold:.2f} or more, and so had {1 - point.specificity:.0%} of {point.healthy} other cases.",
     }

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from threading import BoundedSemaphore
 
-from flask import Flask, Request, current_app, g, jsonify, render_template, request
+from flask import Flask, Request, current_app, g, jsonify, make_response, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from tosa import screening, settings
@@ -23,10 +23,12 @@ from tosa.model.network import Network
 from tosa.preprocessing import Preprocessing
 from tosa.web import request_log
 from tosa.web.model_reloader import ModelReloader
+from tosa.web.static_files import StaticFiles, compress
 
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-    "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self' {theme}; style-src 'self' {styles}; "
+    "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; manifest-src 'self'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",  # for browsers that do not know frame-ancestors
     "Referrer-Policy": "no-referrer",
@@ -82,9 +84,10 @@ def create_app(
     """
     config = config or settings.Settings()
     network = network or Network.load(config.graph, config.labels)
-    app = Flask(
-        "tosa", root_path=str(settings.ROOT), template_folder="templates", static_folder="static"
-    )
+    app = Flask("tosa", root_path=str(settings.ROOT), template_folder="templates", static_folder=None)
+    files = StaticFiles(settings.ROOT / "static")
+    files.install(app)
+    page_values = files.template_values()
     app.request_class = InMemoryRequest
     app.config["MAX_CONTENT_LENGTH"] = settings.MAX_BODY_BYTES
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.MAX_BODY_BYTES  # so that a file sent as a text field is told so
@@ -100,7 +103,8 @@ def create_app(
     def tosa():
         answering = network.network if isinstance(network, ModelReloader) else network
         if request.method != "POST":
-            return render_template("index.html", disclaimer=screening.DISCLAIMER, tasks=list(answering.tasks))
+            values = {"disclaimer": screening.DISCLAIMER, "tasks": list(answering.tasks)} | page_values
+            return compress(make_response(render_template("index.html", **values)))
         _refuse_other_sites()
         with slots.inside():
             sound, picture = _sent()
@@ -114,11 +118,11 @@ def create_app(
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _fault)
 
-    _watch_requests(app, config.log)
+    _watch_requests(app, config.log, {name: files.policy(value) for name, value in HEADERS.items()})
     return app
 
 
-def _watch_requests(app: Flask, logged: bool) -> None:
+def _watch_requests(app: Flask, logged: bool, headers: dict[str, str]) -> None:
     """Give each request an id, each response its headers, and the log its line."""
 
     @app.before_request
@@ -127,7 +131,7 @@ def _watch_requests(app: Flask, logged: bool) -> None:
 
     @app.after_request
     def finish(response):
-        response.headers.update(HEADERS)
+        response.headers.update(headers)
         response.headers["X-Request-Id"] = g.id
         if request.endpoint != "static":
             response.headers["Cache-Control"] = "no-store"

@@ -5,7 +5,7 @@
 const TINT = [0, 229, 255]; // the server's
 const GRID = 64; // cells per side, each the mean of several pixels
 const CONTOUR_LEVEL = 0.5; // of the maximum
-const LINE_WIDTH = 2.5; // pixels of the canvas
+const LINE_WIDTH = 5; // pixels of the canvas, which is shown at about half its size
 // The field in which the lungs usually lie, as shares of the square picture.
 const LUNGS = { left: 0.12, right: 0.88, top: 0.1, bottom: 0.85 };
 

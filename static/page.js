@@ -152,5 +152,6 @@ applyPreferences();
 connectControls();
 enterState("idle");
 document.body.dataset.ready = "";
+performance.mark("usable");
 const recorder = prefetch("./record_button.js");
 const submitting = prefetch("./submit.js");

@@ -94,6 +94,7 @@ export function remove(kind) {
   $(`ready-${kind}`).hidden = true;
   if (pending[kind]?.url) URL.revokeObjectURL(pending[kind].url);
   delete pending[kind];
+  if (kind === "picture") $("preview").replaceChildren();
   if (kind !== "sound") return;
   $("player").removeAttribute("src");
   $("player").load();

@@ -135,8 +135,20 @@ class Page:
         self.give("drop", (name, kind, data))
         self.reach("ready")
 
+    def choose(self, *paths):
+        """Choose files as the file dialog would."""
+        self.find("#file").send_keys("\n".join(map(str, paths)))
+
+    def unfold(self):
+        """Open all folded details."""
+        self.run("document.querySelectorAll('details').forEach((details) => (details.open = true));")
+
+    def look(self, number):
+        """Select a finding of the answer by its place."""
+        self.all(".finding .select")[number].click()
+
     def ask(self):
-        """Send and wait for the answer: diagnosis and score of the first finding, as the page holds them."""
+        """Send and wait for the answer: diagnosis and score of the first finding, as the page has them."""
         self.press("#send")
         self.until(lambda: self.shown("#answer") or self.text("#problem"))
         assert self.shown("#answer"), self.text("#problem")
@@ -150,7 +162,7 @@ class Page:
         self.run(
             """const replies = arguments[0].map((reply) => new Function(`return ${reply};`));
             window.asked = [];
-            window.fetch = async (address, { body }) => {
+            window.fetch = async (address, { body } = { body: new FormData() }) => {
               window.asked.push({ address, at: Date.now(), parts: [...body.keys()] });
               return (replies.length > 1 ? replies.shift() : replies[0])();
             };""",

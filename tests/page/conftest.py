@@ -65,6 +65,7 @@ def page(coughing_browser, server):
     """The page where the microphone works; nothing that happens may reach the console as an error."""
     page = Page(coughing_browser, server.url())
     yield page
+    page.run("localStorage.clear();")
     assert page.complaints() == []
 
 
@@ -72,4 +73,5 @@ def page(coughing_browser, server):
 def bare_page(bare_browser, server):
     page = Page(bare_browser, server.url())
     yield page
+    page.run("localStorage.clear();")
     assert page.complaints() == []

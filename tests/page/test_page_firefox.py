@@ -45,7 +45,9 @@ def browser(tmp_path_factory, loudspeaker):
 
 @pytest.fixture
 def fox(browser, server):
-    return Page(browser, server.url() + "?lang=en")
+    page = Page(browser, server.url() + "?lang=en")
+    yield page
+    page.run("localStorage.clear();")
 
 
 def test_firefox_speaks_the_language_it_wants_and_switches(browser, server):
@@ -72,7 +74,7 @@ def test_firefox_records_and_is_answered(fox, loudspeaker):
 def test_firefox_uploads_each_format(fox, name):
     fox.drop("no ending", "", FORMATS[name])
     fox.ask()
-    assert fox.run("return document.querySelector('#findings .plain').naturalWidth") == 299
+    fox.until(lambda: fox.run("return document.querySelector('#findings .plain').naturalWidth") == 299)
 
 
 def test_firefox_chooses_both_and_asks_by_keyboard(fox, tmp_path):
@@ -80,7 +82,7 @@ def test_firefox_chooses_both_and_asks_by_keyboard(fox, tmp_path):
 
     for name, data in (("a.wav", COUGHS), ("a.png", PHANTOM)):
         (tmp_path / name).write_bytes(data)
-        fox.find("#file").send_keys(str(tmp_path / name))
+        fox.choose(tmp_path / name)
         fox.reach("ready")
     assert fox.run("return document.activeElement.id") == "send"
     fox.find("#send").send_keys(Keys.ENTER)

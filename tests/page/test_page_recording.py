@@ -31,18 +31,21 @@ def test_a_recorded_cough_is_answered_on_the_page_and_in_the_terminal(page, serv
     page.reach("ready")
     assert page.shown("#player") and page.find("#save").get_attribute("download") == "cough.wav"
     assert page.text("#record-word") == ENGLISH["button.again"]
+    named = page.text("#sound-name")
     shown = page.ask()
     assert server.answers()[before:] == [shown]
-    assert page.text(".diagnosis") == ENGLISH[f"label.{shown['diagnosis']}"]
+    assert page.text(".diagnosis") == ENGLISH["headline.label"].replace("{label}", ENGLISH[f"label.{shown['diagnosis']}"])
     assert page.text(".meaning") == ENGLISH["meaning.cough"]
     assert page.text("#answer-disclaimer") == screening.DISCLAIMER
+    assert page.find("#answer-save").get_attribute("download") == "cough.wav"
+    page.unfold()
     assert page.text("#curl") == f"curl -F audio_data=@cough.wav {server.url()}"
     assert page.run("return document.querySelector('figure .plain').naturalWidth") == 299
     assert [tick.text for tick in page.all("#findings .axis span")] == [f"{tick / 2:g} s" for tick in range(6)]
-    _check_recording(page)
+    _check_recording(page, named)
 
 
-def _check_recording(page):
+def _check_recording(page, named):
     """What was sent is 16-bit mono at the browser's rate, as long as the page said, and as loud as it was played."""
     sent = page.browser.execute_async_script(
         """const done = arguments[0], reader = new FileReader();
@@ -54,7 +57,7 @@ def _check_recording(page):
         assert file.getframerate() in (44_100, 48_000)
         seconds = file.getnframes() / file.getframerate()
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32768
-    assert 1.9 < seconds < 9.9 and f"{seconds:.1f} s" in page.text("#sound-name")
+    assert 1.9 < seconds < 9.9 and f"{seconds:.1f} s" in named
     assert 0.2 < np.abs(samples).max() < 0.9  # played with a peak of 0.5; gain control would change it
 
 
@@ -192,8 +195,7 @@ def test_an_earlier_answer_is_not_asked_again_while_recording(page):
     page.answer_with(json_reply(finding("pneumonia", "picture")))
     page.drop("a.png", "image/png", PHANTOM)
     page.ask()
-    off = [page.find(selector).get_attribute("aria-disabled") for selector in (".look", "#send")]
-    assert off == ["false", "false"]
+    assert page.find(".look").get_attribute("aria-disabled") == "false"
     page.press("#record")
     for state in ("counting", "recording"):
         page.reach(state)
@@ -202,7 +204,7 @@ def test_an_earlier_answer_is_not_asked_again_while_recording(page):
         page.press(".look")
         assert page.state == state and page.run("return asked.length") == 1
     stop_and_check(page)
-    assert page.find(".look").get_attribute("aria-disabled") == "false" and page.shown("#ready-picture")
+    assert page.find(".look").get_attribute("aria-disabled") == "false"
 
 
 def test_a_file_that_is_slow_to_read_does_not_end_a_recording_begun_meanwhile(page):
@@ -317,6 +319,7 @@ def test_an_insecure_page_says_why_it_gets_no_microphone(bare_page, server):
     page.sentence("#problem", "microphone.insecure")
     page.drop("coughs.wav", "audio/wav", COUGHS)
     page.ask()
+    page.unfold()
     page.press("[data-copy=json]")  # without the clipboard, which insecure pages may not write, it is selected
     page.until(lambda: page.text("#copied"))
     assert page.run("return getSelection().toString()").lstrip().startswith("{")

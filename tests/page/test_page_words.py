@@ -11,7 +11,8 @@ from tosa import errors, screening
 TEMPLATE = (ROOT / "templates/index.html").read_text(encoding="utf-8")
 SCRIPTS = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "static").glob("*.js")}
 FAMILIES = (
-    "answer|batch|button|copy|error|explanation|file|finding|level|microphone|operating|ready|spectrogram|status|viewer|history"
+    "answer|batch|button|copy|error|explanation|file|finding|headline|heatmap|history|introduction|level|microphone|"
+    "operating|ready|spectrogram|status|viewer"
 )
 
 
@@ -35,8 +36,11 @@ def _used():
     filters = re.search(r"FILTERS = \[(.*?)\]", SCRIPTS["microphone.js"])[1]
     used |= {f"filter.{name}" for name in re.findall(r"\w+", filters)}
     words = re.search(r"BUTTON_WORDS = \{(.*?)\}", SCRIPTS["page_state.js"], re.DOTALL)[1]
-    used |= {f"button.{word}" for word in re.findall(r'"(\w+)"', words)}
+    used |= {f"button.{word}" for word in re.findall(r'"([\w.]+)"', words)}
     used |= {f"status.{name}" for name in ("loading", "asking", "counting", "recording")}  # the states of a take
+    used |= {f"theme.{name}" for name in re.findall(r'"(\w+)"', re.search(r"THEMES = \[(.*?)\]", SCRIPTS["preferences.js"])[1])}
+    used |= {f"frequency.{side}" for side in ("above", "below")}
+    used |= {"file.too_large.sound", "file.too_large.picture"}
     for kind in ("sound", "picture"):
         used |= {f"explanation.{kind}{more}" for more in ("", ".plain", ".alt")}
     return used
@@ -48,7 +52,7 @@ def test_the_dictionary_has_every_key_that_the_page_uses():
 
 
 def test_the_dictionary_has_no_key_that_the_page_does_not_use():
-    by_name = re.compile(r"(error|label|task|meaning|note)\.|title$|disclaimer$")  # what the server names
+    by_name = re.compile(r"(error|label|task|meaning|note)\.|(headline|frequency)\.\w+\.|title$|disclaimer$")  # by the server
     assert {key for key in ENGLISH if not by_name.match(key)} - _used() == set()
 
 
@@ -74,11 +78,13 @@ def _tree(error):
 def test_every_label_and_task_of_the_embedded_graph_has_its_word():
     lines = (ROOT / "retrained_labels.txt").read_text(encoding="utf-8").split("\n")
     for task, label in (line.split(": ") for line in lines if line):
-        assert {f"task.{task}", f"meaning.{task}", f"label.{label}"} <= ENGLISH.keys()
+        assert {f"task.{task}", f"meaning.{task}", f"label.{label}", f"headline.{task}.{label}"} <= ENGLISH.keys()
 
 
 def test_the_page_fits_a_strict_policy_and_any_folder():
-    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", TEMPLATE)
+    assert not re.search(r"\sstyle=|\son\w+=", TEMPLATE)
+    inline = re.findall(r"<(?:style|script(?![^>]*\ssrc=))[^>]*>(.*?)</", TEMPLATE, re.DOTALL)
+    assert inline == ["{{ theme | safe }}", "{{ styles | safe }}"], "all else would need a hash of its own"
     assert not re.search(r'(src|href)="/', TEMPLATE), "addresses are relative"
     for path in [*(ROOT / "static").glob("*.[cjs]*s*"), *(ROOT / "templates").iterdir()]:
         assert not re.search(r"https?://(?!www\.w3\.org/)[\w{]", path.read_text(encoding="utf-8")), path.name

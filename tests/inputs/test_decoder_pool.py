@@ -161,7 +161,7 @@ def test_one_that_does_not_start_is_said(monkeypatch):
 def test_a_file_made_to_take_long_is_given_up(pool):
     data = scans()
     started = time.monotonic()
-    with pytest.raises(errors.Damaged):
+    with pytest.raises(errors.Damaged, match="too long"):
         pool("picture", data)
     assert time.monotonic() - started < 2 * PATIENCE
 

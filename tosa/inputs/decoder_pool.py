@@ -43,6 +43,8 @@ PIPE_BYTES = 2**20  # what Linux lets any user have
 MAX_REFUSAL = 2**16  # bytes
 DEFAULT = Preprocessing()
 MAX_AGE_YEARS = 130.0
+TIME_IS_UP = getattr(signal, "SIGPROF", 0)  # the signal that ends a process that has worked for too long
+TOOK_TOO_LONG = "The file takes too long to decode. It is damaged or very large: export it again, or smaller."
 REFUSALS = {error.code: error for error in errors.refusals()}
 
 
@@ -91,8 +93,9 @@ class Pool:
                 return worker.decode(kind, data, preprocessing)
         except _Lost as lost:
             print(f"A decoding process was lost: {lost}. Another takes its place.", file=sys.stderr, flush=True)
+            late = lost.status == -TIME_IS_UP or time.monotonic() > worker.due
             worker = _Worker()
-            raise errors.Damaged() from lost
+            raise errors.Damaged(TOOK_TOO_LONG if late else None) from lost
         finally:
             self._idle.put(worker)
 
@@ -129,7 +132,11 @@ class Pool:
 
 
 class _Lost(Exception):
-    """A decoding process crashed, took too long or answered what it cannot have meant."""
+    """A decoding process crashed, took too long or answered what it cannot have meant. status: that it ended with."""
+
+    def __init__(self, status: int):
+        super().__init__(f"status {status}")
+        self.status = status
 
 
 class _Worker:
@@ -165,7 +172,7 @@ class _Worker:
                 return Decoded(array, seconds=number) if kind == "sound" else Decoded(array, age_years=_age(number))
             refusal = _refusal(payload)
         except (OSError, ValueError, struct.error) as error:
-            raise _Lost(f"status {self.end()}") from error
+            raise _Lost(self.end()) from error
         raise refusal
 
     def _ask(self, kind: str, data: bytes, preprocessing: Preprocessing) -> tuple[bytes, float, bytes]:

@@ -46,7 +46,7 @@ def pool():
 @pytest.mark.parametrize("sandboxed", [False, True])
 def test_findings_say_when_the_patient_is_of_another_age(network, pool, age, noted, sandboxed):
     data = dicom(GRAY, PatientAge=age)
-    decode = pool if sandboxed else decoder_pool.decode
+    decode = pool if sandboxed else decoder_pool.decode_file
     answer = screening.screen(network, SOUND, data, decode=decode)
     if age == "900Y" and sandboxed:  # no patient is so old: what the process answers is checked
         noted = set()
@@ -75,4 +75,4 @@ def test_an_uncompressed_dx_is_within_the_limits():
     data = dicom(np.zeros((3056, 2544), np.uint16))
     assert screening.kind_of(data) == "picture" and len(data) > settings.MAX_SOUND_BYTES
     with pytest.raises(errors.NotAChestXray):  # it is black
-        decoder_pool.decode("picture", data)
+        decoder_pool.decode_file("picture", data)

@@ -138,9 +138,9 @@ def test_age(text, years):
 
 
 def test_the_age_comes_with_the_picture_and_may_be_nonsense():
-    assert dicom_input.decode(dicom(GRAY, PatientAge="045Y")).age_years == 45
+    assert dicom_input.decode_dicom(dicom(GRAY, PatientAge="045Y")).age_years == 45
     data = dicom(GRAY, PatientAge="045Y").replace(b"045Y", b"\xff\0\\Y")
-    assert dicom_input.decode(data).age_years is None
+    assert dicom_input.decode_dicom(data).age_years is None
 
 
 @pytest.mark.parametrize("view", ["LL", "RL", "LATERAL", " ll "])

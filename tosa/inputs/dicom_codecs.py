@@ -23,7 +23,7 @@ JPEG_LS_SYNTAXES = (uid.JPEGLSLossless, uid.JPEGLSNearLossless)
 JPEG_2000_SYNTAXES = (uid.JPEG2000Lossless, uid.JPEG2000, uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K)
 SYNTAXES = (*JPEG_SYNTAXES, *JPEG_LS_SYNTAXES, *JPEG_2000_SYNTAXES, uid.RLELossless)
 LOSSY = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLSNearLossless, uid.JPEG2000, uid.HTJ2K)
-DECODER_DEPENDENCIES = {syntax: ("imagecodecs",) for syntax in SYNTAXES}  # pydicom asks for this name
+DECODER_DEPENDENCIES = dict.fromkeys(SYNTAXES, ("imagecodecs",))  # pydicom asks for this name
 
 JP2 = b"\0\0\0\x0cjP  "  # how a JPEG 2000 file begins; a DICOM file should hold its codestream alone
 

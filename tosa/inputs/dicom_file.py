@@ -11,7 +11,7 @@ from pydicom.filereader import _read_file_meta_info, read_dataset  # the public 
 
 from tosa import settings
 from tosa.errors import Damaged, MissingElement, NoPicture, PictureTooLarge, UnsupportedFormat
-from tosa.inputs.dicom import PREAMBLE_BYTES, has_preamble
+from tosa.inputs.dicom_signature import PREAMBLE_BYTES, has_preamble
 
 MAX_HEADER_BYTES = 2**20  # of what a deflated file holds beside its pixels
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tosa import settings
 from tosa.errors import Damaged, NotAChestXray, PictureTooLarge, RequestError
-from tosa.inputs import dicom, picture_files
+from tosa.inputs import dicom, dicom_signature, picture_files
 from tosa.preprocessing import Preprocessing
 
 DEFAULT = Preprocessing()
@@ -37,6 +37,7 @@ OTHER_BODY_PARTS = set(
     "VULVA WRIST ZYGOMA".split()
 )
 
+
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """The network's picture, uint8 (size, size, 3), and the patient's age in years where the file says it."""
@@ -47,7 +48,7 @@ class Prepared:
 
 def recognises(data: bytes) -> bool:
     """Whether the first bytes are those of a picture file that decode reads."""
-    return picture_files.begins_picture(data) or dicom.recognises(data)
+    return picture_files.begins_picture(data) or dicom_signature.begins_dicom(data)
 
 
 def decode(data: bytes) -> np.ndarray:
@@ -81,7 +82,11 @@ def picture(data: bytes, preprocessing: Preprocessing = DEFAULT) -> np.ndarray:
 def _decode(data: bytes) -> dicom.Picture:
     """Whatever picture file, with pixels (height, width, 3)."""
     try:
-        read = dicom.decode(data) if dicom.recognises(data) else dicom.Picture(picture_files.decode_picture(data))
+        read = (
+            dicom.decode_dicom(data)
+            if dicom_signature.begins_dicom(data)
+            else dicom.Picture(picture_files.decode_picture(data))
+        )
     except RequestError:
         raise
     except Image.DecompressionBombError as error:

@@ -154,7 +154,7 @@ def apng() -> bytes:
 def scans() -> bytes:
     """A progressive JPEG whose shortest scan, of which each goes over all pixels, comes many thousand times."""
     data = encoded(Image.fromarray(phantom(4000, 5000)), "JPEG", progressive=True)
-    start, *parts = data[:-2].split(b"\xff\xda")
+    _, *parts = data[:-2].split(b"\xff\xda")
     shortest = min(parts[1:], key=len)
     return data[:-2] + (b"\xff\xda" + shortest) * (4_000_000 // len(shortest)) + b"\xff\xd9"
 
@@ -162,7 +162,7 @@ def scans() -> bytes:
 def claiming(syntax: str, both: bool) -> bytes:
     """A compressed DICOM whose codestream claims 65,535 pixels a side, and its DICOM header too or 320 x 240."""
     claims = resized(frame(GRAY, syntax), 65_535, 65_535)
-    return dicom(GRAY, syntax, claims, **dict(Rows=65_535, Columns=65_535) if both else {})
+    return dicom(GRAY, syntax, claims, **{"Rows": 65_535, "Columns": 65_535} if both else {})
 
 
 def tiles() -> bytes:
@@ -186,7 +186,7 @@ def deflated_bomb() -> bytes:
 
 def segmented_palette() -> bytes:
     """A DICOM file with a palette of 300 kB whose segments expand to 3,000 million colours."""
-    elements = dict(PhotometricInterpretation="PALETTE COLOR")
+    elements = {"PhotometricInterpretation": "PALETTE COLOR"}
     for name in ("Red", "Green", "Blue"):
         elements[f"{name}PaletteColorLookupTableDescriptor"] = [0, 0, 16]
         elements[f"Segmented{name}PaletteColorLookupTableData"] = b"\0\0\1\0\7\0" + b"\1\0\xff\xff\7\0" * 50_000

@@ -99,7 +99,8 @@ def test_what_only_begins_like_dicom_is_refused(data):
     "kind, says",
     [
         (uid.BasicTextSRStorage, "Basic Text SR"), (uid.MediaStorageDirectoryStorage, "DICOMDIR"),
-        (uid.EncapsulatedPDFStorage, "PDF"), (uid.DigitalXRayImageStorageForPresentation, "lacks the element PixelData"),
+        (uid.EncapsulatedPDFStorage, "PDF"),
+        (uid.DigitalXRayImageStorageForPresentation, "lacks the element PixelData"),
         ("1.2.3.4", "lacks the element PixelData"),
     ],
 )  # fmt: skip

@@ -54,20 +54,20 @@ def test_tiff_of_32_bits_is_told():
         xray.decode(encoded(Image.fromarray(GRAY.astype(np.float32)), "TIFF"))
 
 
-@pytest.mark.parametrize("format", ["TIFF", "WEBP"])
-def test_several_pages_or_frames_are_told(format):
+@pytest.mark.parametrize("name", ["TIFF", "WEBP"])
+def test_several_pages_or_frames_are_told(name):
     pages = [Image.fromarray(rgb(GRAY)), Image.fromarray(rgb(255 - GRAY))]
     with pytest.raises(errors.SeveralFrames):
-        xray.decode(encoded(pages[0], format, save_all=True, append_images=pages[1:]))
+        xray.decode(encoded(pages[0], name, save_all=True, append_images=pages[1:]))
 
 
 def test_webp():
     np.testing.assert_array_equal(xray.decode(encoded(Image.fromarray(rgb(GRAY)), "WEBP", lossless=True)), rgb(GRAY))
 
 
-@pytest.mark.parametrize("format", ["TIFF", "WEBP"])
-def test_a_cut_one_is_damaged(format):
-    data = encoded(Image.fromarray(rgb(GRAY)), format)
+@pytest.mark.parametrize("name", ["TIFF", "WEBP"])
+def test_a_cut_one_is_damaged(name):
+    data = encoded(Image.fromarray(rgb(GRAY)), name)
     with pytest.raises(errors.Damaged):
         xray.decode(data[: len(data) // 2])
 

@@ -104,9 +104,10 @@ def decode_rle(frame: bytes, pixels: int, samples: int, sample_bytes: int) -> by
     offsets = np.frombuffer(frame[:64], "<u4")
     if len(offsets) < 16 or offsets[0] != samples * sample_bytes or offsets[0] > MAX_SEGMENTS:
         raise Damaged()
-    ends = [*offsets[2 : offsets[0] + 1], len(frame)]
+    starts = offsets[1 : offsets[0] + 1]
+    ends = [*starts[1:], len(frame)]
     planes = np.empty((samples, sample_bytes, pixels), np.uint8)
-    for number, (start, end) in enumerate(zip(offsets[1 : offsets[0] + 1], ends)):
+    for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
         segment = imagecodecs.packbits_decode(frame[start:end], out=pixels + RUN_BYTES)
         if len(segment) < pixels:
             raise Damaged()

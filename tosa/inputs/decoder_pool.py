@@ -134,7 +134,7 @@ class Pool:
 class _Lost(Exception):
     """A decoding process crashed, took too long or answered what it cannot have meant. status: that it ended with."""
 
-    def __init__(self, status: int):
+    def __init__(self, status: int) -> None:
         super().__init__(f"status {status}")
         self.status = status
 

@@ -90,7 +90,7 @@ def _of_interest(dataset: FileDataset, values: np.ndarray, signed: bool) -> Iter
     for table in _tables(dataset, "VOILUTSequence", signed):
         yield table.look_up(values), (0.0, table.white)
     function = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
-    for centre, width in zip(numbers(dataset, "WindowCenter"), numbers(dataset, "WindowWidth")):
+    for centre, width in zip(numbers(dataset, "WindowCenter"), numbers(dataset, "WindowWidth"), strict=False):
         if centre is None or width is None or width <= 0:
             continue
         if function == "SIGMOID":
@@ -126,10 +126,8 @@ def _table(item: Dataset, signed: bool, little: bool) -> Table | None:
         words = np.frombuffer(data[: len(data) // 2 * 2], "<u2" if little else ">u2")
     else:
         words = np.atleast_1d(np.asarray(data, np.int64)).astype("<u2")
-    if words.size <= (count + 1) // 2 < count:
-        entries = words.astype("<u2").view(np.uint8)[:count]
-    else:
-        entries = words[:count]
+    of_bytes = words.size <= (count + 1) // 2 < count
+    entries = words.astype("<u2").view(np.uint8)[:count] if of_bytes else words[:count]
     if len(entries) < 2:
         return None
     used = int(entries.max()).bit_length()
@@ -142,7 +140,7 @@ def numbers(dataset: Dataset, name: str) -> list[float | None]:
     """The values of an element, None for each that is no finite number."""
     try:
         value = dataset.get(name)
-    except Exception:  # pydicom converts values when they are asked for, and raises many types on those it cannot
+    except Exception:  # noqa: BLE001 -- pydicom converts values when asked, and raises many types on those it cannot
         return []
     several = [value] if value is None or isinstance(value, (int, float, str)) else list(value)
     return [_finite(each) for each in several]

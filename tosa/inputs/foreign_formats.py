@@ -40,6 +40,6 @@ def name_format(data: bytes) -> str | None:
             return name if signature != b"BM" or int.from_bytes(data[14:18], "little") in BMP_HEADERS else None
     start = data[:1000].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     for signature, name in TEXTS.items():
-        if start.startswith(signature) or start.startswith(b"<?xml") and signature in start:
+        if start.startswith(signature) or (start.startswith(b"<?xml") and signature in start):
             return name
     return None

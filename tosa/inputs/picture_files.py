@@ -29,7 +29,7 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 def begins_picture(data: bytes) -> bool:
     """Whether the first bytes are those of a PNG, JPEG, TIFF or WebP."""
-    return data.startswith((PNG, JPEG, b"II*\0", b"MM\0*")) or data[:4] == b"RIFF" and data[8:12] == b"WEBP"
+    return data.startswith((PNG, JPEG, b"II*\0", b"MM\0*")) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
 
 
 def decode_picture(data: bytes) -> np.ndarray:
@@ -131,6 +131,6 @@ def _upright(image: Image.Image) -> Image.Image:
     """The picture turned as its EXIF says; unreadable EXIF says nothing, whatever Pillow raises on it."""
     try:
         turn = UPRIGHT.get(image.getexif().get(0x0112, 1))
-    except Exception:
+    except Exception:  # noqa: BLE001 -- see above
         turn = None
     return image.transpose(Image.Transpose[turn]) if turn else image

@@ -32,7 +32,8 @@ def example(language: str) -> str:
 
 def nginx(folder, port: int, tosa: int, prefix: bool) -> list[str]:
     """The command that starts nginx with the example, or with the changes that the text names for a folder."""
-    text = example("nginx").replace("listen 80", f"listen 127.0.0.1:{port}").replace("127.0.0.1:5000", f"127.0.0.1:{tosa}")
+    text = example("nginx").replace("listen 80", f"listen 127.0.0.1:{port}")
+    text = text.replace("127.0.0.1:5000", f"127.0.0.1:{tosa}")
     if prefix:
         text = text.replace("location /", "location /tosa/").replace(f":{tosa};", f":{tosa}/;")
         text = text.replace('X-Forwarded-Prefix ""', "X-Forwarded-Prefix /tosa")

@@ -42,13 +42,18 @@ def serve(**settings: str | int | None) -> None:
 @click.option("--labels", type=click.Path(), help="Its label file; TOSA_LABELS, by default the embedded one.")
 @click.option("--ray", "ray_address", help="Ray cluster to work on, such as auto or 10.0.0.1:6379.")
 def screen(
-    sources: tuple[str, ...], out: Path, heatmaps: Path | None, graph: str | None, labels: str | None, ray_address: str | None
+    sources: tuple[str, ...],
+    out: Path,
+    heatmaps: Path | None,
+    graph: str | None,
+    labels: str | None,
+    ray_address: str | None,
 ) -> None:
     """Screen many sounds and X-rays into one table, a row for each finding.
 
     PATH is a file, a folder, a pattern such as 'scans/**/*.dcm', a table (.csv, .tsv) with a column `file`, or - for
-    names on standard input. Stopped at any moment, the same command goes on where it was. The exit status is 1 if a
-    file could not be answered; its row says why.
+    names on standard input. After an interruption, the same command continues where it stopped. The exit status is 1
+    if a file could not be answered; its row says why.
     """
     _set_environment(graph=graph, labels=labels)
     from tosa.errors import DecoderError, ModelError, SettingError, UsageError
@@ -60,7 +65,7 @@ def screen(
     except (UsageError, ModelError, SettingError, DecoderError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
-        click.echo("Interrupted. The same command goes on from here.", err=True)
+        click.echo("Interrupted. The same command continues from here.", err=True)
         sys.exit(130)
     click.echo(f"Wrote '{out}': {summary}", err=True)
     sys.exit(1 if summary.errors else 0)
@@ -76,5 +81,5 @@ def train(arguments: tuple[str, ...]) -> None:
 
 
 def _set_environment(**settings: str | int | None) -> None:
-    """Lets options that were given stand for the environment variables of their names."""
+    """Sets the environment variables of the options that are not None."""
     os.environ |= {f"TOSA_{name.upper()}": str(value) for name, value in settings.items() if value is not None}

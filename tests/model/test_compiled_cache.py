@@ -1,5 +1,6 @@
 """Compiled networks on disk: found again as they were written, or not at all."""
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -43,7 +44,7 @@ def test_what_is_asked_for_again_is_in_memory_alone(tmp_path):
 
 
 def resident(file: Path) -> int:
-    """kB of the file's maps that are in memory."""
+    """Counts kB of the file's maps that are in memory."""
     maps = re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", Path("/proc/self/smaps").read_text(), flags=re.MULTILINE)
     return sum(int(re.search(r"Rss: +(\d+) kB", text)[1]) for text in maps if str(file) in text)
 
@@ -98,7 +99,7 @@ def test_what_a_killed_server_left_goes_and_what_is_not_ours_stays(place, monkey
     names = []
     monkeypatch.setattr(os, "replace", lambda partial, file: names.append(partial) or replace(partial, file))
     place.write(CONTENT)
-    left, in_work = (folder / os.path.basename(names[0]).replace("-", f"-{word}") for word in ("left", "work"))
+    left, in_work = (folder / names[0].name.replace("-", f"-{word}") for word in ("left", "work"))
     for file in (left, in_work, folder / "own.network", folder / ".own.network"):
         file.write_bytes(b"x")
     for file in (left, folder / "own.network", folder / ".own.network"):
@@ -129,8 +130,6 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch, fault):
         raise fault
 
     monkeypatch.setattr(os, "replace", fail)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         CompiledModelCache(tmp_path, MADE_FROM).write(CONTENT)
-    except KeyboardInterrupt:
-        pass
     assert not list(tmp_path.iterdir())

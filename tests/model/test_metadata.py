@@ -96,6 +96,6 @@ def test_tasks_are_replaced_and_removed_in_copies():
     ],
 )
 def test_what_cannot_be_read_is_named(text, says):
-    with pytest.raises(ValueError, match="^(holds|asks for) ") as error:
+    with pytest.raises(ValueError, match=r"^(holds|asks for) ") as error:
         GraphMetadata.from_json(text)
     assert says in str(error.value)

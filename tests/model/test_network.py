@@ -256,14 +256,14 @@ HEAD = "final_training_ops/cough/"
             set_value("tosa/metadata", b'{"preprocessing": {"n_fft": 1023}}'), "n_fft is 1023", id="odd preprocessing"
         ),
         pytest.param(
-            set_value("tosa/metadata", b'{"preprocessing": {"n_mels": 64}}'), "its mel bank, tosa/mel_bank", id="no bank"
+            set_value("tosa/metadata", b'{"preprocessing": {"n_mels": 64}}'), "tosa/mel_bank", id="no bank"
         ),
         pytest.param(
-            set_value("tosa/metadata", operating_point_json("ill")), "cough: ill, which is not a label", id="other label"
+            set_value("tosa/metadata", operating_point_json("ill")), "cough: ill, which is not", id="other label"
         ),
-        pytest.param(add_mel_bank(np.ones((128, 512))), r"mel_bank an array \(128, 512\)", id="mel bank of another shape"),
+        pytest.param(add_mel_bank(np.ones((128, 512))), r"an array \(128, 512\)", id="mel bank of another shape"),
         pytest.param(add_mel_bank(np.full((128, 513), np.nan)), "not finite numbers", id="mel bank not finite"),
-        pytest.param(set_value("tosa/metadata", b"[1]"), r"no JSON object \(in tosa/metadata\)", id="metadata no object"),
+        pytest.param(set_value("tosa/metadata", b"[1]"), "no JSON object .in tosa/metadata", id="metadata no object"),
     ],
 )
 def test_damaged_graphs_are_named(alter, says, small_graph, tmp_path):
@@ -478,7 +478,7 @@ class TestCompiledModelCache:
         self.started(files, cache, "bf16" if changed == "precision" else "f32").save()
         assert len(list(cache.iterdir())) == 2
 
-    @pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: flipped(data)])
+    @pytest.mark.parametrize("damage", [lambda data: data[:-9], flipped])
     def test_a_damaged_one_is_compiled_and_written_again(self, damage, small_graph, cache, monkeypatch):
         (file,) = cache.iterdir()
         file.write_bytes(damage(file.read_bytes()))

@@ -111,7 +111,8 @@ def test_a_graph_that_does_not_tell_is_refused(deep):
 
 
 def test_a_new_last_layer_keeps_what_is_known_of_its_trunk(deep, rounded):
-    known, unknown = (activation_ranges.stored_activation_ranges(Graph(file.read_bytes())) for file in (rounded[0], deep[0]))
+    graphs = (Graph(file.read_bytes()) for file in (rounded[0], deep[0]))
+    known, unknown = (activation_ranges.stored_activation_ranges(graph) for graph in graphs)
     assert list(known) == ["tosa/peaks"] and unknown == {}
 
 

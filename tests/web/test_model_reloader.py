@@ -2,7 +2,6 @@
 
 import gc
 import hashlib
-import os
 import shutil
 import threading
 import time
@@ -33,7 +32,7 @@ def put(file, data: bytes) -> None:
     """Write beside and rename, as retrain.py does."""
     beside = file.with_suffix(".new")
     beside.write_bytes(data)
-    os.replace(beside, file)
+    beside.replace(file)
 
 
 def flipped(data: bytes, at: int) -> bytes:

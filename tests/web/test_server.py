@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -205,7 +206,7 @@ def test_as_many_proxies_are_trusted_as_the_setting_says(serving, proxies):
                         "REMOTE_ADDR": "127.0.0.1"}  # fmt: skip
 
 
-@pytest.mark.skipif(not socket.has_ipv6 or not os.path.exists("/proc/net/if_inet6"), reason="IPv6 is off here")
+@pytest.mark.skipif(not socket.has_ipv6 or not Path("/proc/net/if_inet6").exists(), reason="IPv6 is off here")
 def test_two_colons_stand_for_both_families(serving):
     port = serving(seen, host="::")
     for host in ("127.0.0.1", "::1"):

@@ -1,7 +1,7 @@
-"""Where the network looked: an exact class activation map over the picture it saw.
+"""Where the network looked: an exact class activation map over the picture that it saw.
 
 The network ends in an average over its feature map and a linear layer, so a label's logit is the average of
-feature_map @ weights, and that product shows each place's share (Zhou et al., CVPR 2016).
+feature_map @ weights. That product is the contribution of each place (Zhou et al., CVPR 2016).
 """
 
 import base64
@@ -13,24 +13,24 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 TINT = (0, 229, 255)  # cyan stands out from gray lungs and from the magma of sounds
-STRENGTH = 0.6  # opacity of the tint where the share is largest
+STRENGTH = 0.6  # opacity of the tint where the contribution is largest
 AXIS_HEIGHT = 15  # pixels, under a sound's picture
 TICK_SECONDS = 0.5
-GRAY, RGB, UP = 0, 2, 2  # a PNG's kinds of pixels, and its filter that takes each byte from the one above
+GRAY, RGB, UP = 0, 2, 2  # color types of PNG, and its filter that subtracts the byte above
 
 
 def activation_map(feature_map: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Each place's share in a label's logit.
+    """Returns the contribution of each place to a label's logit: float32 (height, width), in [0, 1].
 
-    feature_map: float32 (height, width, channels); weights: float32 (channels,), the label's.
-    Returns float32 (height, width), 0 where the place speaks against the label or not at all, 1 at its peak.
+    It is 1 where it is largest, and 0 where it is negative.
+    feature_map: float32 (height, width, channels); weights: float32 (channels,), those of the label.
     """
-    share = np.maximum(feature_map @ weights, 0)
-    return share / max(share.max(), 1e-9)
+    contribution = np.maximum(feature_map @ weights, 0)
+    return contribution / max(contribution.max(), 1e-9)
 
 
 def overlay(pixels: np.ndarray, feature_map: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Tint pixels uint8 (height, width, 3) by the activation map: uint8 of the same shape."""
+    """Returns pixels, uint8 (height, width, 3), tinted by the activation map."""
     image = Image.fromarray(pixels)
     opacity = Image.fromarray((activation_map(feature_map, weights) * (STRENGTH * 255)).round().astype(np.uint8))
     opacity = opacity.resize(image.size, Image.Resampling.BICUBIC)
@@ -39,7 +39,7 @@ def overlay(pixels: np.ndarray, feature_map: np.ndarray, weights: np.ndarray) ->
 
 @cache
 def time_axis(width: int, seconds: float) -> np.ndarray:
-    """An axis from 0 to `seconds` to put under a sound's picture: uint8 (AXIS_HEIGHT, width, 3), white on black."""
+    """Returns an axis from 0 to `seconds`, to be put under a sound's picture: uint8 (AXIS_HEIGHT, width, 3)."""
     image = Image.new("L", (width, AXIS_HEIGHT))
     draw, font = ImageDraw.Draw(image), ImageFont.load_default_imagefont()
     for number in range(round(seconds / TICK_SECONDS) + 1):
@@ -53,7 +53,7 @@ def time_axis(width: int, seconds: float) -> np.ndarray:
 
 
 def data_uri(pixels: np.ndarray) -> str:
-    """Pixels uint8 (height, width, 3) as the data URI of a PNG, with one channel where all three are the same."""
+    """Returns pixels, uint8 (height, width, 3), as the data URI of a PNG; of one channel if all three are equal."""
     red, green, blue = (pixels[:, :, channel] for channel in range(3))
     gray = (red == green).all() and (green == blue).all()
     return "data:image/png;base64," + base64.b64encode(_png(red if gray else pixels)).decode()
@@ -62,10 +62,10 @@ def data_uri(pixels: np.ndarray) -> str:
 def _png(pixels: np.ndarray) -> bytes:
     """Pixels uint8 (height, width) or (height, width, 3) as a PNG (ISO/IEC 15948).
 
-    Each row is written as its difference from the one above and compressed by ISA-L, since FFmpeg and Pillow with zlib
-    take several times as long for as small a file.
+    Each row is stored as the difference from the row above and compressed with ISA-L. FFmpeg, and Pillow with zlib,
+    need several times as long for a file of the same size.
     """
-    from isal import isal_zlib  # here, since a start does without
+    from isal import isal_zlib  # imported here, since the start does not need it
 
     height, width = pixels.shape[:2]
     rows = pixels.reshape(height, -1)

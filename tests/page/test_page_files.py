@@ -302,7 +302,7 @@ def download(page):
     )
     page.press("#csv")
     text = page.until(lambda: page.run("return window.saved"))
-    assert text.startswith("\ufeff") or text.startswith("time")  # Blob.text() may take the byte order mark away
+    assert text.startswith(("\ufeff", "time"))  # Blob.text() may take the byte order mark away
     return list(csv.DictReader(io.StringIO(text.lstrip("\ufeff"), newline="")))
 
 

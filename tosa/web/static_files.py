@@ -47,7 +47,7 @@ class StaticFile:
 class StaticFiles:
     """All files of a folder and its subfolders, by their path in it. Files of other types are not served."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         """Read and compress the files. Raises OSError if one cannot be read."""
         paths = sorted(path for path in folder.rglob("*") if path.suffix in TYPES)
         self.files = {path.relative_to(folder).as_posix(): _read(path) for path in paths}
@@ -55,8 +55,11 @@ class StaticFiles:
         self.version = hashlib.sha256(together.encode()).hexdigest()[:VERSION_DIGITS]
 
     def template_values(self) -> dict[str, object]:
-        """What the page's template needs: `static`, the folder of this version; `modules` to preload; and `styles` and
-        `theme`, which are part of the page, so that its first view waits for no other file."""
+        """What the page's template needs.
+
+        `static` is the folder of this version, `modules` are to be preloaded, and `styles` and `theme` become part of
+        the page, so that its first view waits for no other file.
+        """
         return {
             "static": f"static/{self.version}",
             "modules": self.modules(),
@@ -72,9 +75,12 @@ class StaticFiles:
         return template
 
     def modules(self, entry: str = ENTRY) -> list[str]:
-        """The modules that `entry` imports, directly or through others, itself excluded: a browser can then load all
-        of them at once, instead of each after the one that imports it."""
-        found, new = [], [entry]
+        """The modules that `entry` imports, directly or through others, itself excluded.
+
+        A browser that knows them loads all of them at once, instead of each after the one that imports it.
+        """
+        found: list[str] = []
+        new = [entry]
         while new:
             imported = IMPORT.findall(self.files[new.pop(0)].content.decode())
             imported = [name for name in dict.fromkeys(imported) if name not in (entry, *found)]
@@ -119,7 +125,8 @@ def _respond(file: StaticFile, cache_control: str) -> Response:
     response.vary.add("Accept-Encoding")
     response.headers["Cache-Control"] = cache_control
     response.set_etag(file.digest[:32], weak=True)  # weak: the same for both encodings
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 def _accepts_gzip() -> bool:

@@ -71,7 +71,9 @@ function findingElement(finding) {
   say(part("undecided"), contradictory ? "operating.disagrees" : "answer.undecided");
   element.classList.toggle("is-demonstration", Boolean(demonstration));
   part("demonstration").hidden = !demonstration;
-  say(part("note"), keyOf(`note.${task}`, finding.note), { otherwise: finding.note ?? "" });
+  say(part("note"), keyOf(finding.note, `note.${task}`), { otherwise: finding.note ?? "" });
+  part("age").hidden = !finding.age_note;
+  say(part("age"), keyOf(finding.age_note, "age.children", "age.adults"), { otherwise: finding.age_note ?? "" });
   const rows = Object.entries(scores).map(([name, share]) => scoreRow(name, share, name === diagnosis));
   part("scores").tBodies[0].replaceChildren(...rows);
   say(part("meaning"), `meaning.${task}`, { otherwise: "" });

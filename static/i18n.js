@@ -78,10 +78,10 @@ export function translateElement(element) {
   if (alt) element.alt = text(alt, replacements);
 }
 
-/* Returns `key` when the server's English sentence is exactly ours, so that it can be translated. */
-export const keyOf = (key, sentence) => (strings.en[key] === sentence ? key : "verbatim");
+/* Returns the one of `keys` whose English sentence is exactly the server's, so that it can be translated. */
+export const keyOf = (sentence, ...keys) => keys.find((key) => strings.en[key] === sentence) ?? "verbatim";
 
 /* Shows the server's disclaimer, translated when it is the one that we know. */
 export function sayDisclaimer(element, sentence) {
-  say(element, keyOf("disclaimer", sentence), { otherwise: sentence });
+  say(element, keyOf(sentence, "disclaimer"), { otherwise: sentence });
 }

@@ -7,7 +7,9 @@ import { say } from "./i18n.js";
 import { atRest, enterState, state, tell, tellProblem } from "./page_state.js";
 import * as pendingFiles from "./pending_files.js";
 
-const PICTURE_ERRORS = ["not_a_chest_xray", "several_frames", "compressed_dicom", "picture_too_large"];
+const PICTURE_ERRORS = [
+  "not_a_chest_xray", "several_frames", "compressed_dicom", "picture_too_large", "no_picture", "missing_element",
+];
 const SOUND_ERRORS = ["too_short", "silence", "clipped", "sample_rate", "sound_too_long"];
 
 const $ = (id) => document.getElementById(id);

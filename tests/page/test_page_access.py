@@ -249,7 +249,7 @@ def test_what_is_ready_is_whole_above_the_button_on_a_telephone(telephone):
       const { top, bottom } = document.querySelector(name).getBoundingClientRect();
       return [top, bottom];
     });"""
-    page.until(lambda: 0 < page.run(edges)[0])
+    page.until(lambda: page.run(edges)[0] > 0)
     top, bottom, button_top, button_bottom = page.run(edges)
     assert 0 < top < bottom < button_top < button_bottom <= TELEPHONE["height"]
 
@@ -329,7 +329,9 @@ def test_the_browser_remembers_language_colors_and_the_introduction(page, server
 
 
 def test_the_page_works_where_storage_is_blocked(page, server):
-    script = "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('', 'SecurityError'); } });"
+    script = """Object.defineProperty(window, "localStorage", {
+      get() { throw new DOMException("", "SecurityError"); },
+    });"""
     added = page.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
     try:
         page = Page(page.browser, server.url())

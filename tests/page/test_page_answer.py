@@ -94,8 +94,10 @@ def test_a_demonstration_says_so_above_and_larger_than_its_label(page):
     assert (page.text("#answer-disclaimer"), page.text("#model")) == ("Mind {this}.", "abababababab")
     assert page.find("#answer-disclaimer").get_attribute("lang") == "en"
     assert page.find(".demonstration").rect["y"] < page.find(".headline").rect["y"]
-    sizes = [float(page.find(part).value_of_css_property("font-size")[:-2]) for part in (".headline", ".note", ".score")]
-    assert sizes[0] < sizes[1] and sizes[2] < sizes[1]
+    headline, note, score = (
+        float(page.find(part).value_of_css_property("font-size")[:-2]) for part in (".headline", ".note", ".score")
+    )
+    assert headline < note and score < note
 
 
 def test_findings_share_one_place_for_their_pictures_and_only_one_is_open(page):
@@ -127,6 +129,15 @@ def test_findings_are_shown_by_what_they_are_from_whatever_their_task(page):
         assert caption.text == ENGLISH[f"explanation.{kind}.plain"]
         assert figure.find_element("css selector", ".axis").is_displayed() == (kind == "sound")
         assert not figure.find_element("css selector", ".legend").is_displayed()  # without a heat map
+
+
+def test_a_patient_of_another_age_is_told_of(page):
+    show(page, finding("pneumonia", "picture", age_note=ENGLISH["age.children"]), "fr")
+    assert page.text(".age") == STRINGS["fr"]["age.children"]
+    show(page, finding("pneumonia", "picture", age_note="Mind the age."))
+    assert page.text(".age") == "Mind the age."
+    show(page, finding("pneumonia", "picture"))
+    assert not page.shown(".age")
 
 
 def test_a_known_note_is_translated(page):

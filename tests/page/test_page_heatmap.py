@@ -33,7 +33,8 @@ def magma():
 def hot_at(x, y):
     """A feature map of one channel with its peak at a place, in shares of the picture."""
     rows, columns = np.mgrid[0:8, 0:8]
-    return np.exp(-(((columns - 8 * x + 0.5) / 1.5) ** 2) - ((rows - 8 * y + 0.5) / 1.5) ** 2)[:, :, None].astype(np.float32)
+    squared = (columns + 0.5 - 8 * x) ** 2 + (rows + 0.5 - 8 * y) ** 2
+    return np.exp(-squared / 1.5**2)[:, :, None].astype(np.float32)
 
 
 def show(page, pixels, x, y, kind="picture", task="pneumonia"):

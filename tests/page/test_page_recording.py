@@ -34,7 +34,8 @@ def test_a_recorded_cough_is_answered_on_the_page_and_in_the_terminal(page, serv
     named = page.text("#sound-name")
     shown = page.ask()
     assert server.answers()[before:] == [shown]
-    assert page.text(".diagnosis") == ENGLISH["headline.label"].replace("{label}", ENGLISH[f"label.{shown['diagnosis']}"])
+    label = ENGLISH[f"label.{shown['diagnosis']}"]
+    assert page.text(".diagnosis") == ENGLISH["headline.label"].replace("{label}", label)
     assert page.text(".meaning") == ENGLISH["meaning.cough"]
     assert page.text("#answer-disclaimer") == screening.DISCLAIMER
     assert page.find("#answer-save").get_attribute("download") == "cough.wav"

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from browsing import ENGLISH, ROOT, STRINGS
-from tosa import errors, screening
+from tosa import errors, screening, settings
 
 TEMPLATE = (ROOT / "templates/index.html").read_text(encoding="utf-8")
 SCRIPTS = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "static").glob("*.js")}
@@ -38,7 +38,8 @@ def _used():
     words = re.search(r"BUTTON_WORDS = \{(.*?)\}", SCRIPTS["page_state.js"], re.DOTALL)[1]
     used |= {f"button.{word}" for word in re.findall(r'"([\w.]+)"', words)}
     used |= {f"status.{name}" for name in ("loading", "asking", "counting", "recording")}  # the states of a take
-    used |= {f"theme.{name}" for name in re.findall(r'"(\w+)"', re.search(r"THEMES = \[(.*?)\]", SCRIPTS["preferences.js"])[1])}
+    themes = re.search(r"THEMES = \[(.*?)\]", SCRIPTS["preferences.js"])[1]
+    used |= {f"theme.{name}" for name in re.findall(r'"(\w+)"', themes)}
     used |= {f"frequency.{side}" for side in ("above", "below")}
     used |= {"file.too_large.sound", "file.too_large.picture"}
     for kind in ("sound", "picture"):
@@ -52,7 +53,8 @@ def test_the_dictionary_has_every_key_that_the_page_uses():
 
 
 def test_the_dictionary_has_no_key_that_the_page_does_not_use():
-    by_name = re.compile(r"(error|label|task|meaning|note)\.|(headline|frequency)\.\w+\.|title$|disclaimer$")  # by the server
+    # What the server names.
+    by_name = re.compile(r"(error|label|task|meaning|note|age)\.|(headline|frequency)\.\w+\.|title$|disclaimer$")
     assert {key for key in ENGLISH if not by_name.match(key)} - _used() == set()
 
 
@@ -73,6 +75,12 @@ def test_every_error_of_the_server_has_its_sentence():
 
 def _tree(error):
     return [error] + [leaf for child in error.__subclasses__() for leaf in _tree(child)]
+
+
+def test_the_page_knows_the_servers_limits_and_notes():
+    limits = re.search(r"MAX_BYTES = \{ sound: (\d+) \* MIB, picture: (\d+) \* MIB", SCRIPTS["file_types.js"])
+    assert [int(limit) * 2**20 for limit in limits.groups()] == [settings.MAX_SOUND_BYTES, settings.MAX_PICTURE_BYTES]
+    assert {name: ENGLISH[f"age.{name}"] for name in screening.AGE_NOTES} == screening.AGE_NOTES
 
 
 def test_every_label_and_task_of_the_embedded_graph_has_its_word():

@@ -28,8 +28,9 @@ def files():
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "page.js").write_text('import { b } from "./b.js";\n')
-    text = 'import {\n  c,\n} from "./c.js";\nimport "./page.js";\nconst later = import("./d.js");\n'
-    (tmp_path / "b.js").write_text(text)
+    (tmp_path / "b.js").write_text(
+        'import {\n  c,\n} from "./c.js";\nimport "./page.js";\nconst later = import("./d.js");\n'
+    )
     for name in ("c.js", "d.js", "tosa.css", "theme.js", "notes.txt"):
         (tmp_path / name).write_text(f"/* {name} {'x' * 200} */\n")
     return tmp_path

@@ -42,7 +42,7 @@ SENT = {  # what is sent; its line in the log: status, kind, duration
     "part": (lambda: form((CANARY, named_wav())), 400, None, None),
     "field": (lambda: field("audio_data", CANARY.encode()), 400, None, None),
     "9 MB": (lambda: form(("audio_data", b"RIFFxxxxWAVE" + CANARY.encode() * 700_000)), 422, "sound", None),
-    "12 MB": (lambda: form(("audio_data", CANARY.encode() * 900_000)), 413, None, None),
+    "90 MB": (lambda: form(("audio_data", CANARY.encode() * 6_750_000)), 413, None, None),
 }
 
 
@@ -93,6 +93,6 @@ def test_the_canary_is_nowhere(server):
 def test_the_log_can_be_left_out(small_graph, tmp_path):
     with Running(*small_graph, tmp_path, TOSA_LOG=0) as server:
         assert server.post(wav(coughs()), {"Content-Type": "audio/wav"})[0] == 200
-        assert server.post(bytes(20_000_000), {"Content-Type": "audio/wav"})[0] == 413
+        assert server.post(bytes(90_000_000), {"Content-Type": "audio/wav"})[0] == 413
         server.quiet()
         assert not server.err.all and json.loads(server.out.next())["score"]

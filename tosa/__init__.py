@@ -27,7 +27,7 @@ Source = str | os.PathLike[str] | bytes | BinaryIO  # a path, the content of a f
 class Model:
     """A loaded network that screens files, from any number of threads at once."""
 
-    def __init__(self, network: "Network"):
+    def __init__(self, network: "Network") -> None:
         self._network = network
 
     @property

@@ -3,6 +3,7 @@
 TosaError
 ├── RequestError            answered as JSON with the class's HTTP status
 │   ├── NothingSent         400 nothing_sent
+│   ├── BadParameter        400 bad_parameter
 │   ├── SeveralParts        400 several_parts
 │   ├── CrossSite           403 cross_site
 │   ├── TooLarge            413 too_large
@@ -23,50 +24,57 @@ TosaError
 │   │   └── NotAChestXray   422 not_a_chest_xray
 │   ├── TaskMissing         422 task_missing
 │   └── Busy                503 busy
-├── SettingError            start-up refuses: an environment variable makes no sense
-├── ModelError              start-up refuses: the graph or its labels cannot be served
-├── DecoderError            start-up refuses: the processes that decode do not start
-└── UsageError              retrain.py refuses: exit status 2
+├── SettingError            at the start: an environment variable has a wrong value
+├── ModelError              at the start: the graph or its labels cannot be served
+├── DecoderError            at the start: the decoding processes do not start
+└── UsageError              retrain.py ends with exit status 2
 """
 
 
+SOUND_FORMATS = ("WAV", "FLAC", "OGG", "MP3", "AAC", "MP4", "WebM", "WMA", "AMR", "AIFF", "CAF", "AU", "W64")
+PICTURE_FORMATS = ("PNG", "JPEG", "TIFF", "WebP", "DICOM")
 READ_FORMATS = (
-    "It reads sounds in WAV, FLAC, OGG, MP3, AAC, MP4, WebM, WMA, AMR, AIFF, CAF, AU and W64, "
-    "and pictures in PNG, JPEG, TIFF, WebP and DICOM."
+    f"It reads sounds in {', '.join(SOUND_FORMATS[:-1])} and {SOUND_FORMATS[-1]}, "
+    f"and pictures in {', '.join(PICTURE_FORMATS[:-1])} and {PICTURE_FORMATS[-1]}."
 )
 
 
 class TosaError(Exception):
-    """Base of all errors that Tosa raises on purpose. `str(error)` is one sentence fit for a user."""
+    """Base class of all errors that Tosa raises on purpose. `str(error)` is a message for the user."""
 
 
 class RequestError(TosaError):
-    """A request that gets no diagnosis. `public` is its sentence; an argument to the class replaces it."""
+    """A request that gets no diagnosis. `public` is the default message; an argument to the class replaces it."""
 
     status = 400
     code = "bad_request"
     public = "The request could not be answered."
 
-    def __init__(self, message: str | None = None):
+    def __init__(self, message: str | None = None) -> None:
         super().__init__(message or self.public)
 
 
 class NothingSent(RequestError):
     code = "nothing_sent"
     public = (
-        "Nothing usable was sent. Send a sound as the multipart part audio_data, a picture as image_data, "
-        "or either as the raw body with its Content-Type."
+        "No file was sent. Send a sound as the multipart part audio_data, a picture as the part image_data, "
+        "or one of them as the body of the request."
     )
+
+
+class BadParameter(RequestError):
+    code = "bad_parameter"
+    public = "A parameter of the address has a value that Tosa does not know."
 
 
 class SeveralParts(RequestError):
     code = "several_parts"
-    public = "Two parts have the same name. Send one sound, one picture or one of each, and the rest in other requests."
+    public = "Two parts have the same name. Send one sound, one picture or one of each in a request."
 
 
 class CrossSite(RequestError):
     status, code = 403, "cross_site"
-    public = "This was sent from a page of another site. Open Tosa's own page, or send it from a program."
+    public = "This request comes from a page of another site. Use Tosa's own page or a program."
 
 
 class TooLarge(RequestError):
@@ -95,7 +103,7 @@ class CompressedDicom(UnsupportedFormat):
 
 
 class CannotJudge(RequestError):
-    """Read, but no honest answer is possible; each reason has its class."""
+    """The file was read, but no honest answer is possible. Each reason has its class."""
 
     status, code = 422, "cannot_judge"
 
@@ -127,7 +135,7 @@ class Clipped(CannotJudge):
 
 class SampleRate(CannotJudge):
     code = "sample_rate"
-    public = "The sound's sample rate is out of reach. Send 8,000 to 192,000 Hz."
+    public = "Tosa does not support the sound's sample rate. Send a sound with 8,000 to 192,000 Hz."
 
 
 class SeveralFrames(CannotJudge):
@@ -152,33 +160,33 @@ class NotAChestXray(CannotJudge):
 
 class TaskMissing(RequestError):
     status, code = 422, "task_missing"
-    public = "The served graph has no task for this kind of input."
+    public = "The model on this server does not judge this kind of input."
 
 
 class Busy(RequestError):
     status, code = 503, "busy"
-    public = "All places are taken. Try again in a moment."
+    public = "The server is busy. Try again in a moment."
 
 
 class SettingError(TosaError):
-    """An environment variable holds what it cannot. The message names the variable."""
+    """An environment variable has a wrong value. The message names the variable."""
 
 
 class ModelError(TosaError):
-    """The graph or label file is missing, damaged or does not fit. The message names the file."""
+    """The graph or its label file is missing or damaged, or they do not fit together. The message names the file."""
 
 
 class DecoderError(TosaError):
-    """A process that decodes did not start."""
+    """A decoding process did not start."""
 
 
 class UsageError(TosaError):
-    """What was asked of retrain.py cannot be done. The message names the flag, file or folder."""
+    """retrain.py cannot do what it was asked for. The message names the flag, the file or the folder."""
 
 
 def refusals() -> list[type[RequestError]]:
-    """Every class of refusal."""
-    found = [RequestError]
-    for known in found:  # grows meanwhile
-        found += known.__subclasses__()
-    return found
+    """Returns RequestError and all classes below it."""
+    classes = [RequestError]
+    for each in classes:  # grows during the loop
+        classes += each.__subclasses__()
+    return classes

@@ -46,7 +46,7 @@ def kind_of(data: bytes) -> Input:
         _check_file_size(len(data), settings.MAX_SOUND_BYTES, "sound", "Send a shorter sound, or as MP3 or OGG.")
         return "sound"
     if name := foreign_formats.name_format(data):
-        raise UnsupportedFormat(f"This is {name}. {READ_FORMATS}")
+        raise UnsupportedFormat(f"This is {name}, which Tosa does not read. {READ_FORMATS}")
     raise sound_formats.format_refusal(data)
 
 
@@ -172,7 +172,7 @@ def _compared(point: OperatingPoint, scores: dict[str, float]) -> dict[str, Any]
         "specificity": point.specificity,
         "cases": {"ill": point.ill, "healthy": point.healthy},
         "meaning": f"In validation, {point.sensitivity:.0%} of {point.ill} cases of {' or '.join(point.labels)} had a "
-        f"score of {point.threshold:.2f} or more, and so had {1 - point.specificity:.0%} of {point.healthy} other cases.",
+        f"score of {point.threshold:.2f} or more; so had {1 - point.specificity:.0%} of {point.healthy} other cases.",
     }
 
 

@@ -13,7 +13,11 @@ from pictures import phantom
 from sounds import coughs, wav
 from tosa.audit import audit, shortcuts
 from tosa.audit.subgroups import subgroup_accuracy, subgroups_of
+from tosa.model.graph import Graph
+from tosa.model.metadata import GraphMetadata
 from tosa.training.data.dataset import Case
+from tosa.training.graph import assemble
+from tosa.training.head.head import Head
 from tosa.training.metrics import Answers, auc
 
 
@@ -50,7 +54,7 @@ def sized(case: Case, width: int, height: int) -> Case:
 
 
 def test_aspect_and_native_size_are_those_of_the_table(tmp_path):
-    """Ill pictures were wide and low; the files themselves are all alike. Squashed ones, without a size, are left out."""
+    """Ill pictures were wide and low, though all files have one shape. Those of unknown size are left out."""
     shapes = {"normal": (1000, 900), "ill": (1000, 600)}
     training, testing = ([sized(case, *shapes[case.label]) for case in each] for each in cases(tmp_path, True))
     testing += [replace(case, extra={"native_width": "", "native_height": ""}) for case in testing[:3]]
@@ -68,10 +72,10 @@ def test_size_is_that_of_the_pixels_where_the_table_knows_none():
 
 def test_margins_are_measured_on_each_side():
     pixels = np.random.default_rng(0).integers(0, 255, (100, 80, 3), dtype=np.uint8)
-    pixels[:10], pixels[95:], pixels[:, :4], pixels[:, 72:] = 0, 255, 3, 0
+    pixels[:, :4], pixels[:, 72:], pixels[:10], pixels[95:] = 3, 0, 0, 255
     case = Case(Path("a.png"), "lungs", "ill", "a", "training")
     assert shortcuts.margins(case, pixels) == pytest.approx([0.1, 0.05, 0.05, 0.1])
-    assert shortcuts.margins(case, np.zeros((9, 9, 3), np.uint8)) == pytest.approx([1, 1, 1, 1])
+    assert shortcuts.margins(case, np.zeros((9, 9, 3), np.uint8)) == pytest.approx([0] * 4), "it has no content"
 
 
 def test_where_a_shortcut_is_wrong_the_network_is_asked():
@@ -122,6 +126,7 @@ def test_accuracy_of_subgroups_with_enough_cases():
     assert {name: (rate["value"], rate["n"]) for name, rate in found.items()} == {"sex F": (1, 10), "sex M": (0, 12)}
 
 
+CHANNELS = 16  # of small_graph's bottleneck
 LABELS = ("normal", "bacterial pneumonia", "viral pneumonia")
 
 
@@ -143,13 +148,32 @@ def write_table(folder: Path, delimiter: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def audited(small_graph, tmp_path_factory):
+def graph(small_graph, tmp_path_factory):
+    """A graph with two tasks and without a gate, and its labels."""
+    folder, rng = tmp_path_factory.mktemp("graph"), np.random.default_rng(0)
+    tasks = {"pneumonia": LABELS, "cough": ("not sick", "sick")}
+    heads = [
+        Head(task, labels, rng.normal(size=(CHANNELS, len(labels))), rng.normal(size=len(labels)))
+        for task, labels in tasks.items()
+    ]
+    trunk = Graph(small_graph[0].read_bytes()).trunk()
+    (folder / "graph.pb").write_bytes(assemble.assemble(trunk, heads, GraphMetadata()))
+    (folder / "labels.txt").write_text(assemble.label_lines(heads))
+    return folder / "graph.pb", folder / "labels.txt"
+
+
+def serve(patch: pytest.MonkeyPatch, graph: tuple[Path, Path]) -> None:
+    patch.setenv("TOSA_GRAPH", str(graph[0]))
+    patch.setenv("TOSA_LABELS", str(graph[1]))
+
+
+@pytest.fixture(scope="module")
+def audited(graph, tmp_path_factory):
     """What the command writes for a graph without a gate and a table with semicolons."""
     folder = tmp_path_factory.mktemp("audit")
     table, output = write_table(folder, ";"), folder / "audit.json"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TOSA_GRAPH", str(small_graph[0]))
-        patch.setenv("TOSA_LABELS", str(small_graph[1]))
+        serve(patch, graph)
         others = ["--others", str(folder)]
         patch.setattr(sys, "argv", ["audit", str(table), *others, f"--output={output}", f"--bottleneck_dir={folder}/b"])
         audit.main()
@@ -189,11 +213,10 @@ def test_handling_has_a_bound_for_each_row(audited):
         ("0.png,pneumonia,normal,training", "no testing case of pneu"),
     ],
 )
-def test_a_table_that_does_not_fit_is_refused(small_graph, tmp_path, monkeypatch, row, said):
+def test_a_table_that_does_not_fit_is_refused(graph, tmp_path, monkeypatch, row, said):
     Image.fromarray(phantom()).save(tmp_path / "0.png")
     (tmp_path / "t.csv").write_text(f"file,task,label,split\n{row}\n")
-    monkeypatch.setenv("TOSA_GRAPH", str(small_graph[0]))
-    monkeypatch.setenv("TOSA_LABELS", str(small_graph[1]))
+    serve(monkeypatch, graph)
     monkeypatch.setattr(sys, "argv", ["audit", f"{tmp_path}/t.csv", f"--bottleneck_dir={tmp_path}/b"])
     with pytest.raises(SystemExit, match=said):
         audit.main()

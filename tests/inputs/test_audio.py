@@ -8,6 +8,7 @@ from tosa.preprocessing import Preprocessing
 
 COUGHS = coughs()
 
+
 def square(seconds=1.0):
     return (np.sign(np.sin(2 * np.pi * 100 * np.arange(round(seconds * RATE)) / RATE)) * 0.9).astype(np.float32)
 
@@ -47,9 +48,13 @@ BAD = {
     "1 Hz": (lambda: wav(COUGHS[:20], 1), errors.SampleRate),
     "655,350 Hz": (lambda: wav(COUGHS, 655_350), errors.SampleRate),
     "62 s that only FFmpeg reads": (
-        lambda: container(np.tile(COUGHS, 31), "wav", "adpcm_yamaha", RATE), errors.SoundTooLong),
+        lambda: container(np.tile(COUGHS, 31), "wav", "adpcm_yamaha", RATE),
+        errors.SoundTooLong,
+    ),
     "not a number, in FFmpeg": (
-        lambda: container(np.full(RATE, np.nan, np.float32), "matroska", "pcm_f32le", RATE), errors.NotFinite),
+        lambda: container(np.full(RATE, np.nan, np.float32), "matroska", "pcm_f32le", RATE),
+        errors.NotFinite,
+    ),
     "cut flac": (lambda: wav(COUGHS, format="FLAC")[:60], errors.Damaged),
     "cut webm": (lambda: container(coughs(rate=48_000), "webm", "libopus")[:200], errors.Damaged),
     "cut mp4": (lambda: container(coughs(rate=48_000), "mp4", "aac")[:200], errors.Damaged),

@@ -1,11 +1,11 @@
 """The processes that decode: the same answers as in this one, limits that hold, and a new one for each that is lost."""
 
-import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +19,16 @@ from tosa import errors, settings
 from tosa.inputs import decoder_pool
 from tosa.preprocessing import Preprocessing
 
+ENDING = """
+import os
+from tosa.inputs import decoder_pool
+pool = decoder_pool.Pool(1)
+pool.wait_until_ready()
+print(pool._idle.queue[0].process.pid, flush=True)
+os.kill(os.getpid(), 9)
+"""
 SOUND, PICTURE = wav(coughs()), encoded(Image.fromarray(phantom()))
-ODD = '''
+ODD = """
 import sys
 from tosa.inputs import decoder_pool as decoding
 class audio:
@@ -29,7 +37,7 @@ class audio:
         {what}
 decoding.audio = audio
 decoding.main()
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +142,7 @@ def test_one_that_hangs_is_ended(odd, monkeypatch):
 
 
 def test_one_that_ended_while_idle_costs_nothing(pool):
-    for number in range(2):
+    for _ in range(2):
         ended = worker(pool).process
         ended.kill()
         ended.wait()
@@ -172,19 +180,19 @@ def test_many_threads_at_once(pool):
 @pytest.mark.skipif(sys.platform != "linux", reason="as Linux shows its processes")
 class TestConfined:
     def test_limits(self, pool):
-        limits = open(f"/proc/{worker(pool).process.pid}/limits").read()
+        limits = Path(f"/proc/{worker(pool).process.pid}/limits").read_text()
         for line in ("Max core file size        0", "Max file size             0", "Max open files            64"):
             assert line in limits
         assert f"Max address space         {settings.MAX_DECODING_BYTES}" in limits
 
     def test_nothing_that_a_decoder_does_without_is_loaded(self, pool):
-        maps = open(f"/proc/{worker(pool).process.pid}/maps").read()
+        maps = Path(f"/proc/{worker(pool).process.pid}/maps").read_text()
         assert "soundfile" in maps
         assert not any(name in maps for name in ("/openvino/", "/tensorflow/", "/scipy/", "/matplotlib/"))
 
     def test_it_holds_no_file_but_its_pipes(self, pool):
-        folder = f"/proc/{worker(pool).process.pid}/fd"
-        held = sorted(os.readlink(f"{folder}/{number}").split(":")[0] for number in os.listdir(folder))
+        folder = Path(f"/proc/{worker(pool).process.pid}/fd")
+        held = sorted(str(held.readlink()).split(":")[0] for held in folder.iterdir())
         assert held == ["/dev/null"] * len([name for name in held if name == "/dev/null"]) + ["pipe"] * 2
 
     def test_ctrl_c_and_sigterm_are_the_servers_business(self, pool):
@@ -194,13 +202,10 @@ class TestConfined:
         assert pool("sound", SOUND).seconds == 2.0 and process.poll() is None
 
     def test_it_ends_with_its_server(self):
-        code = "import os; from tosa.inputs import decoder_pool; pool = decoder_pool.Pool(1); " \
-               "pool.wait_until_ready(); print(pool._idle.queue[0].process.pid, flush=True); os.kill(os.getpid(), 9)"  # fmt: skip
-        ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+        ran = subprocess.run([sys.executable, "-c", ENDING], cwd=ROOT, capture_output=True, text=True)
         number = int(ran.stdout)
         for _ in range(100):
-            if not os.path.exists(f"/proc/{number}") or "Z" in open(f"/proc/{number}/stat").read().split()[2]:
+            if not Path(f"/proc/{number}").exists() or "Z" in Path(f"/proc/{number}/stat").read_text().split()[2]:
                 return
             time.sleep(0.1 * PATIENCE)
         pytest.fail("the process that decodes outlived its server")
-

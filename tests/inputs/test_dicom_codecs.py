@@ -1,4 +1,4 @@
-"""Compressed DICOM: the stored values that went in, whatever the compression, and refusals before anything is decoded."""
+"""Compressed DICOM: the stored values that went in, whatever the compression, and refusals before decoding."""
 
 import re
 

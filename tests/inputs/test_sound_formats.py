@@ -100,8 +100,8 @@ LOSSY = {  # name: (file, FFmpeg's name, the rate of its sound, how much alike t
 
 @pytest.mark.parametrize("name", LOSSLESS)
 def test_lossless_files_give_the_samples_of_plain_wav(name):
-    data, format = LOSSLESS[name]
-    assert sound_formats.sound_format(data) == format
+    data, format_name = LOSSLESS[name]
+    assert sound_formats.sound_format(data) == format_name
     samples, wanted = audio.decode_sound(data), audio.decode_sound(wav(FAST, 48_000, subtype="PCM_24"))
     np.testing.assert_allclose(samples[: len(wanted)], wanted, atol=4e-5)
     assert len(samples) - len(wanted) < RATE / 10
@@ -109,17 +109,15 @@ def test_lossless_files_give_the_samples_of_plain_wav(name):
 
 @pytest.mark.parametrize("name", LOSSY)
 def test_lossy_files_give_the_picture_of_plain_wav(name):
-    data, format, rate, alike = LOSSY[name]
-    assert sound_formats.sound_format(data) == format
+    data, format_name, rate, alike = LOSSY[name]
+    assert sound_formats.sound_format(data) == format_name
     assert likeness(audio.decode_sound(data), audio.decode_sound(wav(coughs(rate=rate), rate))) > alike
 
 
 def likeness(samples: np.ndarray, wanted: np.ndarray) -> float:
     """The correlation of the pictures at the best shift in time, since codecs delay, of what is above -40 dB."""
     one, other = (np.maximum(spectrogram.log_mel(each), -40) for each in (samples, wanted))
-    return max(
-        np.corrcoef(one[:, shift : shift + 150].ravel(), other[:, 40:190].ravel())[0, 1] for shift in range(65)
-    )
+    return max(np.corrcoef(one[:, shift : shift + 150].ravel(), other[:, 40:190].ravel())[0, 1] for shift in range(65))
 
 
 UNREAD = {

@@ -50,7 +50,7 @@ def test_each_judge_refuses_by_itself(gate):
 
 
 def test_the_graph_holds_all_of_it_or_there_is_no_gate(gate):
-    held = fitting.constants(gate)
+    held = fitting.gate_constants(gate)
     again = OutOfDistributionGate.of(Holding(held))
     assert again.hidden_weights.shape == (PIXELS, 2) and again.is_in_distribution(CHEST)
     assert held[out_of_distribution.PREFIX + "basis"].dtype == np.float16

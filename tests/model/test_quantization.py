@@ -53,9 +53,9 @@ def rounded(deep, pictures, tmp_path_factory):
     """The same with its peaks, measured on half of the pictures."""
     graph = Graph(deep[0].read_bytes())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(activation_ranges, "draw", lambda case, size: pictures[case])
+        patch.setattr(activation_ranges, "draw", lambda case, *_: pictures[case])
         patch.setattr(activation_ranges, "in_order", list)
-        found = activation_ranges.constants(graph, list(range(6)), SkippedFiles())
+        found = activation_ranges.measure_activation_ranges(graph, list(range(6)), SkippedFiles())
     definition = GraphDef.FromString(graph.data)
     definition.node.extend(constant_node(name, value) for name, value in found.items())
     file = tmp_path_factory.mktemp("rounded") / "graph.pb"
@@ -111,7 +111,7 @@ def test_a_graph_that_does_not_tell_is_refused(deep):
 
 
 def test_a_new_last_layer_keeps_what_is_known_of_its_trunk(deep, rounded):
-    known, unknown = (activation_ranges.constants_of(Graph(file.read_bytes())) for file in (rounded[0], deep[0]))
+    known, unknown = (activation_ranges.stored_activation_ranges(Graph(file.read_bytes())) for file in (rounded[0], deep[0]))
     assert list(known) == ["tosa/peaks"] and unknown == {}
 
 

@@ -6,11 +6,12 @@ import threading
 import numpy as np
 import pytest
 from PIL import Image
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import MPEG2MPML
 
 from pictures import dicom, encoded, phantom
 from sounds import RATE, container, coughs, wav
 from tosa import settings
+from tosa.errors import Busy
 from tosa.model import heatmap
 from tosa.model.network import Network
 from tosa.web import app as app_module
@@ -119,7 +120,13 @@ ORIGINS = {
     "our page": ({"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"}, 200),
     "our page behind a proxy": ({"Sec-Fetch-Site": "same-origin", "Origin": "https://tosa.example"}, 200),
     "our page, browser without Sec-Fetch-Site": ({"Origin": "http://localhost"}, 200),
-    "the same behind a proxy": ({"Origin": "https://tosa.example", "X-Forwarded-Host": "tosa.example"}, 200),
+    "behind a proxy that keeps the host": ({"Origin": "https://tosa.example", "Host": "tosa.example"}, 200),
+    "behind a proxy that adds the port": ({"Origin": "https://tosa.example", "Host": "tosa.example:443"}, 200),
+    "host in capitals": ({"Origin": "http://tosa.example:5000", "Host": "Tosa.Example:5000"}, 200),
+    "IPv6": ({"Origin": "http://[::1]:5000", "Host": "[::1]:5000"}, 200),
+    "another port, browser without Sec-Fetch-Site": ({"Origin": "http://localhost:8000", "Host": "localhost:5000"}, 403),
+    "a proxy that is not trusted": ({"Origin": "https://tosa.example", "X-Forwarded-Host": "tosa.example"}, 403),
+    "a wrong port": ({"Origin": "http://localhost:99999"}, 403),
     "typed or dropped by the user": ({"Sec-Fetch-Site": "none"}, 200),
     "another site": ({"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost"}, 403),
     "another port of ours": ({"Sec-Fetch-Site": "same-site"}, 403),
@@ -154,8 +161,8 @@ BAD = {
     "unknown part": ({"file": SOUND}, 400, "nothing_sent"),
     "text": ({"audio_data": b"hello"}, 415, "unsupported_format"),
     "zip": ({"image_data": b"PK\3\4" + bytes(100)}, 415, "unsupported_format"),
-    "tiff": ({"image_data": encoded(Image.new("L", (99, 99)), "TIFF")}, 415, "unsupported_format"),
-    "webp": ({"image_data": encoded(Image.new("L", (99, 99)), "WEBP")}, 415, "unsupported_format"),
+    "gif": ({"image_data": encoded(Image.new("L", (99, 99)), "GIF")}, 415, "unsupported_format"),
+    "bmp": ({"image_data": encoded(Image.new("L", (99, 99)), "BMP")}, 415, "unsupported_format"),
     "picture as sound": ({"audio_data": PICTURE}, 415, "unsupported_format"),
     "sound as picture": ({"image_data": SOUND}, 415, "unsupported_format"),
     "silence": ({"audio_data": wav(np.zeros(RATE))}, 422, "silence"),
@@ -163,7 +170,9 @@ BAD = {
     "cut off": ({"image_data": PICTURE[:500]}, 422, "damaged"),
     "blank": ({"image_data": encoded(Image.new("L", (300, 300), 9))}, 422, "not_a_chest_xray"),
     "61 s": ({"audio_data": wav(np.tile(coughs(), 31), subtype="PCM_16")}, 413, "sound_too_long"),
-    "over 10 MiB": ({"audio_data": bytes(settings.MAX_BODY_BYTES)}, 413, "too_large"),
+    "body over the limit": ({"audio_data": bytes(settings.MAX_BODY_BYTES)}, 413, "too_large"),
+    "sound over 10 MiB": ({"audio_data": SOUND + bytes(settings.MAX_SOUND_BYTES)}, 413, "too_large"),
+    "picture over 64 MiB": ({"image_data": PICTURE + bytes(settings.MAX_PICTURE_BYTES)}, 413, "too_large"),
     "good sound, bad picture": ({"audio_data": SOUND, "image_data": b"GIF89a" + bytes(9)}, 415, "unsupported_format"),
 }
 
@@ -177,9 +186,82 @@ def test_refuses(client, capsys, name):
     assert capsys.readouterr().out == ""
 
 
-def test_form_body_is_told_what_to_send(client):
-    response = client.post("/", data=SOUND, content_type="application/x-www-form-urlencoded")
-    assert response.status_code == 400 and "audio_data" in response.json["error"]["message"]
+def test_a_form_without_files_is_told_what_to_send(client):
+    response = client.post("/", data={"audio_data": "cough.wav"})
+    assert response.mimetype == "application/json" and response.status_code == 400
+    assert "-F audio_data=@FILE" in response.json["error"]["message"]
+
+
+@pytest.mark.parametrize("mimetype", ["application/x-www-form-urlencoded", "multipart/form-data", "video/webm", "a/b", ""])
+@pytest.mark.parametrize("body", [SOUND, PICTURE])
+def test_the_content_type_of_a_body_does_not_matter(client, mimetype, body):
+    """curl --data-binary sends the first one unless told otherwise."""
+    response = client.post("/", data=body, headers={"Content-Type": mimetype} if mimetype else {})
+    assert response.status_code == 200 and response.json == client.post("/", data=body, content_type="image/x").json
+
+
+MESSAGES = {
+    "an empty file": ({"data": {"audio_data": (io.BytesIO(b""), "cough.wav")}}, "The file is empty"),
+    "an empty body": ({"data": b"", "content_type": "audio/wav"}, "The file is empty"),
+    "no body": ({}, "No file was sent"),
+    "no file chosen": ({"data": {"audio_data": (io.BytesIO(b""), "")}}, "No file was sent"),
+    "another name": (
+        {"data": {"file": (io.BytesIO(SOUND), "x")}}, "The part 'file' is not read. Send audio_data or image_data."
+    ),
+    "another name, as text": ({"data": {"sound": "x"}, "content_type": "multipart/form-data"}, "The part 'sound' is not"),
+    "a long name": ({"data": {"x" * 999: (io.BytesIO(SOUND), "x")}}, "The part '" + "x" * 40 + "...' is not read"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_nothing_sent_says_why(client, name):
+    sent, message = MESSAGES[name]
+    response = client.post("/", **sent)
+    assert (response.status_code, response.json["error"]["code"]) == (400, "nothing_sent")
+    assert response.json["error"]["message"].startswith(message)
+
+
+@pytest.mark.parametrize("name, limit", [("sound over 10 MiB", "10 MiB"), ("picture over 64 MiB", "64 MiB")])
+def test_the_limit_that_was_hit_is_named(client, name, limit):
+    message = post(client, **BAD[name][0]).json["error"]["message"]
+    kind, other = name.split()[0], "sound picture".replace(name.split()[0], "").strip()
+    assert limit in message and kind in message and other not in message
+
+
+@pytest.mark.parametrize("value", ["1", "true", "True", "yes", "on", ""])
+def test_words_for_an_explanation(client, value):
+    assert "explanation" in post(client, f"?explain={value}", audio_data=SOUND).json["findings"][0]
+
+
+@pytest.mark.parametrize("value", ["0", "false", "no", "off"])
+def test_words_for_no_explanation(client, value):
+    assert "explanation" not in post(client, f"?explain={value}", audio_data=SOUND).json["findings"][0]
+
+
+@pytest.mark.parametrize("value", ["2", "maybe", "1 "])
+def test_other_words_are_told(client, value):
+    response = post(client, f"?explain={value}", audio_data=SOUND)
+    assert (response.status_code, response.json["error"]["code"]) == (400, "bad_parameter")
+    assert f"explain={value!r}" in response.json["error"]["message"]
+
+
+def test_get_tells_clients_what_the_server_is(client, network):
+    response = client.get("/", headers={"Accept": "application/json"})
+    told = response.json
+    assert told["name"] == "Tosa" and told["licence"] == "Apache-2.0" and told["version"]
+    assert told["model"] == {"sha256": network.sha256, "name": "small", "card": "static/model-card.html"}
+    assert [(task["task"], task["from"]) for task in told["tasks"]] == [
+        ("cough", "sound"), ("pneumonia", "picture"), ("covid", "picture")
+    ]  # fmt: skip
+    assert told["tasks"][0]["labels"] == ["not sick", "sick"] and told["tasks"][0]["calibrated"] is False
+    assert told["limits"]["sound"]["bytes"] == 10 * 2**20 and told["limits"]["picture"]["bytes"] == 64 * 2**20
+    assert "WAV" in told["formats"]["sound"] and "DICOM" in told["formats"]["picture"]
+
+
+@pytest.mark.parametrize("accept", [None, "*/*", "text/html", "text/html,application/json;q=0.9", "image/png"])
+def test_all_others_get_the_page(client, accept):
+    response = client.get("/", headers={"Accept": accept} if accept else {})
+    assert response.mimetype == "text/html" and "Accept" in response.headers["Vary"]
 
 
 def test_an_empty_part_beside_a_good_one_is_as_if_missing(client):
@@ -203,15 +285,16 @@ def test_a_file_sent_as_text_is_told_how(client, length):
 
 
 def test_dicom_compressed_otherwise_is_named(client):
-    response = post(client, image_data=dicom(phantom(), DeflatedExplicitVRLittleEndian))
+    response = post(client, image_data=dicom(phantom(), MPEG2MPML, b"film"))
     assert (response.status_code, response.json["error"]["code"]) == (415, "compressed_dicom")
-    assert "Deflated" in response.json["error"]["message"] and "PNG" in response.json["error"]["message"]
+    assert "MPEG2" in response.json["error"]["message"] and "PNG" in response.json["error"]["message"]
 
 
 @pytest.mark.parametrize("method, path, status", [("PUT", "/", 405), ("GET", "/nothing", 404)])
 def test_nothing_else_is_there(client, method, path, status):
     response = client.open(path, method=method)
     assert response.status_code == status and "error" in response.json
+    assert "POST / screens" in response.json["error"]["message"]
     assert ("Allow" in response.headers) == (status == 405)
 
 
@@ -275,8 +358,8 @@ def test_waiting_ends_after_two_seconds(network, monkeypatch):
 
 
 def test_full_is_said_before_the_form_is_read(network, monkeypatch):
-    monkeypatch.setattr(app_module.Slots, "inside", lambda _: (_ for _ in ()).throw(app_module.Busy()))
-    monkeypatch.setattr(app_module, "_sent", None)
+    monkeypatch.setattr(app_module.Slots, "inside", lambda _: (_ for _ in ()).throw(Busy()))
+    monkeypatch.setattr(app_module.uploads, "read_files", None)
     assert post(app_module.create_app(network).test_client(), audio_data=SOUND).status_code == 503
 
 

@@ -79,10 +79,142 @@ def test_far_too_large_is_json_too(server, tmp_path):
     port, _, _ = server
     file = tmp_path / "large"
     with open(file, "wb") as out:
-        out.truncate(20 * 2**20)
+        out.truncate(settings.MAX_BODY_BYTES + 5 * 2**20)
     started = time.monotonic()
     answer = json.loads(curl("-F", f"audio_data=@{file}", f"localhost:{port}"))
     assert answer["error"]["code"] == "too_large" and time.monotonic() - started < 2 * PATIENCE
+    assert f"larger than {settings.MAX_BODY_BYTES // 2**20} MiB" in answer["error"]["message"]
+
+
+@pytest.fixture
+def serving():
+    """Starts a server in this process with settings and an app; returns its port."""
+    started = []
+
+    def start(app, **given):
+        config = settings.Settings(port=free_port(), **given)
+        listening = web_server.make(app, config)
+        thread = threading.Thread(target=web_server.run, args=(listening,), daemon=True)
+        thread.start()
+        started.append((listening, thread))
+        return config.port
+
+    yield start
+    for listening, thread in started:
+        for each in web_server._listening(web_server._sockets(listening)):
+            each.accepting = False
+        web_server._listening(web_server._sockets(listening))[0].pull_trigger()
+        thread.join(20 * PATIENCE)
+
+
+def echo(environ, start_response):
+    """Answers with the length of the body."""
+    body = environ["wsgi.input"].read()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(len(body)).encode()]
+
+
+class TestUploadMemory:
+    """The bodies of all uploads in progress fit into TOSA_UPLOAD_MEMORY; what does not is refused and forgotten."""
+
+    LIMIT = 2 * settings.MAX_BODY_BYTES // 2**20  # MiB: one whole body
+
+    @staticmethod
+    def begin(port, size, sent):
+        """A connection that has sent a part of an upload of so many bytes."""
+        connection = socket.create_connection(("127.0.0.1", port), timeout=30 * PATIENCE)
+        connection.sendall(f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode())
+        for _ in range(sent // 2**20):
+            connection.sendall(bytes(2**20))
+        return connection
+
+    def test_what_does_not_fit_is_refused_and_the_memory_comes_back(self, serving):
+        port, size = serving(echo, upload_memory=self.LIMIT), 50 * 2**20
+        stalled = self.begin(port, size, size - 2**20)
+        refused = self.begin(port, size, 30 * 2**20)
+        answer = http.client.HTTPResponse(refused)
+        answer.begin()
+        assert answer.status == 503 and answer.headers["Retry-After"]
+        assert json.loads(answer.read())["error"]["code"] == "busy"
+        stalled.sendall(bytes(2**20))  # the one that was first is answered
+        assert stalled.recv(100).startswith(b"HTTP/1.1 200")
+        refused.close(), stalled.close()
+        for _ in range(3):  # nothing is left over from them
+            whole = self.begin(port, size, size)
+            assert whole.recv(100).startswith(b"HTTP/1.1 200")
+            whole.close()
+
+    def test_a_client_that_leaves_frees_its_memory(self, serving):
+        port, size = serving(echo, upload_memory=self.LIMIT), 50 * 2**20
+        self.begin(port, size, 40 * 2**20).close()
+        until = time.monotonic() + 10 * PATIENCE
+        while True:
+            whole = self.begin(port, size, 0)
+            try:
+                whole.sendall(bytes(size))
+                if whole.recv(100).startswith(b"HTTP/1.1 200"):
+                    break
+            except OSError:
+                pass
+            assert time.monotonic() < until
+            time.sleep(0.1)
+
+    def test_chunked_bodies_count_too(self, serving):
+        port = serving(echo, upload_memory=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30 * PATIENCE)
+        connection.request("POST", "/", (bytes(2**20) for _ in range(12)), encode_chunked=True)
+        assert connection.getresponse().status == 503
+
+
+def fetch(port, host="127.0.0.1", **headers):
+    connection = http.client.HTTPConnection(host, port, timeout=30 * PATIENCE)
+    connection.request("GET", "/", headers=headers)
+    return connection.getresponse()
+
+
+def seen(environ, start_response):
+    """What the app would believe of its address."""
+    start_response("200 OK", [("Content-Type", "application/json")])
+    names = ("HTTP_HOST", "wsgi.url_scheme", "SCRIPT_NAME", "REMOTE_ADDR")
+    return [json.dumps({name: environ[name] for name in names}).encode()]
+
+
+FORWARDED = {
+    "X-Forwarded-Host": "tosa.example", "X-Forwarded-Proto": "https", "X-Forwarded-Prefix": "/tosa",
+    "X-Forwarded-For": "192.0.2.1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("proxies", [0, 1, 2])
+def test_as_many_proxies_are_trusted_as_the_setting_says(serving, proxies):
+    config = settings.Settings(proxies=proxies)
+    app = app_module.create_app(SimpleNamespace(tasks={}), config)
+    fixed = app.wsgi_app
+    while hasattr(fixed, "app"):  # what stands before Flask stays, Flask itself is replaced
+        if not hasattr(fixed.app, "app"):
+            fixed.app = seen
+            break
+        fixed = fixed.app
+    port = serving(app.wsgi_app if proxies else seen, proxies=proxies)
+    told = json.loads(fetch(port, **FORWARDED).read())
+    if proxies == 1:
+        assert told == {"HTTP_HOST": "tosa.example", "wsgi.url_scheme": "https", "SCRIPT_NAME": "/tosa",
+                        "REMOTE_ADDR": "192.0.2.1"}  # fmt: skip
+    else:
+        assert told == {"HTTP_HOST": f"127.0.0.1:{port}", "wsgi.url_scheme": "http", "SCRIPT_NAME": "",
+                        "REMOTE_ADDR": "127.0.0.1"}  # fmt: skip
+
+
+@pytest.mark.skipif(not socket.has_ipv6 or not os.path.exists("/proc/net/if_inet6"), reason="IPv6 is off here")
+def test_two_colons_stand_for_both_families(serving):
+    port = serving(seen, host="::")
+    for host in ("127.0.0.1", "::1"):
+        assert fetch(port, host).status == 200
+
+
+def test_an_ipv6_address_is_printed_in_brackets():
+    assert web_server.authority(settings.Settings(host="::", port=5000)) == "[::]:5000"
+    assert web_server.authority(settings.Settings(host="localhost", port=80)) == "localhost:80"
 
 
 def test_port_in_use_is_said(server, small_graph):
@@ -101,7 +233,7 @@ def test_every_socket_refuses_in_json():
             listening.bind(("127.0.0.1", 0))
         made = waitress.create_server
 
-        def on_two_sockets(app, host, port, **options):
+        def on_two_sockets(app, listen, **options):
             return made(app, sockets=[one, two], **options)
 
         with pytest.MonkeyPatch.context() as patch:

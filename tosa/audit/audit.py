@@ -25,13 +25,14 @@ from tosa.model.network import Network
 from tosa.settings import Settings
 from tosa.training.data import dataset
 from tosa.training.data.dataset import Case, SkippedFiles
+from tosa.training.data.kinds import Kind
 from tosa.training.data.load_cases import check_against_graph
 from tosa.training.data.summary import summarize_data
 from tosa.training.data.table import from_csv
-from tosa.training.features.bottlenecks import Drawing, bottlenecks
+from tosa.training.features.bottlenecks import Drawing, FeatureExtractor
 from tosa.training.files import atomic_write
 from tosa.training.head.stored_heads import heads_of
-from tosa.training.metrics import Answers, negative_of, rate, task_metrics
+from tosa.training.metrics import Answers, calibration, negative_of, rate, task_metrics
 from tosa.training.trunk.serialize import trunk_sha256
 
 TRAINING_CASES = 1000  # of each task whose bottlenecks are looked at, at most
@@ -49,7 +50,8 @@ class Audited:
         self.heads = heads_of(graph)
         trunk = trunk_sha256(graph.trunk())
         drawings = [Drawing(case) for case in dataset.thinned(self.cases, TRAINING_CASES)]
-        made = bottlenecks(drawings, self.network, trunk, cache, SkippedFiles())
+        extractor = FeatureExtractor(self.network, trunk, cache, self.network.metadata.preprocessing)
+        made = extractor.bottlenecks(drawings, SkippedFiles())
         self._row_of = {drawing.case: row for row, drawing in enumerate(made.drawings)}
         self._values = made.values
 
@@ -88,7 +90,8 @@ def audit(table: Path, others: Path | None, settings: Settings, cache: Path) -> 
         "tasks": {task: of_task(audited, task) for task in tasks},
     }
     if others and audited.network.gate:
-        measured["gate"] = gate_evaluation.evaluate_gate(audited.network.gate, audited.cases, others)
+        preprocessing = audited.network.metadata.preprocessing
+        measured["gate"] = gate_evaluation.evaluate_gate(audited.network.gate, audited.cases, others, preprocessing)
     elif others:
         print("The graph has no out-of-distribution gate, so what it refuses is not measured.")
     return measured
@@ -101,12 +104,12 @@ def of_task(audited: Audited, task: str) -> dict[str, Any]:
     measured = {
         "data": _files_and_groups(audited.of(task)),
         "figures": task_metrics(answers),
-        "validation": task_metrics(audited.answers(task, audited.of(task, "validation")))["calibration"],
+        "validation": calibration(audited.answers(task, audited.of(task, "validation"))),
         "shortcuts": measure_shortcuts(audited.of(task, "training"), testing, answers),
         "sources_told": _sources_told(audited, task, answers.labels),
         "subgroups": subgroup_accuracy(testing, answers),
     }
-    if handled := [case for case in testing if not case.is_drawn]:
+    if handled := [case for case in testing if case.kind is not Kind.SPECTROGRAM]:
         chosen = robustness.cases_to_handle(handled, task)
         measured["handling"] = robustness.measure_robustness(audited.network, task, chosen)
     return measured
@@ -192,7 +195,7 @@ def main() -> None:
     except TosaError as error:
         sys.exit(str(error))
     with atomic_write(arguments.output) as partial:
-        partial.write_text(json.dumps(measured, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(measured, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print_missed_bounds(measured["tasks"])
     print(f"Wrote '{arguments.output}'. python -m tosa.training.report.model_card makes the model card of it.")
 

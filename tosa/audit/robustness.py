@@ -15,17 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soxr
 
 from tosa.audit.picture_changes import PICTURE_CHANGES, PictureChange
 from tosa.audit.sound_changes import sound_changes
 from tosa.errors import RequestError, TosaError, UsageError
-from tosa.inputs import audio, spectrogram, xray
+from tosa.inputs import audio, xray
 from tosa.model.network import Network
 from tosa.settings import Settings
 from tosa.training.data import dataset
 from tosa.training.data.dataset import Case
-from tosa.training.data.drawing import decode
+from tosa.training.data.drawing import decode, draw_sound
+from tosa.training.data.kinds import Kind
 from tosa.training.data.prefetch import prefetch
+from tosa.training.data.table import from_csv
 from tosa.training.features.bottlenecks import BATCH
 from tosa.training.files import progress
 from tosa.training.metrics import negative_of, rate
@@ -103,7 +106,7 @@ def cases_to_handle(cases: list[Case], task: str, most: int = CASES) -> list[Cas
 
     Spectrogram pictures are left out, since no one crops or turns those. Raises UsageError where no case is left.
     """
-    chosen = [case for case in cases if case.task == task and not case.is_drawn]
+    chosen = [case for case in cases if case.task == task and case.kind is not Kind.SPECTROGRAM]
     if not chosen:
         raise UsageError(f"No sound or X-ray of task {task} is there to be handled.")
     return dataset.in_order(chosen)[:most]
@@ -139,9 +142,9 @@ def _sound_drawer(network: Network) -> Draw:
     preprocessing = network.metadata.preprocessing
 
     def draw(samples: np.ndarray) -> np.ndarray:
-        samples = samples.astype(np.float32)
-        audio.check(samples)
-        return spectrogram.draw(audio.window(samples, preprocessing), preprocessing, network.mel_bank)
+        samples = soxr.resample(samples.astype(np.float32), audio.SAMPLE_RATE, preprocessing.sample_rate)
+        audio.check_sound(samples, preprocessing.sample_rate)
+        return draw_sound(samples, preprocessing)
 
     return draw
 
@@ -285,7 +288,7 @@ def main() -> None:
     try:
         graph, labels = arguments.graph or settings.graph, arguments.labels or settings.labels
         network = Network.load(graph, labels, precision="f32")
-        cases = dataset.from_csv(arguments.table, "cough", dataset.Percentages())
+        cases = from_csv(arguments.table, "cough", dataset.Percentages())
         for task in dataset.labels_by_task(cases):
             if arguments.task in (None, task):
                 chosen = cases_to_handle(dataset.in_split(cases, arguments.split), task, arguments.cases)

@@ -91,12 +91,16 @@ def native_size(case: Case, decoded: np.ndarray) -> tuple[float, float] | None:
 def margins(_case: Case, decoded: np.ndarray) -> np.ndarray:
     """Returns how much of the height or width is an even margin: at the top, bottom, left and right, float (4,)."""
     gray = decoded[:, :, 0]
-    shares = []
-    for lines in (gray, gray.T):
-        uneven = np.flatnonzero(np.ptp(lines, axis=1) > FLAT_LEVELS)
-        first, last = (uneven[0], uneven[-1]) if len(uneven) else (len(lines), -1)
-        shares += [first / len(lines), 1 - (last + 1) / len(lines)]
-    return np.array(shares)
+    top, end = _uneven(gray)
+    left, right = _uneven(gray[top:end].T)
+    height, width = gray.shape
+    return np.array([top / height, 1 - end / height, left / width, 1 - right / width])
+
+
+def _uneven(lines: np.ndarray) -> tuple[int, int]:
+    """Returns where the uneven lines of pixels (lines, length) begin and end; those around them are a margin."""
+    uneven = np.flatnonzero(np.ptp(lines, axis=1) > FLAT_LEVELS)
+    return (int(uneven[0]), int(uneven[-1]) + 1) if len(uneven) else (0, len(lines))
 
 
 OF_PICTURES: dict[str, Feature] = {

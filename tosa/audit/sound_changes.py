@@ -52,7 +52,7 @@ def _through_file(
     buffer = io.BytesIO()
     fits = samples / max(np.abs(samples).max(), 1)
     soundfile.write(buffer, fits, hertz, format=container, subtype=subtype, compression_level=quality)
-    return audio.decode(buffer.getvalue())
+    return audio.decode_sound(buffer.getvalue())
 
 
 def amr(samples: np.ndarray, _rng: np.random.Generator) -> np.ndarray:
@@ -65,7 +65,7 @@ def amr(samples: np.ndarray, _rng: np.random.Generator) -> np.ndarray:
         frame = av.AudioFrame.from_ndarray(np.pad(pcm, (0, -len(pcm) % 160))[None], format="s16", layout="mono")
         frame.sample_rate, frame.time_base, frame.pts = AMR_RATE, Fraction(1, AMR_RATE), 0
         container.mux([*stream.encode(frame), *stream.encode(None)])
-    return audio.decode(buffer.getvalue())
+    return audio.decode_sound(buffer.getvalue())
 
 
 def room(seconds: float, share: float) -> SoundChange:
@@ -115,7 +115,7 @@ def opposed_channels(samples: np.ndarray, _rng: np.random.Generator) -> np.ndarr
     """Returns what is decoded of a stereo file whose second channel is the first inverted, at 99 % of its level."""
     buffer = io.BytesIO()
     soundfile.write(buffer, np.stack([samples, -0.99 * samples], axis=1), SAMPLE_RATE, format="WAV", subtype="FLOAT")
-    return audio.decode(buffer.getvalue())
+    return audio.decode_sound(buffer.getvalue())
 
 
 def pad(before: float, after: float) -> SoundChange:

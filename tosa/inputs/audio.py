@@ -4,9 +4,10 @@ Serving and training share these functions, so both see the same picture of a so
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
-import soxr  # type: ignore[import-untyped]
+import soxr
 
 from tosa import settings
 from tosa.errors import Clipped, Damaged, NotFinite, SampleRate, Silence, TooShort
@@ -36,15 +37,15 @@ def decode_sound(data: bytes, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     Raises Damaged if neither libsndfile nor FFmpeg can read it, UnsupportedFormat for a codec or content that is not
     read, SampleRate, NotFinite, TooShort if it holds no sample, and SoundTooLong past settings.MAX_SOUND_SECONDS.
     """
-    format = sound_formats.sound_format(data)
-    if format is None:
+    name = sound_formats.sound_format(data)
+    if name is None:
         raise sound_formats.format_refusal(data)
     if sound_formats.format_by_signature(data) is None:  # neither reader looks behind zeros and tags
         data = data[sound_formats.start_of_sound(data) :]
     failures = []
-    for blocks in sound_readers.readers(data, format):
+    for read_blocks in sound_readers.readers(data, name):
         try:
-            return _mixed(lambda: blocks(data, format), sample_rate)  # noqa: B023 - called before the loop goes on
+            return _mixed(partial(read_blocks, data, name), sample_rate)
         except sound_readers.Unreadable as error:
             failures.append(error)
     if isinstance(failures[0], sound_readers.NoSamples):

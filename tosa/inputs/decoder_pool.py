@@ -20,9 +20,11 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import BinaryIO, Self, cast
 
 import numpy as np
 
@@ -70,7 +72,7 @@ def shape_of(kind: str, preprocessing: Preprocessing = DEFAULT) -> tuple[int, ..
 class Pool:
     """Processes that decode, for any number of threads at once; called as `decode_file` is."""
 
-    def __init__(self, size: int):
+    def __init__(self, size: int) -> None:
         self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()  # the last one used has its memory at hand
         self._asked: set[_Worker] = set()
         self._closed = threading.Event()
@@ -79,7 +81,7 @@ class Pool:
             self._idle.put(_Worker())
 
     def __call__(self, kind: str, data: bytes, preprocessing: Preprocessing = DEFAULT) -> Decoded:
-        """Decodes and judges a file. Raises what `decode_file` raises, and Damaged where the process did not survive it."""
+        """Decodes and judges a file. Raises what `decode_file` raises, and Damaged if the process did not survive."""
         worker = self._idle.get()
         try:
             if not worker.alive():  # whatever ended it since, it was not this file
@@ -95,8 +97,8 @@ class Pool:
             self._idle.put(worker)
 
     @contextmanager
-    def _in_time(self, worker: "_Worker", size: int):
-        """Have the process ended that is not done in time. size: bytes of the file."""
+    def _in_time(self, worker: "_Worker", size: int) -> Iterator[None]:
+        """Ends the process if it is not done in time. size: bytes of the file."""
         more = settings.decoding_seconds(size) - settings.MAX_DECODING_SECONDS
         worker.due = time.monotonic() + settings.MAX_DECODING_WAIT + more
         self._asked.add(worker)
@@ -117,10 +119,10 @@ class Pool:
         for worker in list(self._idle.queue):
             worker.wait_until_ready()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._closed.set()
         while not self._idle.empty():
             self._idle.get().end()
@@ -131,7 +133,7 @@ class _Lost(Exception):
 
 
 class _Worker:
-    def __init__(self):
+    def __init__(self) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tosa.inputs.decoder_pool"],
             cwd=settings.ROOT,
@@ -139,7 +141,9 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        _widen(self.process.stdin.fileno())
+        self._requests = cast("BinaryIO", self.process.stdin)
+        self._answers = cast("BinaryIO", self.process.stdout)
+        _widen(self._requests.fileno())
         self._ready = False
         self.due = float("inf")  # when it has to have answered
 
@@ -147,7 +151,7 @@ class _Worker:
         return self.process.poll() is None
 
     def wait_until_ready(self) -> None:
-        if not self._ready and self.process.stdout.read(1) != READY:
+        if not self._ready and self._answers.read(1) != READY:
             raise errors.DecoderError(f"A decoding process ended with status {self.end()} instead of starting.")
         self._ready = True
 
@@ -165,7 +169,7 @@ class _Worker:
         raise refusal
 
     def _ask(self, kind: str, data: bytes, preprocessing: Preprocessing) -> tuple[bytes, float, bytes]:
-        to, back, described = self.process.stdin, self.process.stdout, _described(preprocessing)
+        to, back, described = self._requests, self._answers, _described(preprocessing)
         to.write(REQUEST.pack(KINDS[kind], len(described), len(data)))
         to.write(described)
         to.write(data)
@@ -178,22 +182,18 @@ class _Worker:
 
     def end(self) -> int:
         self.process.kill()
-        self.process.stdout.close()
-        try:
-            self.process.stdin.close()
-        except OSError:  # what was still to be written has no reader
-            pass
+        self._answers.close()
+        with suppress(OSError):  # what was still to be written has no reader
+            self._requests.close()
         return self.process.wait()
 
 
 def _widen(pipe: int) -> None:
     """Let a pipe hold a megabyte where the system allows: a large file then goes through in ten steps, not in 150."""
-    try:
+    with suppress(ImportError, AttributeError, OSError):  # only Linux can, and may refuse it to a user with many pipes
         import fcntl
 
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-    except (ImportError, AttributeError, OSError):  # only Linux can, and may refuse it to a user with many pipes
-        pass
 
 
 @lru_cache(maxsize=8)
@@ -221,7 +221,7 @@ def _age(number: float) -> float | None:
 
 def _refusal(payload: bytes) -> errors.RequestError:
     """Raises ValueError unless the payload is a refusal of ours."""
-    code, separator, message = payload.decode().partition(": ")
+    code, _, message = payload.decode().partition(": ")
     if code not in REFUSALS or not message:
         raise ValueError("no refusal of ours")
     return REFUSALS[code](message)
@@ -242,8 +242,8 @@ def main() -> None:
         outgoing.flush()
 
 
-def _next(incoming) -> bytes:
-    """The head of the next request, nothing at the end. Who waits for it gives memory back; at work that costs time."""
+def _next(incoming: BinaryIO) -> bytes:
+    """Returns the head of the next request, b"" at the end. Idle processes give memory back."""
     if os.name == "posix" and not select.select([incoming], [], [], IDLE_SECONDS)[0]:
         memory.give_back()
     return incoming.read(REQUEST.size)
@@ -261,10 +261,8 @@ def _confine() -> None:
         return
     limits = {"AS": settings.MAX_DECODING_BYTES, "FSIZE": 0, "CORE": 0, "NOFILE": 64}
     for name, limit in limits.items():
-        try:
+        with suppress(AttributeError, ValueError, OSError):  # macOS does not limit address space
             resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (limit, limit))
-        except (AttributeError, ValueError, OSError):  # macOS does not limit address space
-            pass
 
 
 def _answer(kind: bytes, data: bytes, preprocessing: Preprocessing) -> bytes:

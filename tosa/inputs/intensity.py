@@ -6,8 +6,8 @@ from tosa import settings
 from tosa.errors import NotFinite, PictureTooLarge
 
 LIMITS = tuple[float, float]  # what becomes black and what white
-TAILS = 0.01  # share of the pixels at either end that may be outliers: a hot pixel, a side marker, a burnt-in text
-MARGIN = 0.2  # of the range between the tails; what lies within it of a tail is no outlier
+TAILS = 0.02  # share of the pixels at either end that may be outliers: a hot pixel, a side marker, a burnt-in text
+MARGIN = 0.3  # of the range between the tails; what lies within it of a tail is no outlier
 ROWS = 64  # counted at once: NumPy makes 8 bytes of every index
 
 
@@ -37,7 +37,7 @@ def robust_range(values: np.ndarray, counts: np.ndarray) -> LIMITS:
     """The darkest and brightest of the pixels' values that are no outliers.
 
     values: (n,) or (n, channels), one for each that can be stored; counts: how many pixels have it, (n,). An outlier is
-    among the darkest or brightest hundredth (TAILS) and further than MARGIN from the rest. One hot pixel or a side
+    among the darkest or brightest 2 % (TAILS) and further than MARGIN from the rest. One hot pixel or a side
     marker then changes nothing, and a picture without outliers keeps its full range. Raises NotFinite.
     """
     seen = counts > 0

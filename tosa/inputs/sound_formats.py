@@ -9,9 +9,18 @@ from tosa.errors import READ_FORMATS, UnsupportedFormat
 
 PICTURE_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis", b"crx "}
 QUICKTIME_BOXES = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
-ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
-WAVE64 = bytes.fromhex("726966662e91cf11a5d628db04c10000")
-EBML = b"\x1aE\xdf\xa3"
+SIGNATURES = {  # the first bytes, and FFmpeg's name
+    b"fLaC": "flac",
+    b"OggS": "ogg",
+    b"\x1aE\xdf\xa3": "matroska",
+    b"caff": "caf",
+    b".snd": "au",
+    b"dns.": "au",  # little-endian
+    b"#!AMR\n": "amr",
+    b"#!AMR-WB\n": "amr",
+    bytes.fromhex("726966662e91cf11a5d628db04c10000"): "w64",
+    bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"): "asf",
+}
 MAX_LOOSE_BYTES = 4096  # before the first whole MPEG frame; the remainder of a cut frame is at most 2,881 bytes long
 MIN_MPEG_FRAMES = 3  # in a row, before bytes without any other signature are taken for MPEG audio
 MPEG_SYNC = re.compile(rb"\xff[\xe0-\xff]")
@@ -100,6 +109,11 @@ def start_of_sound(data: bytes) -> int:
 
 def format_by_signature(data: bytes) -> str | None:
     """Returns FFmpeg's name of the sound format whose signature the data begins with, or None."""
+    return next((name for signature, name in SIGNATURES.items() if data.startswith(signature)), None) or _media(data)
+
+
+def _media(data: bytes) -> str | None:
+    """The formats that need more than their first bytes: IFF, RIFF and QuickTime, which hold films and pictures too."""
     four, kind = data[:4], data[8:12]
     if four in (b"RIFF", b"RIFX", b"RF64", b"BW64") and kind == b"WAVE":
         return "wav"
@@ -109,14 +123,7 @@ def format_by_signature(data: bytes) -> str | None:
         return None if kind in PICTURE_BRANDS else "mov"
     if data[4:8] in QUICKTIME_BOXES and (int.from_bytes(four) == 1 or 8 <= int.from_bytes(four) < 2**25):
         return "mov"
-    if data.startswith(WAVE64):
-        return "w64"
-    if data.startswith(ASF):
-        return "asf"
-    if data.startswith((b"#!AMR\n", b"#!AMR-WB\n")):
-        return "amr"
-    signatures = {b"fLaC": "flac", b"OggS": "ogg", EBML: "matroska", b"caff": "caf", b".snd": "au", b"dns.": "au"}
-    return signatures.get(four)
+    return None
 
 
 def _mpeg_format(data: bytes) -> str | None:
@@ -129,7 +136,7 @@ def _mpeg_format(data: bytes) -> str | None:
             at, frames = at + length, frames + 1
             if at >= len(data):  # a file of few frames
                 break
-        if frames == MIN_MPEG_FRAMES or frames and at >= len(data) and sync.start() == start:
+        if frames == MIN_MPEG_FRAMES or (frames and at >= len(data) and sync.start() == start):
             return "mp3" if data[sync.start() + 1] & 0x06 else "aac"
     return "mp3" if tagged else None
 

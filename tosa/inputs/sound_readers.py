@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 import numpy as np
-import soundfile  # type: ignore[import-untyped]
+import soundfile
 
 from tosa import settings
 from tosa.errors import SoundTooLong, UnsupportedFormat
@@ -38,20 +38,20 @@ class NoSamples(Unreadable):
     """A reader found no sample in the file."""
 
 
-def readers(data: bytes, format: str) -> list[Callable[[bytes, str], Blocks]]:
-    """Returns the readers to try one after the other on a file of the format that sound_format names."""
-    if format not in SNDFILE_FORMATS:
+def readers(data: bytes, name: str) -> list[Callable[[bytes, str], Blocks]]:
+    """Returns the readers to try one after the other on a file of the format `name` of sound_format."""
+    if name not in SNDFILE_FORMATS:
         return [ffmpeg_blocks]
-    if format == "flac" and not int.from_bytes(data[21:26]) & 0xF_FFFF_FFFF:  # from a pipe: its length is not known
+    if name == "flac" and not int.from_bytes(data[21:26]) & 0xF_FFFF_FFFF:  # from a pipe: its length is not known
         return [ffmpeg_blocks]
-    if format == "wav" and not _wav_has_block_size(data):  # FFmpeg would guess it and make noise
+    if name == "wav" and not _wav_has_block_size(data):  # FFmpeg would guess it and make noise
         return [sndfile_blocks]
-    if format == "wav" and not _wav_size_is_credible(data):
+    if name == "wav" and not _wav_size_is_credible(data):
         return [ffmpeg_blocks]
     return [sndfile_blocks, ffmpeg_blocks]
 
 
-def sndfile_blocks(data: bytes, format: str) -> Blocks:
+def sndfile_blocks(data: bytes, _name: str) -> Blocks:
     """Yields what libsndfile reads. Raises Unreadable if it refuses the file or finds no sample in it."""
     count = 0
     try:
@@ -68,8 +68,8 @@ def sndfile_blocks(data: bytes, format: str) -> Blocks:
         raise NoSamples
 
 
-def ffmpeg_blocks(data: bytes, format: str) -> Blocks:
-    """Yields the first sound track that FFmpeg finds in a file of the format that sound_format names.
+def ffmpeg_blocks(data: bytes, name: str) -> Blocks:
+    """Yields the first sound track that FFmpeg finds in a file of the format `name` of sound_format.
 
     Only that demuxer and the decoders in CODECS are used; no demuxer is probed for, since some open other files.
     Raises Unreadable, and UnsupportedFormat for a codec that is not read or a file without a sound track.
@@ -77,11 +77,11 @@ def ffmpeg_blocks(data: bytes, format: str) -> Blocks:
     import av  # here, since it takes long to import and most files do without
 
     count = 0
-    options = {"ignore_length": "1"} if format == "wav" and not _wav_size_is_credible(data) else {}
+    options = {"ignore_length": "1"} if name == "wav" and not _wav_size_is_credible(data) else {}
     try:
-        with av.open(io.BytesIO(data), format=format, container_options=options) as container:
+        with av.open(io.BytesIO(data), format=name, container_options=options) as container:
             track = _sound_track(container)
-            if format in TELLING_FORMATS and track.container.duration:  # microseconds; below 0 where it is not known
+            if name in TELLING_FORMATS and track.container.duration:  # microseconds; below 0 where it is not known
                 check_length(track.container.duration / 1e6 - PADDING)
             for block, rate in _regrouped(_frames(container, track)):
                 count += len(block)
@@ -110,11 +110,10 @@ def _frames(container: Any, track: Any) -> Iterator[Any]:
     """Yield the track's frames, skipping packets that cannot be decoded. Raises Unreadable if there are many."""
     import av
 
-    decoder, packets, bad = track.codec_context, 0, 0
+    decoder, bad = track.codec_context, 0
     if preferred := PREFERRED.get(decoder.name):
         decoder = _preferred_decoder(preferred, decoder)
-    for packet in container.demux(track):
-        packets += 1
+    for packets, packet in enumerate(container.demux(track), start=1):
         try:
             yield from decoder.decode(packet)
         except av.EOFError:
@@ -176,7 +175,7 @@ def _wav_size_is_credible(data: bytes) -> bool:
         sizes, _ = _wav_chunk(data, b"ds64")
         size = int.from_bytes(data[sizes + 8 : sizes + 16], "little")
     end = start + size
-    chunk_follows = any(data[next : next + 4].strip().isalnum() for next in (end, end + 1))
+    chunk_follows = any(data[at : at + 4].strip().isalnum() for at in (end, end + 1))
     return size > 0 and (len(data) - end <= max(size, MAX_TRAILING_BYTES) or chunk_follows)
 
 

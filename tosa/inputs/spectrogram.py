@@ -94,7 +94,7 @@ def packaged_mel_bank() -> np.ndarray:
 
     The file holds the weights that are not zero, and the band and the bin of each.
     """
-    entries = np.load(MEL_BANK_FILE)
+    entries = np.load(MEL_BANK_FILE, allow_pickle=False)
     bank = np.zeros((DEFAULT.n_mels, DEFAULT.n_fft // 2 + 1), np.float32)
     bank[entries["band"], entries["bin"]] = entries["weight"]
     return bank

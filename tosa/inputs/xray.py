@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
+from tosa import settings
 from tosa.errors import Damaged, NotAChestXray, PictureTooLarge, RequestError
 from tosa.inputs import dicom, picture_files
 from tosa.preprocessing import Preprocessing
@@ -84,7 +85,9 @@ def _decode(data: bytes) -> dicom.Picture:
     except RequestError:
         raise
     except Image.DecompressionBombError as error:
-        raise PictureTooLarge() from error
+        raise PictureTooLarge(
+            f"The picture has more than {settings.MAX_PICTURE_PIXELS // 10**6} megapixels. Send a smaller copy."
+        ) from error
     except Exception as error:  # Pillow and pydicom raise a dozen types on bad files, KeyError and struct.error too
         raise Damaged() from error
     if read.pixels.ndim == 3:

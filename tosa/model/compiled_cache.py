@@ -30,17 +30,19 @@ DIGEST = 32  # bytes
 class CompiledModelCache:
     """The place of one compiled network on disk."""
 
-    def __init__(self, folder: Path, key_parts: list[str | bytes]):
+    def __init__(self, folder: Path, key_parts: list[str | bytes]) -> None:
         """key_parts: everything that the compiled network depends on."""
         digest = hashlib.sha256()
         for part in key_parts:
             digest.update(hashlib.sha256(part.encode() if isinstance(part, str) else part).digest())
         self.file = folder / f"{digest.hexdigest()[:NAME]}{SUFFIX}"
-        self.saved = False  # whether the network in use was read from here, or was written here, or could not be written
+        self.saved = False  # whether the network in use was read from here or written here, or writing it failed
         self._mapped: mmap.mmap | None = None
 
     def read(self) -> np.ndarray | None:
-        """Returns what was written, uint8 (n,), as a private map of the file; None unless it is complete and the user's.
+        """Returns what was written, uint8 (n,), as a private map of the file.
+
+        None if there is no file, if it is not complete or if it belongs to another user.
         """
         try:
             with open(self.file, "rb") as file:
@@ -58,7 +60,7 @@ class CompiledModelCache:
         return np.frombuffer(content, np.uint8)
 
     def write(self, content: np.ndarray) -> bool:
-        """Stores content, uint8 (n,), in one step. Returns whether that succeeded; if it did not, the next start takes longer.
+        """Stores content, uint8 (n,), in one step. Returns whether that succeeded; if not, the next start takes longer.
 
         It writes page by page. Linux would put a file that is written at once into units of up to 2 MB, and a map holds
         a whole unit in memory as soon as one byte of it is read: 68 MB instead of 6, until the file is read from the
@@ -67,14 +69,15 @@ class CompiledModelCache:
         view = content.data.cast("B")
         try:
             self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle, partial = tempfile.mkstemp(dir=self.file.parent, prefix=f".{self.file.stem}-", suffix=SUFFIX)
+            handle, name = tempfile.mkstemp(dir=self.file.parent, prefix=f".{self.file.stem}-", suffix=SUFFIX)
+            partial = Path(name)
             try:
                 with open(handle, "wb", buffering=mmap.PAGESIZE) as file:
                     file.writelines(view[start : start + mmap.PAGESIZE] for start in range(0, len(view), mmap.PAGESIZE))
                     file.write(hashlib.sha256(view).digest())
-                os.replace(partial, self.file)
+                partial.replace(self.file)
             except BaseException:
-                os.unlink(partial)
+                partial.unlink()
                 raise
             self._remove_old_files()
         except OSError:

@@ -25,9 +25,9 @@ NOT_IMPORTED: dict[str, Any] = {
     "openvino.tools.ovc": None,  # converts models; half the time of the import
 }
 sys.modules.update(NOT_IMPORTED | sys.modules)
-import openvino
+import openvino  # noqa: E402
 
-from tosa.model import quantization
+from tosa.model import quantization  # noqa: E402
 
 HINTS = {"int8": "f32"}  # the precision of what is not quantized
 NO_RANGES: Mapping[str, float] = MappingProxyType({})
@@ -76,7 +76,7 @@ class Engine:
         threads: int | None,
         precision: str,
         activation_ranges: Mapping[str, float] = NO_RANGES,
-    ):
+    ) -> None:
         """graph: from `prune`, or what `exported` returned, as a writable array; outputs: how many it has.
 
         threads: how many cores to use, all by default; precision: f32, bf16 or int8, which needs activation_ranges.
@@ -169,7 +169,7 @@ class Engine:
 class _Compiled:
     """A compiled model and its idle requests, each of which one thread uses at a time."""
 
-    def __init__(self, model: openvino.CompiledModel, outputs: int, transformed: openvino.Tensor | None = None):
+    def __init__(self, model: openvino.CompiledModel, outputs: int, transformed: openvino.Tensor | None = None) -> None:
         """transformed: what the model was imported from. The model reads its weights there, so it must live as long."""
         self.model = model
         self.ports = [model.output(f"{SERVED}{number}:0") for number in range(outputs)]

@@ -35,7 +35,7 @@ class GraphError(Exception):
 class Graph:
     """The nodes of a frozen GraphDef by name. Every method raises GraphError if the graph is inconsistent."""
 
-    def __init__(self, data: bytes):
+    def __init__(self, data: bytes) -> None:
         """data: a serialised GraphDef."""
         if not data:
             raise GraphError("is empty")
@@ -51,13 +51,13 @@ class Graph:
     def node(self, name: str) -> NodeDef:
         """Returns the node of an input's name, which may include the number of an output (`split:1`)."""
         try:
-            return self.nodes[name.split(":")[0]]
+            return self.nodes[name.partition(":")[0]]
         except KeyError:
             raise GraphError(f"has no node {name}: cut off, or not a graph of retrain.py") from None
 
     def constant(self, name: str) -> np.ndarray | None:
         """Returns the value of the Const node `name`, or of the one whose value it passes on; None without one."""
-        if name.split(":")[0] not in self.nodes:
+        if name.partition(":")[0] not in self.nodes:
             return None
         node = self.source(name)
         if node.op != "Const":
@@ -82,7 +82,7 @@ class Graph:
         """Returns the name of the scores: `final_result`, or another one that --final_tensor_name chose."""
         if RESULT in self.nodes:
             return RESULT
-        used = {name.split(":")[0] for node in self.nodes.values() for name in node.input}
+        used = {name.partition(":")[0] for node in self.nodes.values() for name in node.input}
         ends = [name for name, node in self.nodes.items() if node.op in ("Softmax", "ConcatV2") and name not in used]
         if len(ends) != 1:
             raise GraphError(f"has no node {RESULT}: cut off, or not a graph of retrain.py")
@@ -182,8 +182,12 @@ class Graph:
 
 
 def scopes_of(task: str) -> tuple[str, str]:
-    """Returns the folders of a task's nodes: today's, with characters that TensorFlow may refuse as codes, and the old."""
-    return f"{HEADS}/" + re.sub(r"[^\w-]", lambda match: f".{ord(match[0]):x}.", task, flags=re.ASCII), f"{HEADS}/{task}"
+    """Returns the folder of a task's nodes in a graph of today, and the one in older graphs.
+
+    Today's has codes in place of characters that TensorFlow may refuse.
+    """
+    coded = re.sub(r"[^\w-]", lambda match: f".{ord(match[0]):x}.", task, flags=re.ASCII)
+    return f"{HEADS}/{coded}", f"{HEADS}/{task}"
 
 
 def inputs_of(node: NodeDef) -> list[str]:
@@ -212,7 +216,7 @@ def constant_node(name: str, value: np.ndarray) -> NodeDef:
 
 
 def seal(data: bytes) -> bytes:
-    """Returns a serialised GraphDef with a digest as its last node, so that a reader can tell whether it was changed."""
+    """Returns a serialised GraphDef with a digest as its last node, which shows whether the graph was changed."""
     return data + _seal(hashlib.sha256(data).digest())
 
 

@@ -41,6 +41,7 @@ class OperatingPoint:
     healthy: int  # validation cases
 
     def to_dict(self) -> dict[str, Any]:
+        """Returns the operating point for JSON."""
         values = asdict(self)
         return values | {"labels": list(self.labels), "cases": {name: values.pop(name) for name in ("ill", "healthy")}}
 
@@ -123,7 +124,7 @@ class GraphMetadata:
         except (ValueError, TypeError) as error:
             raise ValueError("holds damaged JSON") from error
         if not isinstance(parsed, dict):
-            raise ValueError("holds no JSON object")  # noqa: TRY004  # the one error that from_json promises
+            raise ValueError("holds no JSON object")
         values = _Fields("", parsed)
         return cls(
             name=values.take("name", str),
@@ -166,15 +167,15 @@ class GraphMetadata:
 class _Fields:
     """The fields of a JSON object, taken one after the other; those that nobody took are the `rest`."""
 
-    def __init__(self, path: str, values: Mapping[str, Any]):
+    def __init__(self, path: str, values: Mapping[str, Any]) -> None:
         if not isinstance(values, Mapping):
-            raise ValueError(f"holds {path} that is not a JSON object")  # noqa: TRY004
+            raise ValueError(f"holds {path} that is not a JSON object")
         self.path, self.rest = path, dict(values)
 
     def take(self, name: str, *types: type) -> Any:
         """Returns the field's value, None if it is missing. Raises ValueError if it has another type."""
         value = self.rest.pop(name, None)
-        if value is not None and (not isinstance(value, types) or isinstance(value, bool) and bool not in types):
+        if value is not None and (not isinstance(value, types) or (isinstance(value, bool) and bool not in types)):
             raise self.error(name, value)
         return value
 

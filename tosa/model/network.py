@@ -62,7 +62,7 @@ class Model:
 class GraphFile:
     """A graph and its labels, read from disk and found to fit each other, but not yet compiled."""
 
-    def __init__(self, graph: Graph, labels: Labels, files: str):
+    def __init__(self, graph: Graph, labels: Labels, files: str) -> None:
         """files: what errors call the pair. Raises GraphError."""
         softmaxes = graph.softmaxes() if labels else []
         if len(softmaxes) != len(labels):
@@ -146,7 +146,7 @@ class GraphFile:
 class Network:
     """A compiled graph that answers pictures, from any number of threads at once."""
 
-    def __init__(self, model: Model, engine: Engine, stored: CompiledModelCache | None = None):
+    def __init__(self, model: Model, engine: Engine, stored: CompiledModelCache | None = None) -> None:
         """stored: where `save` writes what was compiled. Raises GraphError if the network does not answer rightly."""
         self.tasks = model.tasks
         self.sha256 = model.sha256

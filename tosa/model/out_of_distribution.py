@@ -58,7 +58,7 @@ class OutOfDistributionGate:
 
 
 def thumbnail(pixels: np.ndarray) -> np.ndarray:
-    """Returns a picture, uint8 (height, width, 3), small, gray and without its brightness and contrast: float32 (p,)."""
+    """Returns a picture, uint8 (height, width, 3), small, gray and with its contrast normalized: float32 (p,)."""
     image = Image.fromarray(np.ascontiguousarray(pixels))
     resized = np.asarray(image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR))
     small = resized.mean(axis=2, dtype=np.float32)

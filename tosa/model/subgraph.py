@@ -1,4 +1,4 @@
-"""The part of a graph that serving runs, in a form that OpenVINO reads: from the resized picture on, constants folded."""
+"""The part of a graph that serving runs, in a form that OpenVINO reads: from the resized picture to the scores."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

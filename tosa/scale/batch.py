@@ -22,7 +22,7 @@ from tosa.scale.executor import Executor, LocalExecutor
 from tosa.scale.journal import Journal
 from tosa.scale.results import rows_of, write_results, writer_for
 from tosa.scale.sources import Item, count_items, find_items
-from tosa.screening import kind_of, screen
+from tosa.screening import Decode, kind_of, screen
 
 Record = dict[str, Any]  # what a journal holds of a file
 
@@ -50,7 +50,7 @@ class Summary:
 class Screener:
     """Answers one item at a time with a record for the journal; any number of threads may call it at once."""
 
-    def __init__(self, network: Network, decode=decoder_pool.decode, heatmaps: Path | None = None):
+    def __init__(self, network: Network, decode: Decode = decoder_pool.decode_file, heatmaps: Path | None = None):
         """decode: as screening.screen takes it. heatmaps: the folder that PNGs of where the network looked go to."""
         self._network, self._decode, self._heatmaps = network, decode, heatmaps
 

@@ -40,7 +40,7 @@ class ModelFiles:
 class ModelReloader:
     """Holds the network that answers. A request takes it once, so that all of its answer is from one network."""
 
-    def __init__(self, files: ModelFiles, network: Network, stamp: Stamp | None):
+    def __init__(self, files: ModelFiles, network: Network, stamp: Stamp | None) -> None:
         """stamp: of the files when the network was read."""
         self.network = network
         self._files = files
@@ -62,7 +62,7 @@ class ModelReloader:
             try:
                 self.reload_if_changed()
                 self.network.save()
-            except Exception as error:  # such as lack of memory; the next round may succeed
+            except Exception as error:  # noqa: BLE001  # such as lack of memory; the next round may succeed
                 print(f"Tosa continues with the graph it has: {error!r}", file=sys.stderr, flush=True)
             memory.give_back()
 

@@ -1,5 +1,6 @@
-"""Starts the web server: decoder processes and the network first, then Flask, whose import takes as long as they do."""
+"""Starts the web server: first decoder processes and network, then Flask, whose import takes as long as they do."""
 
+import io
 import os
 import sys
 import time
@@ -15,16 +16,17 @@ STARTED = time.perf_counter()
 
 
 def begin() -> tuple[decoder_pool.Pool, "Future[model_reloader.ModelReloader]"]:
-    """Start what takes long and mostly happens outside this thread: the decoder processes and the network."""
+    """Starts what takes long and happens mostly outside this thread: the decoder processes and the network."""
     return decoder_pool.Pool(min(os.cpu_count() or 1, settings.MAX_DECODERS)), model_reloader.load_in_background()
 
 
 def main() -> int:
-    """Start, say what was loaded and where it answers, serve until stopped."""
-    sys.stdout.reconfigure(errors="backslashreplace")  # a label may have letters that a terminal or pipe has not
+    """Serves until stopped, after printing what was loaded and the address. Returns the exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # the terminal may lack letters that a label has
     try:
         decoders, loading = begin()
-        from tosa.web import server  # here, so that what was begun goes on meanwhile
+        from tosa.web import server  # imported now, while decoders and network start
         from tosa.web.app import create_app
 
         with decoders:
@@ -33,7 +35,7 @@ def main() -> int:
             decoders.wait_until_ready()
             listening = server.make(create_app(served, config, decoders), config)
             server.stop_on_signals(listening)
-            _say(config, served.network, time.perf_counter() - STARTED)
+            _print_start(config, served.network, server.authority(config))
             served.watch()
             server.run(listening)
     except (SettingError, ModelError, DecoderError) as error:
@@ -42,8 +44,8 @@ def main() -> int:
     return 0
 
 
-def _say(config: settings.Settings, network: Network, seconds: float) -> None:
+def _print_start(config: settings.Settings, network: Network, authority: str) -> None:
     print(f"graph   {config.graph}\nsha256  {network.sha256}")
     for task in network.tasks.values():
         print(f"task    {task.name}: {', '.join(task.labels)}")
-    print(f"Tosa answers on http://{config.host}:{config.port} after {seconds:.1f} s.", flush=True)
+    print(f"Tosa answers on http://{authority} after {time.perf_counter() - STARTED:.1f} s.", flush=True)

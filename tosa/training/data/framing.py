@@ -123,6 +123,6 @@ def _placed(image: Image.Image, framing: Framing, rng: np.random.Generator, size
     offset = centre - matrix @ np.full(2, size / 2)
     row = (*matrix[0], offset[0], *matrix[1], offset[1])
     other = (1 - framing.black) / 2
-    ground = int(rng.choice([0, 255, rng.integers(256)], p=[framing.black, other, other]))
+    ground = (0, 255, int(rng.integers(256)))[int(rng.choice(3, p=[framing.black, other, other]))]
     turned = image.transform((size, size), Image.Transform.AFFINE, row, Image.Resampling.BILINEAR, fillcolor=ground)
     return np.asarray(turned)

@@ -25,7 +25,7 @@ def test_folder_beside(tmp_path):
         with files.atomic_folder(tmp_path / "out") as partial:
             (partial / "x").touch()
         (tmp_path / "out" / "x").unlink()
-    with pytest.raises(ValueError, match="^$"):
+    with pytest.raises(ValueError, match=r"^$"):
         with files.atomic_folder(tmp_path / "out"):
             raise ValueError
     assert [path.name for path in tmp_path.iterdir()] == ["out"]

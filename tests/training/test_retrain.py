@@ -431,6 +431,7 @@ def test_impossible_and_unknown_flags_exit_with_2_in_one_line(flag, capsys):
         ["--evaluate", "--how_many_training_steps=9"], ["--evaluate", "--calibrate"],
         ["--calibrate", "--fine_tune=all"], ["--refit", "--fine_tune=all"], ["--refit", "--dropout=0.3"],
         ["--refit", "--plot=a.png"], ["--refit", "--model_dir=inception"], ["--evaluate", "--learning_rate=0.1"],
+        ["--geometry=letterbox"],
     ],
 )  # fmt: skip
 def test_flags_of_another_use_are_refused(given, capsys):

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from tosa.errors import ModelError, SettingError, UsageError
+from tosa.preprocessing import GEOMETRIES
 from tosa.settings import Settings
 from tosa.training.flag_types import Parser, between, count, flag_group, positive, share
 
@@ -99,6 +100,11 @@ def _trunk_flags(flags: argparse.ArgumentParser) -> None:
     flag("model_dir", Path("/tmp/imagenet"), "folder of the pretrained network; if empty, the embedded graph is used")
     flag("weights", None, "file of the trunk's weights (.h5, .keras, .npz), in the place of --model_dir", type=Path)
     flag("fine_tune", None, "train all layers ('all') or those from a block on (mixed1 to mixed10), not only the last")
+    flag(
+        "geometry", None, "for --fine_tune: how X-rays become square. squash: both sides are scaled to the network's; "
+        "letterbox: the aspect ratio is kept, and black added. Default: as in the graph that is fine-tuned, or squash",
+        choices=GEOMETRIES,
+    )  # fmt: skip
     flag("checkpoint_dir", Path("checkpoints"), "where --fine_tune saves checkpoints, to resume from")
     flag(
         "precision", "auto", "for --fine_tune; auto: whichever is faster on this processor",
@@ -176,6 +182,8 @@ def _check_combination(reader: argparse.ArgumentParser, flags: argparse.Namespac
     for name in (*(LAST_LAYER if commands else ()), *(STEPS if uses_graph else ())):
         if getattr(flags, name) != reader.get_default(name):
             reader.error(f"--{name} has no effect with --{commands[0]}; leave it out")
+    if flags.geometry and not flags.fine_tune:
+        reader.error("--geometry needs --fine_tune: a trunk keeps the geometry that it was trained with")
     if (flags.graph or flags.labels) and not uses_graph:
         reader.error(
             "--graph and --labels need --evaluate, --calibrate or --refit; TOSA_GRAPH names a graph to start from"

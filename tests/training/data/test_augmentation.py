@@ -24,7 +24,7 @@ def test_pictures_stay_what_they_are():
     for seed in range(100):
         gray = change_picture(PICTURE, np.random.default_rng(seed)).mean(axis=2)
         kept += gray[130:170, 85:105].mean() < gray[130:170, 140:160].mean()
-    assert kept > 90
+    assert kept > 80  # frames are moved, zoomed and stretched
 
 
 @pytest.mark.parametrize("background", [None, coughs(3, seed=9)])

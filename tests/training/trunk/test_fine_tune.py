@@ -287,7 +287,7 @@ def test_goes_on_from_a_graph(table, inception):
 
 
 def test_a_graph_tells_of_all_its_trainings(tmp_path, table, weights, tiny):
-    assert run(tmp_path, table, weights, "first", steps=3) == 0
+    assert run(tmp_path, table, weights, "first", "--geometry=letterbox", steps=3) == 0
     (tmp_path / "model").mkdir()
     shutil.copy(tmp_path / "first.pb", tmp_path / "model")
     assert run(tmp_path, table, tmp_path / "model", "second", steps=4) == 0
@@ -295,6 +295,8 @@ def test_a_graph_tells_of_all_its_trainings(tmp_path, table, weights, tiny):
     assert known.recipe["steps"] == 4 and [each["recipe"]["steps"] for each in known.before] == [3]
     assert known.weights_sha256 == hashlib.sha256((tmp_path / "first.pb").read_bytes()).hexdigest()
     assert known.before[0]["weights_sha256"] == hashlib.sha256((weights / "weights.npz").read_bytes()).hexdigest()
+    first = Graph((tmp_path / "first.pb").read_bytes()).metadata()
+    assert first.preprocessing.geometry == known.preprocessing.geometry == "letterbox"
 
 
 def test_a_block_that_is_none_is_named(tmp_path, table, inception, capsys):

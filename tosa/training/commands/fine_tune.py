@@ -30,6 +30,7 @@ class FineTuneOptions:
     data: DataOptions
     recipe: FineTuneRecipe
     precision: str  # bfloat16, float32 or auto
+    geometry: str | None  # None: that of the graph to start from
     model_dir: Path  # holds the weights to start from; if empty, the served graph has them
     checkpoint_dir: Path
     summaries_dir: Path
@@ -44,9 +45,10 @@ def fine_tune(options: FineTuneOptions, settings: Settings) -> None:
 
     weights = network_in(options.model_dir) or settings.graph
     start = GraphFile.read(weights, None).model.metadata if weights.suffix == ".pb" else GraphMetadata()
+    preprocessing = replace(start.preprocessing, geometry=options.geometry or start.preprocessing.geometry)
     skipped = SkippedFiles(options.data.skip_unreadable)
-    cases = load_cases(options.data, skipped, preprocessing=start.preprocessing)
-    metadata = GraphMetadata(preprocessing=start.preprocessing)
+    cases = load_cases(options.data, skipped, preprocessing=preprocessing)
+    metadata = GraphMetadata(preprocessing=preprocessing)
     metadata = finalize.describe_tasks(metadata, cases, options.demonstration)
     warn_of_lost_tasks(options.data, settings, metadata.tasks, "--fine_tune changes the trunk that they rest on")
     around = freeze.freeze_trunk(lambda pictures, **_: pictures)  # the nodes around any trunk
@@ -54,7 +56,7 @@ def fine_tune(options: FineTuneOptions, settings: Settings) -> None:
     bfloat16 = options.precision == "bfloat16" or (options.precision == "auto" and inception.has_fast_bfloat16())
     recipe = replace(options.recipe, bfloat16=bfloat16)
     print(f"Starting from '{weights}'.")
-    tuned = tuning.FineTuning(cases, recipe, weights, start.preprocessing)
+    tuned = tuning.FineTuning(cases, recipe, weights, preprocessing)
     if tuned.restore(options.checkpoint_dir):
         print(f"Resuming from step {tuned.step} of '{options.checkpoint_dir}'.")
     if not tuned.step:

@@ -47,6 +47,7 @@ def fine_tune_options(flags: Namespace) -> FineTuneOptions:
         data=_data_options(flags),
         recipe=_fine_tune_recipe(flags),
         precision=flags.precision,
+        geometry=flags.geometry,
         model_dir=flags.model_dir,
         checkpoint_dir=flags.checkpoint_dir,
         summaries_dir=flags.summaries_dir,

@@ -12,7 +12,7 @@ from tosa.training.data.drawing import DEFAULT, decode
 from tosa.training.data.picture_augmentation import change_picture
 from tosa.training.data.sound_augmentation import change_sound
 
-VERSION = 2  # of the code that changes pictures and sounds; it goes up when the same randomness gives another picture
+VERSION = 3  # of the code that changes pictures and sounds; it goes up when the same randomness gives another picture
 
 
 class Augmentation:

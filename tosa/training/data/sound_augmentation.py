@@ -41,7 +41,10 @@ def change_sound(
 
 
 def resampled(samples: np.ndarray, factor: float) -> np.ndarray:
-    """Returns samples (n,) played faster by a factor: float32 (about n / factor,)."""
+    """Returns samples (n,) played faster by a factor, with a higher pitch: float32 (about n / factor,).
+
+    librosa changes pitch and tempo apart, but takes eight times as long as soxr, more than all other changes together.
+    """
     return soxr.resample(samples.astype(np.float32), factor, 1.0, "MQ")
 
 

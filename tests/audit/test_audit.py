@@ -19,6 +19,7 @@ from tosa.training.data.dataset import Case
 from tosa.training.graph import assemble
 from tosa.training.head.head import Head
 from tosa.training.metrics import Answers, auc
+from tosa.training.report import model_card
 
 
 def cases(folder: Path, border: bool, count: int = 60) -> tuple[list[Case], list[Case]]:
@@ -220,3 +221,13 @@ def test_a_table_that_does_not_fit_is_refused(graph, tmp_path, monkeypatch, row,
     monkeypatch.setattr(sys, "argv", ["audit", f"{tmp_path}/t.csv", f"--bottleneck_dir={tmp_path}/b"])
     with pytest.raises(SystemExit, match=said):
         audit.main()
+
+
+def test_the_model_card_shows_handling_and_licences(audited):
+    card = model_card.markdown(audited)
+    assert "## Handling" in card and "## Stability" not in card and "| clinic | CC0 | 90 |" in card
+    row = audited["tasks"]["pneumonia"]["handling"]["mirrored"]
+    verdict = "missed" if row["misses"] else "holds"
+    (line,) = [line for line in card.splitlines() if line.startswith("| mirrored |")]
+    assert line.startswith(f"| mirrored | {model_card.interval(row['kept'])} |") and line.endswith(f"| {verdict} |")
+    assert "<table>" in model_card.page(card)

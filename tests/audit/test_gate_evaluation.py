@@ -9,7 +9,7 @@ from PIL import Image
 
 from pictures import encoded, phantom
 from sounds import coughs, wav
-from tosa.audit import gate_evaluation
+from tosa.audit import gate_evaluation, picture_changes
 from tosa.audit.datasets import other_pictures
 from tosa.errors import UsageError
 from tosa.model.out_of_distribution import THRESHOLD, thumbnail
@@ -42,6 +42,10 @@ def cases(tmp_path_factory) -> list[dataset.Case]:
     return made
 
 
+def xrays_of(cases: list[dataset.Case]) -> list[dataset.Case]:
+    return [case for case in cases if not case.is_sound]
+
+
 @pytest.fixture(scope="module", autouse=True)
 def fewer():
     with pytest.MonkeyPatch.context() as patch:
@@ -72,6 +76,11 @@ def test_refuses_the_others_and_lets_an_unseen_source_pass(cases, tmp_path):
     assert {kind: rate["value"] for kind, rate in found["others"].items()} == pytest.approx(
         {"noise": 1, "gradients": 1, "blank": 1, gate_evaluation.LYING: 1}, abs=0.1
     )
+    assert len(found["cropped"]) == len(picture_changes.SIDES)
+    assert all(rate["n"] == len(dataset.in_split(xrays_of(cases), "testing")) for rate in found["cropped"].values())
+    made = found["made of chest X-rays"]
+    assert set(made) == {way.__name__.replace("_", " ") for way in synthetic_negatives.WAYS}
+    assert made["shuffled"]["value"] > 0.5 and made["shuffled"]["n"] > 0
     for seen in ("chest X-rays", "of an unseen source"):
         assert set(found[seen]) == {"hospital 0", "hospital 1", "hospital 2"}
         assert all(rate["value"] <= 0.3 for rate in found[seen].values()), found[seen]

@@ -50,7 +50,9 @@ class Summary:
 class Screener:
     """Answers one item at a time with a record for the journal; any number of threads may call it at once."""
 
-    def __init__(self, network: Network, decode: Decode = decoder_pool.decode_file, heatmaps: Path | None = None):
+    def __init__(
+        self, network: Network, decode: Decode = decoder_pool.decode_file, heatmaps: Path | None = None
+    ) -> None:
         """decode: as screening.screen takes it. heatmaps: the folder that PNGs of where the network looked go to."""
         self._network, self._decode, self._heatmaps = network, decode, heatmaps
 
@@ -94,7 +96,7 @@ class RemoteScreener:
     sha256: str
     heatmaps: Path | None
 
-    def __call__(self) -> Callable[[list[str]], Record]:
+    def __call__(self) -> Callable[[Item], Record]:
         """Returns the function that answers an item. Raises ModelError if the graph did not arrive whole."""
         import ray
 
@@ -106,7 +108,7 @@ class RemoteScreener:
         if network.sha256 != self.sha256:
             raise ModelError(f"The graph that arrived has the SHA-256 {network.sha256}, not {self.sha256}.")
         screener = Screener(network, decoder_pool.Pool(1), self.heatmaps)
-        return lambda item: screener(Item(*item))
+        return lambda item: screener(Item(*item))  # items travel as JSON lists
 
 
 def screen_batch(
@@ -179,7 +181,7 @@ def run_batch(
 
 
 def _not_done(items: Iterable[Item], journal: Journal) -> Iterator[Item]:
-    """Yields each item once that is not in the journal. Names given out are remembered, since they are not there yet."""
+    """Yield each item once that is not in the journal. Names given out are remembered until they are there."""
     given: set[str] = set()
     for item in items:
         if item.name not in given and not journal.has(item.name):

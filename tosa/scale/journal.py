@@ -23,7 +23,7 @@ class Journal:
     model's SHA-256. Raises UsageError where a journal of another run is there, or another batch writes to it.
     """
 
-    def __init__(self, results: Path, run: dict[str, Any]):
+    def __init__(self, results: Path, run: dict[str, Any]) -> None:
         self.path = results.with_name(f".{results.name}.journal")
         self._run = run
         self._done: set[int] = set()
@@ -86,7 +86,9 @@ class Journal:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise UsageError(f"Another batch is writing to '{self.path}'. Wait for it, or name another --out.") from error
+            raise UsageError(
+                f"Another batch is writing to '{self.path}'. Wait for it, or name another --out."
+            ) from error
 
     def _resume(self) -> None:
         """Reads which files are done, after cutting off a last line that a kill left unfinished."""

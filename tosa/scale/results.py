@@ -1,8 +1,7 @@
-"""Tables of results: the records of a journal as CSV, lines of JSON, or a folder of Parquet parts. One row a finding."""
+"""Tables of results, one row a finding: the records of a journal as CSV, lines of JSON, or a folder of Parquet parts."""
 
 import csv
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -61,7 +60,7 @@ def write_results(target: Path, rows: Iterable[Row]) -> None:
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         write(folder / target.name, rows)
-        os.replace(folder / target.name, target)
+        (folder / target.name).replace(target)
     except OSError as error:
         raise UsageError(f"Cannot write '{target}': {error.strerror}.") from error
     finally:
@@ -89,9 +88,9 @@ def _write_parquet(path: Path, rows: Iterable[Row]) -> None:
     kinds = {"score": pyarrow.float64(), "scores": scores, "above_operating_point": pyarrow.bool_()}
     schema = pyarrow.schema([(name, kinds.get(name, text)) for name in COLUMNS])
     path.mkdir()
-    rows, number = iter(rows), 0
-    while part := list(islice(rows, PART_ROWS)) or not number and [None]:
-        listed = [row | {"scores": row["scores"] and list(row["scores"].items())} for row in part if row]
+    parts, number = iter(rows), 0
+    while (part := list(islice(parts, PART_ROWS))) or number == 0:  # a table without rows has one part too
+        listed = [row | {"scores": row["scores"] and list(row["scores"].items())} for row in part]
         parquet.write_table(pyarrow.Table.from_pylist(listed, schema), path / f"part-{number:05}.parquet")
         number += 1
 

@@ -31,11 +31,11 @@ def find_items(sources: list[str], lines: Iterable[str]) -> Iterator[Item]:
     for source in sources:
         if source == STANDARD_INPUT:
             yield from (Item(line, line) for line in (line.rstrip("\r\n") for line in lines) if line)
-        elif os.path.isdir(source):
+        elif Path(source).is_dir():
             yield from _in_folder(source)
-        elif Path(source).suffix.lower() in TABLES and os.path.isfile(source):
+        elif Path(source).suffix.lower() in TABLES and Path(source).is_file():
             yield from _in_table(Path(source))
-        elif glob.has_magic(source) and not os.path.exists(source):
+        elif glob.has_magic(source) and not Path(source).exists():
             yield from _matching(source)
         else:
             yield Item(source, source)
@@ -51,12 +51,12 @@ def _in_folder(folder: str) -> Iterator[Item]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if not name.startswith("."):
-                path = os.path.join(parent, name)
+                path = os.path.join(parent, name)  # noqa: PTH118 - a Path would drop a leading ./
                 yield Item(path, path)
 
 
 def _matching(pattern: str) -> Iterator[Item]:
-    matches = [path for path in sorted(glob.iglob(pattern, recursive=True)) if os.path.isfile(path)]
+    matches = [path for path in sorted(glob.glob(pattern, recursive=True)) if Path(path).is_file()]  # noqa: PTH207
     if not matches:
         raise UsageError(f"No file matches '{pattern}'.")
     yield from (Item(path, path) for path in matches)

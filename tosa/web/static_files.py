@@ -57,8 +57,8 @@ class StaticFiles:
     def template_values(self) -> dict[str, object]:
         """Returns what the page's template needs.
 
-        `static` is the folder of this version, `modules` are those to preload; `styles` and `theme` are part of the
-        page, so that its first view waits for no other file.
+        `static` is the folder of this version, `modules` are to be preloaded, and `styles` and `theme` become part of
+        the page, so that its first view waits for no other file.
         """
         return {
             "static": f"static/{self.version}",
@@ -77,9 +77,10 @@ class StaticFiles:
     def modules(self, entry: str = ENTRY) -> list[str]:
         """Returns the modules that `entry` imports, directly or through others, without itself.
 
-        A browser can then load all of them at once, instead of each after the one that imports it.
+        A browser that knows them loads all of them at once, instead of each after the one that imports it.
         """
-        found, new = [], [entry]
+        found: list[str] = []
+        new = [entry]
         while new:
             imported = IMPORT.findall(self.files[new.pop(0)].content.decode())
             imported = [name for name in dict.fromkeys(imported) if name not in (entry, *found)]
@@ -124,7 +125,8 @@ def _respond(file: StaticFile, cache_control: str) -> Response:
     response.vary.add("Accept-Encoding")
     response.headers["Cache-Control"] = cache_control
     response.set_etag(file.digest[:32], weak=True)  # weak: the same for both encodings
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 def _accepts_gzip() -> bool:

@@ -12,7 +12,7 @@ import soxr
 from tosa import settings
 from tosa.errors import Clipped, Damaged, NotFinite, SampleRate, Silence, TooShort
 from tosa.inputs import sound_formats, sound_readers
-from tosa.inputs.channels import channel_to_take, frame_energies, mean_of_channels
+from tosa.inputs.channels import channel_to_take, octave_energies, mean_of_channels
 from tosa.preprocessing import Preprocessing
 
 DEFAULT = Preprocessing()
@@ -81,7 +81,7 @@ def _read(
         values.add(block)
         mono = mean_of_channels(block)
         if channel is None and block.shape[1] > 1:
-            energies.append(frame_energies(block, mono, rate))
+            energies.append(octave_energies(block, rate))
         if channel is not None:
             mono = block[:, channel]
         if rate != rate_before:

@@ -10,7 +10,8 @@ import pytest
 from pydicom import uid
 from pydicom.pixels import get_decoder
 
-from pictures import dicom, phantom
+from compression import compressed
+from pictures import dicom, phantom, rgb
 from tosa import errors
 from tosa.inputs import dicom as dicom_input
 from tosa.inputs import dicom_codecs, dicom_file, dicom_signature, xray
@@ -82,6 +83,30 @@ def test_the_elements_count_and_not_what_the_header_says_of_them(really):
     meta, elements = dicom(DEEP, said[really], **TWELVE), without_meta(really)
     data = meta[: meta.index(b"\x08\0\x16\0", 132)] + elements
     np.testing.assert_array_equal(xray.decode(data), xray.decode(dicom(DEEP, **TWELVE)))
+
+
+@pytest.mark.parametrize("syntax", [uid.JPEGLosslessSV1, uid.JPEGLSLossless, uid.JPEG2000Lossless, uid.RLELossless])
+@pytest.mark.parametrize("said", [b"1.2.840.10008.1.2.1", b""])
+def test_compressed_pixels_in_a_file_that_says_they_are_not(syntax, said):
+    data = compressed(DEEP, syntax, 12).replace(syntax.encode().ljust(22, b"\0"), said.ljust(22, b"\0"), 1)
+    np.testing.assert_array_equal(xray.decode(data), xray.decode(dicom(DEEP, **TWELVE)))
+
+
+def test_plain_pixels_in_a_file_that_says_they_are_compressed():
+    meta = compressed(DEEP, uid.JPEGLosslessSV1, 12)
+    data = meta[: meta.index(b"\x08\0\x16\0", 132)] + without_meta(uid.ExplicitVRLittleEndian)
+    np.testing.assert_array_equal(xray.decode(data), xray.decode(dicom(DEEP, **TWELVE)))
+
+
+def test_colour_without_planar_configuration_is_by_pixel():
+    dataset = pydicom.dcmread(io.BytesIO(dicom(rgb(GRAY))))
+    del dataset.PlanarConfiguration
+    np.testing.assert_array_equal(xray.decode(saved(dataset)), rgb(GRAY))
+
+
+def test_a_palette_that_is_missing_is_named():
+    with pytest.raises(errors.MissingElement, match="RedPaletteColorLookupTableDescriptor"):
+        xray.decode(dicom(GRAY, PhotometricInterpretation="PALETTE COLOR"))
 
 
 @pytest.mark.parametrize(

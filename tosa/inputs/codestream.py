@@ -93,6 +93,11 @@ def decode_codestream(frame: bytes) -> np.ndarray:
     return imagecodecs.jpeg8_decode(frame, colorspace=raw, outcolorspace=raw)
 
 
+def is_rle(frame: bytes) -> bool:
+    """Whether a frame begins with the header of DICOM's RLE: the number of segments, of which the first is at 64."""
+    return len(frame) >= 64 and 0 < int.from_bytes(frame[:4], "little") <= MAX_SEGMENTS and frame[4:8] == b"\x40\0\0\0"
+
+
 def decode_rle(frame: bytes, pixels: int, samples: int, sample_bytes: int) -> bytes:
     """Decode an RLE frame: the samples' planes one after the other, little-endian.
 

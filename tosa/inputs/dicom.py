@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tosa.errors import CompressedDicom, SeveralFrames, UnsupportedFormat
+from tosa.errors import CompressedDicom, MissingElement, SeveralFrames, UnsupportedFormat
 from tosa.inputs.intensity import LIMITS, check_size, histogram, scaled
 
 if TYPE_CHECKING:  # pydicom takes long to import, and PNG and JPEG do without
@@ -72,6 +72,8 @@ def _check_kind(dataset: FileDataset) -> None:
     if bits not in (1, 8, 16):
         raise UnsupportedFormat(f"This DICOM file has {bits} bits a sample. Tosa reads up to 16; export it as PNG.")
     check_size(int(dataset.Columns), int(dataset.Rows), samples * ((bits + 7) // 8))
+    if samples > 1 and "PlanarConfiguration" not in dataset:
+        dataset.PlanarConfiguration = 0
     meaning = dataset.PhotometricInterpretation
     if meaning not in ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", *COLOURS):
         raise UnsupportedFormat(f"This DICOM file's colours are {meaning}, which Tosa does not read. Export it as PNG.")
@@ -149,5 +151,7 @@ def _palette(dataset: FileDataset, every: np.ndarray) -> tuple[np.ndarray, LIMIT
     for name in ("Red", "Green", "Blue"):
         if len(dataset.get(f"Segmented{name}PaletteColorLookupTableData") or b"") > MAX_PALETTE_BYTES:
             raise UnsupportedFormat("This DICOM file's palette is too long. Export it as PNG.")
+    if "RedPaletteColorLookupTableDescriptor" not in dataset:
+        raise MissingElement("The DICOM element RedPaletteColorLookupTableDescriptor is missing.")
     white = 2 ** dataset.RedPaletteColorLookupTableDescriptor[2] - 1
     return apply_color_lut(every, dataset)[:, :3], (0.0, float(white))

@@ -15,7 +15,15 @@ from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels.decoders.base import DecodeRunner, get_decoder
 
 from tosa.errors import Damaged
-from tosa.inputs.codestream import JPEG_2000, Codestream, check_codestream, decode_codestream, decode_rle, read_header
+from tosa.inputs.codestream import (
+    JPEG_2000,
+    Codestream,
+    check_codestream,
+    decode_codestream,
+    decode_rle,
+    is_rle,
+    read_header,
+)
 
 PLUGIN = "tosa"
 JPEG_SYNTAXES = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1)
@@ -37,7 +45,9 @@ def decode_compressed(dataset: FileDataset) -> tuple[np.ndarray, int]:
     frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
     syntax = dataset.file_meta.TransferSyntaxUID
     bits = int(dataset.BitsAllocated)
-    if syntax != uid.RLELossless:
+    if is_rle(frame):
+        dataset.file_meta.TransferSyntaxUID = syntax = uid.RLELossless
+    else:
         frame = _codestream(frame)
         header = read_header(frame)
         _check_header(header, dataset)

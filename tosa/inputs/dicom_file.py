@@ -20,6 +20,7 @@ REQUIRED = (
     "PhotometricInterpretation",
 )  # fmt: skip
 COMMON = ("SOPClassUID", "SOPInstanceUID", "Modality", "PatientID", "PatientName", "StudyInstanceUID", "Rows")
+ITEM_TAG = b"\xfe\xff\x00\xe0"
 PIXEL_TAG, BIG_PIXEL_TAG = b"\xe0\x7f\x10\0", b"\x7f\xe0\0\x10"
 NAMES: dict[str, str] = {
     uid.MediaStorageDirectoryStorage: "a DICOMDIR, the index of a disc",
@@ -47,7 +48,8 @@ def read(data: bytes) -> FileDataset:
         raise Damaged()
     if not has_preamble(data) and not any(name in dataset for name in COMMON):
         raise UnsupportedFormat()
-    if not syntax:
+    known = syntax is not None and syntax.is_transfer_syntax
+    if "PixelData" in dataset and (not syntax or (known and syntax.is_encapsulated != _is_encapsulated(dataset))):
         meta.TransferSyntaxUID = _guessed_syntax(dataset, implicit, little)
     return dataset
 
@@ -81,9 +83,14 @@ def _encoding(file: io.BytesIO, syntax: uid.UID | None) -> tuple[bool, bool]:
     return not first[4:6].isupper(), first[:2] not in (b"\0\x08", b"\0\x02")
 
 
+def _is_encapsulated(dataset: FileDataset) -> bool:
+    """Whether the pixels come in items, as compressed ones do, whatever the transfer syntax says of them."""
+    return dataset["PixelData"].is_undefined_length or bytes(dataset.PixelData[:4]) == ITEM_TAG
+
+
 def _guessed_syntax(dataset: FileDataset, implicit: bool, little: bool) -> uid.UID:
-    """The transfer syntax of a file that does not name it."""
-    if "PixelData" in dataset and dataset["PixelData"].is_undefined_length:
+    """The transfer syntax of a file that names none, or one that its pixels do not have."""
+    if _is_encapsulated(dataset):
         return uid.JPEGBaseline8Bit  # one of the compressed; the frame itself says which
     if implicit:
         return uid.ImplicitVRLittleEndian

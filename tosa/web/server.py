@@ -7,7 +7,6 @@ import json
 import logging
 import signal
 import socket
-import threading
 import time
 from typing import Any
 
@@ -15,82 +14,21 @@ import waitress
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
 from waitress.server import BaseWSGIServer, MultiSocketServer
 from waitress.task import ErrorTask, WSGITask
-from waitress.utilities import Error as HttpError
 
 from tosa import settings
 from tosa.errors import Busy, SettingError, TooLarge
 from tosa.web import request_log
 from tosa.web.refusals import BODY_TOO_LARGE
+from tosa.web.upload_memory import MEMORY_FULL, Parser, UploadMemory
 
 SLACK = 2**20  # bytes over the limit that are still read, so that the app can answer what is only just too large
 IN_MEMORY = settings.MAX_BODY_BYTES + 2 * SLACK  # bytes; above this waitress writes to disk, so nothing may be above
 RECEIVED = 2**16  # bytes read at once
 UNREAD = 2**27  # bytes that a refused client may still send, which are thrown away
-MEMORY_FULL = "The server receives too many uploads at the moment. Try again in a moment."
 REFUSALS = {413: (TooLarge.code, BODY_TOO_LARGE), 503: (Busy.code, MEMORY_FULL)}
 ANY_ADDRESS = "::"  # TOSA_HOST for all addresses of both families
-
-
-class UploadMemory:
-    """Counts the memory of all uploads in progress, from the first byte received to the answer."""
-
-    def __init__(self, limit: int) -> None:
-        """limit: bytes."""
-        self.limit = limit
-        self.used = 0
-        self._lock = threading.Lock()
-
-    def take(self, size: int) -> bool:
-        """Counts size bytes more, for which one or more copies of the upload are needed. Returns whether they fit."""
-        size *= settings.UPLOAD_COPIES
-        with self._lock:
-            if self.used + size > self.limit:
-                return False
-            self.used += size
-            return True
-
-    def give_back(self, size: int) -> None:
-        """Counts size bytes less."""
-        with self._lock:
-            self.used -= size * settings.UPLOAD_COPIES
-
-
-class MemoryFull(HttpError):
-    """An upload that does not fit into the memory for uploads."""
-
-    code = 503
-    reason = "Service Unavailable"
-
-
-class Parser(HTTPRequestParser):
-    """Reads one request, whose body counts as upload memory until it is closed."""
-
-    counted = 0  # bytes
-
-    def __init__(self, adj: Adjustments, memory: UploadMemory) -> None:
-        super().__init__(adj)
-        self.memory = memory
-
-    def received(self, data: bytes) -> int:
-        """Reads from data and returns how many bytes it has read."""
-        before = self.body_bytes_received
-        consumed = super().received(data)
-        size = self.body_bytes_received - before
-        if size and self.memory.take(size):
-            self.counted += size
-        elif size:
-            self.close()
-            self.error, self.completed = MemoryFull(MEMORY_FULL), True
-        return consumed
-
-    def close(self) -> None:
-        """Frees the body."""
-        super().close()
-        self.memory.give_back(self.counted)
-        self.counted = 0
 
 
 class Task(WSGITask):

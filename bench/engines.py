@@ -20,12 +20,12 @@ from PIL import Image
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import tensorflow as tf  # noqa: E402
+import tensorflow as tf
 
-from tosa.model.engine import native_precision  # noqa: E402
-from tosa.model.graph import RESIZED, Graph  # noqa: E402
-from tosa.model.network import Network  # noqa: E402
-from tosa.settings import Settings  # noqa: E402
+from tosa.model.engine import native_precision
+from tosa.model.graph import RESIZED, Graph
+from tosa.model.network import Network
+from tosa.settings import Settings
 
 SIDE = 299
 BATCHES = (1, 8)

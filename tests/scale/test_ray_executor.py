@@ -64,6 +64,16 @@ def test_nothing_is_lost_and_nothing_comes_twice(cluster, tmp_path):
 
 def test_a_cluster_that_is_not_there_is_named(tmp_path):
     """In a process of its own, since this one is connected to the cluster of the other test."""
-    command = [sys.executable, "-m", "tosa", "screen", "x.wav", "--out", str(tmp_path / "r.csv"), "--ray", "127.0.0.1:1"]
+    command = [
+        sys.executable,
+        "-m",
+        "tosa",
+        "screen",
+        "x.wav",
+        "--out",
+        str(tmp_path / "r.csv"),
+        "--ray",
+        "127.0.0.1:1",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1 and "No Ray cluster answers at --ray=127.0.0.1:1" in done.stderr

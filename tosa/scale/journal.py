@@ -86,7 +86,9 @@ class Journal:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise UsageError(f"Another batch is writing to '{self.path}'. Wait for it, or name another --out.") from error
+            raise UsageError(
+                f"Another batch is writing to '{self.path}'. Wait for it, or name another --out."
+            ) from error
 
     def _resume(self) -> None:
         """Reads which files are done, after cutting off a last line that a kill left unfinished."""

@@ -90,7 +90,7 @@ def _write_parquet(path: Path, rows: Iterable[Row]) -> None:
     schema = pyarrow.schema([(name, kinds.get(name, text)) for name in COLUMNS])
     path.mkdir()
     rows, number = iter(rows), 0
-    while part := list(islice(rows, PART_ROWS)) or not number and [None]:
+    while part := list(islice(rows, PART_ROWS)) or (not number and [None]):
         listed = [row | {"scores": row["scores"] and list(row["scores"].items())} for row in part if row]
         parquet.write_table(pyarrow.Table.from_pylist(listed, schema), path / f"part-{number:05}.parquet")
         number += 1

@@ -26,7 +26,28 @@ PACKAGES = {"tuxpaint-stamps-default": ("photographs", 450), "mate-backgrounds":
 HEAD = "usr/share/mricron/templates/ch2.nii.gz"  # one man, by magnetic resonance (Holmes et al., 1998)
 HEAD_SHAPE, HEAD_OFFSET = (181, 217, 181), 352  # uint8 after a header
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
-WORDS = ["the", "patient", "was", "seen", "again", "after", "two", "weeks", "and", "had", "no", "fever", "cough", "went", "away", "on", "its", "own", "report", "total"]
+WORDS = [
+    "the",
+    "patient",
+    "was",
+    "seen",
+    "again",
+    "after",
+    "two",
+    "weeks",
+    "and",
+    "had",
+    "no",
+    "fever",
+    "cough",
+    "went",
+    "away",
+    "on",
+    "its",
+    "own",
+    "report",
+    "total",
+]
 DRAWN = 60  # of each kind
 SIDE = 512  # pixels, the longer one at most
 

@@ -69,4 +69,4 @@ def classify():
 
 
 if __name__ == "__main__":
-    app.run(port=int(os.environ.get("PORT", 5300)), threaded=True)
+    app.run(port=int(os.environ.get("PORT", "5300")), threaded=True)

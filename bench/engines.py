@@ -38,10 +38,9 @@ def main() -> None:
     print(table(options.graph, options.labels, pictures, options.rounds))
 
 
-def table(
-    graph: Path = Settings().graph, labels: Path = Settings().labels, pictures: np.ndarray | None = None, rounds=8
-) -> str:
-    """Milliseconds and differences of each engine, as Markdown."""
+def table(graph: Path | None = None, labels: Path | None = None, pictures: np.ndarray | None = None, rounds=8) -> str:
+    """Milliseconds and differences of each engine, as Markdown; of the embedded graph unless others are named."""
+    graph, labels = graph or Settings().graph, labels or Settings().labels
     pictures = random_pictures(32) if pictures is None else pictures
     engines = {"TensorFlow": tensorflow_engine(graph)}
     eight_bits = {"int8"} if Graph(graph.read_bytes()).activation_ranges() else set()

@@ -50,7 +50,9 @@ class Summary:
 class Screener:
     """Answers one item at a time with a record for the journal; any number of threads may call it at once."""
 
-    def __init__(self, network: Network, decode: Decode = decoder_pool.decode_file, heatmaps: Path | None = None):
+    def __init__(
+        self, network: Network, decode: Decode = decoder_pool.decode_file, heatmaps: Path | None = None
+    ) -> None:
         """decode: as screening.screen takes it. heatmaps: the folder that PNGs of where the network looked go to."""
         self._network, self._decode, self._heatmaps = network, decode, heatmaps
 
@@ -94,8 +96,8 @@ class RemoteScreener:
     sha256: str
     heatmaps: Path | None
 
-    def __call__(self) -> Callable[[list[str]], Record]:
-        """Returns the function that answers an item. Raises ModelError if the graph did not arrive whole."""
+    def __call__(self) -> Callable[[Any], Record]:
+        """Returns the function that answers an item, which JSON has made a list. Raises ModelError if the graph did not arrive whole."""
         import ray
 
         with tempfile.TemporaryDirectory() as folder:
@@ -179,7 +181,7 @@ def run_batch(
 
 
 def _not_done(items: Iterable[Item], journal: Journal) -> Iterator[Item]:
-    """Yields each item once that is not in the journal. Names given out are remembered, since they are not there yet."""
+    """Yields each item once that is not in the journal; names given out are remembered, as they are not there yet."""
     given: set[str] = set()
     for item in items:
         if item.name not in given and not journal.has(item.name):

@@ -25,7 +25,7 @@ class Executor(Protocol):
 class LocalExecutor:
     """Works in threads: decoding happens in other processes and the network outside Python, so threads are enough."""
 
-    def __init__(self, threads: int):
+    def __init__(self, threads: int) -> None:
         self._threads = threads
 
     def map(self, make: Callable[[], Callable[[T], R]], items: Iterable[T]) -> Iterator[R]:

@@ -23,7 +23,7 @@ class Journal:
     model's SHA-256. Raises UsageError where a journal of another run is there, or another batch writes to it.
     """
 
-    def __init__(self, results: Path, run: dict[str, Any]):
+    def __init__(self, results: Path, run: dict[str, Any]) -> None:
         self.path = results.with_name(f".{results.name}.journal")
         self._run = run
         self._done: set[int] = set()

@@ -25,7 +25,7 @@ class RayExecutor:
     Raises UsageError if Ray is not installed or the cluster does not answer.
     """
 
-    def __init__(self, address: str):
+    def __init__(self, address: str) -> None:
         try:
             import ray
             import ray.data
@@ -78,7 +78,7 @@ def _check_reachable(address: str) -> None:
 class _Worker:
     """An actor's function, as Ray Data calls it: with columns of a batch."""
 
-    def __init__(self, make: Callable[[], Callable[[Any], Any]]):
+    def __init__(self, make: Callable[[], Callable[[Any], Any]]) -> None:
         self._function = make()
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:

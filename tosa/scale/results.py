@@ -1,4 +1,4 @@
-"""Tables of results: the records of a journal as CSV, lines of JSON, or a folder of Parquet parts. One row a finding."""
+"""Tables of results: a journal's records as CSV, lines of JSON, or a folder of Parquet parts. One row a finding."""
 
 import csv
 import json
@@ -90,8 +90,8 @@ def _write_parquet(path: Path, rows: Iterable[Row]) -> None:
     schema = pyarrow.schema([(name, kinds.get(name, text)) for name in COLUMNS])
     path.mkdir()
     rows, number = iter(rows), 0
-    while part := list(islice(rows, PART_ROWS)) or (not number and [None]):
-        listed = [row | {"scores": row["scores"] and list(row["scores"].items())} for row in part if row]
+    while (part := list(islice(rows, PART_ROWS))) or not number:  # a folder without rows has one empty part
+        listed = [row | {"scores": row["scores"] and list(row["scores"].items())} for row in part]
         parquet.write_table(pyarrow.Table.from_pylist(listed, schema), path / f"part-{number:05}.parquet")
         number += 1
 

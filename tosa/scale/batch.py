@@ -97,7 +97,10 @@ class RemoteScreener:
     heatmaps: Path | None
 
     def __call__(self) -> Callable[[Any], Record]:
-        """Returns the function that answers an item, which JSON has made a list. Raises ModelError if the graph did not arrive whole."""
+        """Returns the function that answers an item, which JSON has made a list.
+
+        Raises ModelError if the graph did not arrive whole.
+        """
         import ray
 
         with tempfile.TemporaryDirectory() as folder:

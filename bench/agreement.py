@@ -23,7 +23,7 @@ from tosa.settings import Settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import tensorflow.compat.v1 as tf  # noqa: E402
+import tensorflow.compat.v1 as tf
 
 EVERY = 40  # what `make bench` takes
 SUMS = {"Conv2D", "MatMul", "AvgPool", "Softmax"}  # what changes numbers; Relu, MaxPool and ConcatV2 choose among them

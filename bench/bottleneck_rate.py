@@ -1,6 +1,6 @@
 """Bottlenecks, pictures a second from files to the cache, against the engine's batched rate.
 
-    python bench/bottleneck_rate.py [--data FOLDER]
+python bench/bottleneck_rate.py [--data FOLDER]
 """
 
 import contextlib

@@ -21,10 +21,10 @@ import tensorflow.compat.v1 as tf
 from flask import Flask, jsonify, request
 
 matplotlib.use("Agg")
-from matplotlib import pyplot  # noqa: E402
+from matplotlib import pyplot
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tosa.settings import Settings  # noqa: E402
+from tosa.settings import Settings
 
 SERVED = Settings()
 app = Flask(__name__)
@@ -69,4 +69,4 @@ def classify():
 
 
 if __name__ == "__main__":
-    app.run(port=int(os.environ.get("PORT", 5300)), threaded=True)
+    app.run(port=int(os.environ.get("PORT", "5300")), threaded=True)

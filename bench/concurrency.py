@@ -1,6 +1,6 @@
 """Ways to answer several pictures at once, in the engine alone: which makes the most of the cores.
 
-    python bench/concurrency.py
+python bench/concurrency.py
 """
 
 import statistics

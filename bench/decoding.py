@@ -43,7 +43,9 @@ def main() -> None:
     with decoder_pool.Pool(1) as pool:
         for name, (kind, make) in FILES.items():
             data = make()
-            ways = [(seconds(decoder_pool.decode_file, kind, data), seconds(pool, kind, data)) for _ in range(rounds + 1)][1:]
+            ways = [
+                (seconds(decoder_pool.decode_file, kind, data), seconds(pool, kind, data)) for _ in range(rounds + 1)
+            ][1:]
             here, there = (statistics.median(way) * 1e3 for way in zip(*ways))
             print(f"{name:<22}{len(data) // 1024:>7}{here:>9.2f}{there:>9.2f}{there - here:>8.2f}")
 

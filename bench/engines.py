@@ -20,12 +20,12 @@ from PIL import Image
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import tensorflow as tf  # noqa: E402
+import tensorflow as tf
 
-from tosa.model.engine import native_precision  # noqa: E402
-from tosa.model.graph import RESIZED, Graph  # noqa: E402
-from tosa.model.network import Network  # noqa: E402
-from tosa.settings import Settings  # noqa: E402
+from tosa.model.engine import native_precision
+from tosa.model.graph import RESIZED, Graph
+from tosa.model.network import Network
+from tosa.settings import Settings
 
 SIDE = 299
 BATCHES = (1, 8)
@@ -38,10 +38,9 @@ def main() -> None:
     print(table(options.graph, options.labels, pictures, options.rounds))
 
 
-def table(
-    graph: Path = Settings().graph, labels: Path = Settings().labels, pictures: np.ndarray | None = None, rounds=8
-) -> str:
-    """Milliseconds and differences of each engine, as Markdown."""
+def table(graph: Path | None = None, labels: Path | None = None, pictures: np.ndarray | None = None, rounds=8) -> str:
+    """Milliseconds and differences of each engine, as Markdown; of the embedded graph unless others are named."""
+    graph, labels = graph or Settings().graph, labels or Settings().labels
     pictures = random_pictures(32) if pictures is None else pictures
     engines = {"TensorFlow": tensorflow_engine(graph)}
     eight_bits = {"int8"} if Graph(graph.read_bytes()).activation_ranges() else set()

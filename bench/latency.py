@@ -1,6 +1,6 @@
 """One answer of a warm server: against the classic app, the engine's bare forward pass, and one with heat maps.
 
-    python bench/latency.py [--data FOLDER]
+python bench/latency.py [--data FOLDER]
 """
 
 from operator import sub

@@ -1,6 +1,6 @@
 """Where the time of one answer goes, and how far the engine is from what the machine can do at all.
 
-    python bench/latency_breakdown.py [--data FOLDER]
+python bench/latency_breakdown.py [--data FOLDER]
 """
 
 from collections.abc import Callable

@@ -22,8 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from sounds import coughs, wav  # noqa: E402
-from tosa import settings
-from tosa.inputs import decoder_pool
+from tosa import settings  # noqa: E402
+from tosa.inputs import decoder_pool  # noqa: E402
 from tosa.web import server  # noqa: E402
 
 THREADS = settings.Settings().slots + settings.MAX_WAITING + 2

@@ -1,6 +1,6 @@
 """Answers a second to many clients, against the cores times what the engine alone makes of one of them.
 
-    python bench/throughput.py [--data FOLDER]
+python bench/throughput.py [--data FOLDER]
 """
 
 import statistics

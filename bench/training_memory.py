@@ -19,11 +19,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tosa.training.data.dataset import SPLITS, Case, SkippedFiles  # noqa: E402
-from tosa.training.features.bottleneck_cache import Cache  # noqa: E402
-from tosa.training.features.bottlenecks import Drawing, bottlenecks  # noqa: E402
-from tosa.training.head import train_head  # noqa: E402
-from tosa.training.head.bottleneck_dataset import BottleneckDataset  # noqa: E402
+from tosa.training.data.dataset import SPLITS, Case, SkippedFiles
+from tosa.training.features.bottleneck_cache import Cache
+from tosa.training.features.bottlenecks import Drawing, bottlenecks
+from tosa.training.head import train_head
+from tosa.training.head.bottleneck_dataset import BottleneckDataset
 
 FEATURES = 2048
 BLOCK = 500  # bottlenecks made at once
@@ -60,7 +60,9 @@ def train(folder: Path, drawings: list[Drawing], steps: int = 100) -> Bottleneck
     with contextlib.redirect_stdout(io.StringIO()):
         known = BottleneckDataset(bottlenecks(drawings, NoNetwork(), "bench", folder, SkippedFiles()))
         training, validation = (known.examples(["a", "b"], split) for split in ("training", "validation"))
-        train_head.train_head("t", ["a", "b"], training, validation, train_head.HeadRecipe(steps=steps), lambda *_, **__: None)
+        train_head.train_head(
+            "t", ["a", "b"], training, validation, train_head.HeadRecipe(steps=steps), lambda *_, **__: None
+        )
     return known
 
 

@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 READY = "answers on"
 TORTURE = "TORTURE" in os.environ  # the long versions, see `make torture`
-PATIENCE = float(os.environ.get("PATIENCE", 1))  # by which every time limit of a test is multiplied on a busy machine
+PATIENCE = float(os.environ.get("PATIENCE", "1"))  # by which every time limit of a test is multiplied on a busy machine
 
 
 def free_port() -> int:

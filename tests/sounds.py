@@ -21,7 +21,7 @@ def coughs(seconds: float = 2.0, rate: int = RATE, seed: int = 0) -> np.ndarray:
 def wav(
     samples: np.ndarray, rate: int = RATE, format: str = "WAV", subtype: str | None = None, endian: str | None = None
 ) -> bytes:
-    """samples (n,) or (n, channels) as a file of any format that libsndfile writes."""
+    """Samples (n,) or (n, channels) as a file of any format that libsndfile writes."""
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, rate, format=format, subtype=subtype, endian=endian)
     return buffer.getvalue()
@@ -37,7 +37,7 @@ class Pipe(io.BytesIO):
 
 
 def container(samples: np.ndarray, format: str, codec: str, rate: int = 48_000, buffer=None, **options) -> bytes:
-    """samples (n,) at rate as FFmpeg writes them: ('webm', 'libopus'), ('mp4', 'aac'), ('adts', 'aac')..."""
+    """Samples (n,) at rate as FFmpeg writes them: ('webm', 'libopus'), ('mp4', 'aac'), ('adts', 'aac')..."""
     buffer = buffer or io.BytesIO()
     with av.open(buffer, "w", format=format) as out:
         track = out.add_stream(codec, rate=rate, layout="mono", **options)

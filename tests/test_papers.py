@@ -28,7 +28,9 @@ def test_links_lead_somewhere(paper):
 
 @pytest.mark.parametrize("paper", PAPERS, ids=lambda paper: str(paper.relative_to(ROOT)))
 def test_files_that_a_paper_names_exist(paper):
-    for name in re.findall(r"\b(?:tosa|tests|bench|examples)/[a-z_/]+\.(?:py|sh|md)\b", paper.read_text(encoding="utf-8")):
+    for name in re.findall(
+        r"\b(?:tosa|tests|bench|examples)/[a-z_/]+\.(?:py|sh|md)\b", paper.read_text(encoding="utf-8")
+    ):
         assert (ROOT / name).exists(), name
 
 

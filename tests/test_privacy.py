@@ -82,7 +82,7 @@ def test_the_canary_is_nowhere(server):
             assert CANARY not in file.name
     for pid in server.processes():
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-            name = (line.split(maxsplit=5) + [""])[5]
+            name = [*line.split(maxsplit=5), ""][5]
             assert not name.endswith("(deleted)") or name.startswith("/memfd:graph.pb"), line
             if name.startswith("/") and os.path.isfile(name) and os.stat(name).st_mtime > started:
                 assert CANARY.encode() not in Path(name).read_bytes(), name

@@ -69,7 +69,11 @@ def read_and_resample():
 
 DECODED = audio.decode_sound(SOUND)
 WINDOW = audio.window(DECODED)
-FRAMES = np.random.default_rng(0).normal(size=(WINDOW.size // spectrogram.DEFAULT.hop_length + 1, spectrogram.DEFAULT.n_fft)).astype(np.float32)
+FRAMES = (
+    np.random.default_rng(0)
+    .normal(size=(WINDOW.size // spectrogram.DEFAULT.hop_length + 1, spectrogram.DEFAULT.n_fft))
+    .astype(np.float32)
+)
 PIXELS = xray.decode(CHEST)
 FEATURES = np.random.default_rng(0).random((8, 8, 2048), np.float32)
 

@@ -30,7 +30,6 @@ TosaError
 └── UsageError              retrain.py ends with exit status 2
 """
 
-
 SOUND_FORMATS = ("WAV", "FLAC", "OGG", "MP3", "AAC", "MP4", "WebM", "WMA", "AMR", "AIFF", "CAF", "AU", "W64")
 PICTURE_FORMATS = ("PNG", "JPEG", "TIFF", "WebP", "DICOM")
 READ_FORMATS = (

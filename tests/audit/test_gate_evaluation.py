@@ -88,7 +88,9 @@ def test_refuses_the_others_and_lets_an_unseen_source_pass(cases, tmp_path):
 
 def test_the_same_cases_give_the_same_gate(cases):
     training = [case for case in dataset.in_split(cases, "training") if not case.is_sound]
-    one, other = (fit_gate.fit_gate(fit_gate.gate_training_data(training, ["lungs"], dataset.SkippedFiles())) for _ in range(2))
+    one, other = (
+        fit_gate.fit_gate(fit_gate.gate_training_data(training, ["lungs"], dataset.SkippedFiles())) for _ in range(2)
+    )
     for name, value in fit_gate.gate_constants(one).items():
         np.testing.assert_array_equal(value, fit_gate.gate_constants(other)[name])
 

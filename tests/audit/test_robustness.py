@@ -93,7 +93,7 @@ class Brightness:
     """A network that calls bright pictures normal and dark ones ill."""
 
     metadata = GraphMetadata()
-    tasks = {"lungs": SimpleNamespace(labels=("normal", "ill"), columns=[0, 1])}  # noqa: RUF012
+    tasks = {"lungs": SimpleNamespace(labels=("normal", "ill"), columns=[0, 1])}
 
     def run(self, pictures: np.ndarray) -> SimpleNamespace:
         bright = pictures.mean(axis=(1, 2, 3)) > 127

@@ -147,7 +147,6 @@ class TestSwap:
         monkeypatch.undo()
         assert swapped(served)
 
-
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # how the thread is ended
     def test_the_watch_goes_on_whatever_happens(self, files, monkeypatch, capsys):
         served, looks = model_reloader.ModelReloader.load(ModelFiles(*files)), []

@@ -186,9 +186,7 @@ class _Compiled:
         return [results[port] for port in self.ports]
 
 
-def read(
-    core: openvino.Core, pruned: Subgraph, activation_ranges: Mapping[str, float] = NO_RANGES
-) -> openvino.Model:
+def read(core: openvino.Core, pruned: Subgraph, activation_ranges: Mapping[str, float] = NO_RANGES) -> openvino.Model:
     """Returns a pruned graph as OpenVINO's model, with its weights; quantized if activation ranges are given."""
     pruned = quantization.quantize_activations(pruned, activation_ranges) if activation_ranges else pruned
     with _path_of(pruned.graph) as path:

@@ -96,8 +96,11 @@ class RemoteScreener:
     sha256: str
     heatmaps: Path | None
 
-    def __call__(self) -> Callable[[Item], Record]:
-        """Returns the function that answers an item. Raises ModelError if the graph did not arrive whole."""
+    def __call__(self) -> Callable[[Any], Record]:
+        """Returns the function that answers an item, which JSON has made a list.
+
+        Raises ModelError if the graph did not arrive whole.
+        """
         import ray
 
         with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Tables of results, one row a finding: the records of a journal as CSV, lines of JSON, or a folder of Parquet parts."""
+"""Tables of results: a journal's records as CSV, lines of JSON, or a folder of Parquet parts. One row a finding."""
 
 import csv
 import json

@@ -56,7 +56,7 @@ COLUMNS = ["file", "class", "sick", "group", "package", "duration_s"]
 def chosen(folder: Path, most: int) -> list[Path]:
     """At most `most` sounds of a folder, by the hash of their names, and all telling ones."""
     files = [path for path in folder.iterdir() if path.suffix.lower() in SOUND_ENDINGS]
-    files.sort(key=lambda path: hashlib.sha1(path.name.encode()).hexdigest())
+    files.sort(key=lambda path: hashlib.sha1(path.name.encode(), usedforsecurity=False).hexdigest())
     telling = [path for path in files if any(word in path.name.lower() for word in TELLING)]
     return telling + [path for path in files if path not in telling][: max(most - len(telling), 0)]
 
@@ -139,7 +139,7 @@ def keep(target: Path, found: Iterable[tuple[Path, str, str, str]]) -> list[list
         cough = "cough" in file.name.lower()
         name = name.replace(" ", "_") + ".flac"
         row = [name, "cough" if cough else "other", int(cough), group, package, round(len(samples) / SAMPLE_RATE, 2)]
-        same = clips.setdefault(hashlib.sha1(samples.tobytes()).digest(), [])
+        same = clips.setdefault(hashlib.sha1(samples.tobytes(), usedforsecurity=False).digest(), [])
         same.append(row)
         if len(same) == 1:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
@@ -154,6 +154,7 @@ def keep(target: Path, found: Iterable[tuple[Path, str, str, str]]) -> list[list
 
 
 def main(target: Path) -> None:
+    """Writes the clips and their table into a folder."""
     rows = keep(target, sounds(PACKAGES))
     with atomic_write(target / "metadata.csv") as partial, open(partial, "w", encoding="utf-8", newline="") as out:
         csv.writer(out).writerows([COLUMNS, *rows])

@@ -1,6 +1,6 @@
 """Pictures that are no chest X-rays, to see whether Tosa refuses them.
 
-    python -m tosa.audit.datasets.other_pictures FOLDER [scikit-image's skimage/data, scikit-learn's datasets/images, ...]
+    python -m tosa.audit.datasets.other_pictures FOLDER [FOLDER_OF_PHOTOGRAPHS ...]
 
 Writes FOLDER/<kind>/<number>.png, gray throughout, since color alone gives most of them away. Photographs, drawings,
 screenshots and brains come from Debian packages, fetched with apt-get and not installed, and from the folders named;
@@ -26,7 +26,28 @@ PACKAGES = {"tuxpaint-stamps-default": ("photographs", 450), "mate-backgrounds":
 HEAD = "usr/share/mricron/templates/ch2.nii.gz"  # one man, by magnetic resonance (Holmes et al., 1998)
 HEAD_SHAPE, HEAD_OFFSET = (181, 217, 181), 352  # uint8 after a header
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
-WORDS = ["the", "patient", "was", "seen", "again", "after", "two", "weeks", "and", "had", "no", "fever", "cough", "went", "away", "on", "its", "own", "report", "total"]
+WORDS = [
+    "the",
+    "patient",
+    "was",
+    "seen",
+    "again",
+    "after",
+    "two",
+    "weeks",
+    "and",
+    "had",
+    "no",
+    "fever",
+    "cough",
+    "went",
+    "away",
+    "on",
+    "its",
+    "own",
+    "report",
+    "total",
+]
 DRAWN = 60  # of each kind
 SIDE = 512  # pixels, the longer one at most
 
@@ -59,6 +80,7 @@ def brains(folder: Path, most: int) -> Iterator[Image.Image]:
 
 
 def document(rng: np.random.Generator) -> Image.Image:
+    """A page of text, a little askew."""
     sheet = Image.new("L", (480, 620), int(rng.integers(225, 256)))
     draw, top = ImageDraw.Draw(sheet), 20
     while top < 600:
@@ -98,7 +120,7 @@ def knee(rng: np.random.Generator) -> Image.Image:
     return _exposed(sheet, rng)
 
 
-def _exposed(sheet: Image.Image, rng) -> Image.Image:
+def _exposed(sheet: Image.Image, rng: np.random.Generator) -> Image.Image:
     blurred = sheet.filter(ImageFilter.GaussianBlur(rng.uniform(1, 5))).rotate(rng.uniform(-15, 15))
     return _gray(np.asarray(blurred) + rng.normal(0, rng.uniform(2, 12), (480, 400)))
 
@@ -119,6 +141,7 @@ def pattern(rng: np.random.Generator) -> Image.Image:
 
 
 def blank(rng: np.random.Generator) -> Image.Image:
+    """One gray, with hardly any noise."""
     return _gray(np.full((320, 320), rng.uniform(0, 255)) + rng.normal(0, rng.uniform(0, 3), (320, 320)))
 
 
@@ -127,6 +150,7 @@ def _gray(values: np.ndarray) -> Image.Image:
 
 
 def save(folder: Path, images: Iterator[Image.Image]) -> None:
+    """Writes pictures as PNGs of at most SIDE pixels a side, numbered after those that the folder has."""
     folder.mkdir(parents=True, exist_ok=True)
     start = sum(1 for _ in folder.iterdir())
     for number, image in enumerate(images, start):
@@ -135,6 +159,7 @@ def save(folder: Path, images: Iterator[Image.Image]) -> None:
 
 
 def main(target: Path, folders: list[Path]) -> None:
+    """Writes what is drawn, and the photographs of the folders and of Debian's packages, into a folder by kind."""
     for number, draw in enumerate((document, hand, knee, noise, pattern, blank)):
         rng = np.random.default_rng(number)
         save(target / f"{draw.__name__}s", (draw(rng) for _ in range(DRAWN)))

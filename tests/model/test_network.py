@@ -255,9 +255,7 @@ HEAD = "final_training_ops/cough/"
         pytest.param(
             set_value("tosa/metadata", b'{"preprocessing": {"n_fft": 1023}}'), "n_fft is 1023", id="odd preprocessing"
         ),
-        pytest.param(
-            set_value("tosa/metadata", b'{"preprocessing": {"n_mels": 64}}'), "tosa/mel_bank", id="no bank"
-        ),
+        pytest.param(set_value("tosa/metadata", b'{"preprocessing": {"n_mels": 64}}'), "tosa/mel_bank", id="no bank"),
         pytest.param(
             set_value("tosa/metadata", operating_point_json("ill")), "cough: ill, which is not", id="other label"
         ),

@@ -12,7 +12,7 @@ import soxr
 from tosa import settings
 from tosa.errors import Clipped, Damaged, NotFinite, SampleRate, Silence, TooShort
 from tosa.inputs import sound_formats, sound_readers
-from tosa.inputs.channels import channel_to_take, octave_energies, mean_of_channels
+from tosa.inputs.channels import channel_to_take, mean_of_channels, octave_energies
 from tosa.preprocessing import Preprocessing
 
 DEFAULT = Preprocessing()

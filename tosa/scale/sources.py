@@ -51,12 +51,12 @@ def _in_folder(folder: str) -> Iterator[Item]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if not name.startswith("."):
-                path = os.path.join(parent, name)  # noqa: PTH118 - a Path would drop a leading ./
+                path = os.path.join(parent, name)
                 yield Item(path, path)
 
 
 def _matching(pattern: str) -> Iterator[Item]:
-    matches = [path for path in sorted(glob.glob(pattern, recursive=True)) if Path(path).is_file()]  # noqa: PTH207
+    matches = [path for path in sorted(glob.glob(pattern, recursive=True)) if Path(path).is_file()]
     if not matches:
         raise UsageError(f"No file matches '{pattern}'.")
     yield from (Item(path, path) for path in matches)

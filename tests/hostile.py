@@ -392,8 +392,8 @@ TABLE: dict[str, tuple[Callable[[], Sent], int, str | None]] = {
     "unknown part": (lambda: form(("file", wav(COUGHS))), 400, "nothing_sent"),
     "form of another kind": (
         lambda: raw(b"audio_data=x", "application/x-www-form-urlencoded"), 400, "nothing_sent"),
-    "JSON": (lambda: raw(b"{}", "application/json"), 400, "nothing_sent"),
-    "no type at all": (lambda: ({}, wav(COUGHS)), 400, "nothing_sent"),
+    "JSON": (lambda: raw(b"{}", "application/json"), 415, "unsupported_format"),
+    "no type at all": (lambda: ({}, wav(COUGHS)), 200, None),
     "chunks": (lambda: raw([wav(COUGHS)[:999], wav(COUGHS)[999:]], "audio/wav"), 200, None),
     "chunks of a byte": (lambda: raw([bytes([each]) for each in wav(COUGHS)[:9999]], "audio/wav"), 422, "too_short"),
     "a sound of just over 10 MiB": (lambda: raw(wav(COUGHS) + bytes(10 * 2**20), "audio/wav"), 413, "too_large"),

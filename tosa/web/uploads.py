@@ -10,7 +10,8 @@ from tosa.errors import BadParameter, NothingSent, SeveralParts, UnsupportedForm
 
 PARTS = {"sound": "audio_data", "picture": "image_data"}  # the name of the multipart part for each kind
 YES, NO = {"1", "true", "yes", "on", ""}, {"0", "false", "no", "off"}
-FORM = "application/x-www-form-urlencoded"  # what curl calls every body unless told otherwise
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")  # curl calls every body the first by default
+SEND = "Send a sound as the part audio_data, a picture as image_data."
 SHOWN_CHARACTERS = 40  # of a name or value that a message repeats
 
 
@@ -45,8 +46,8 @@ def _read_body() -> dict[str, bytes]:
     try:
         return {screening.kind_of(data): data}
     except UnsupportedFormat:
-        if request.mimetype == FORM:
-            raise NothingSent(f"The body is a form without files. {NothingSent.public} {_curl('audio_data')}") from None
+        if request.mimetype in FORMS:
+            raise NothingSent(f"There is no file in this form. {SEND} {_curl('audio_data')}") from None
         raise
 
 

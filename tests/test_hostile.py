@@ -9,6 +9,7 @@ import pytest
 from hostile import CUT, FILES, TABLE, cut
 from running import PATIENCE, Running
 
+pytestmark = pytest.mark.serial  # each answer is timed
 SECONDS = 2.0
 GROWTH = 50 * 2**20  # bytes of resident memory that the whole table may leave behind
 

@@ -77,7 +77,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/serve.stamp: requirements-serve.txt | $(BIN)/python
-	@echo "Installing what serving needs, about 0.5 GB. Training needs more: make train-env."
+	@echo "Installing what serving needs, about 0.6 GB. Training needs more: make train-env."
 	$(PIP) -r requirements-serve.txt
 	@touch $@
 

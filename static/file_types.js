@@ -13,10 +13,12 @@ const PICTURES = [
 ];
 const UNREADABLE = [
   [0, "BM", "BMP"], [0, "GIF8", "GIF"], [0, "%PDF", "PDF"], [0, "PK\x03\x04", "ZIP"], [0, "MThd", "MIDI"],
-  [0, "\xff\x0a", "JPEG XL"], [4, "JXL ", "JPEG XL"], [8, "AVI ", "AVI"], [0, "Rar!", "RAR"], [0, "7z\xbc\xaf", "7-Zip"],
+  [0, "\xff\x0a", "JPEG XL"], [4, "JXL ", "JPEG XL"], [8, "AVI ", "AVI"], [0, "Rar!", "RAR"],
+  [0, "7z\xbc\xaf", "7-Zip"],
 ];
+const PICTURE_NAMES = ["BMP", "GIF", "PDF", "JPEG XL"]; // told at the X-ray
 
-/* Returns {kind, problem}: "sound" or "picture", and what is wrong as [key, values] of strings.json, if anything.
+/* Returns {kind, problem}: "sound" or "picture", and what is wrong as [key, values] of strings/en.json, if anything.
    Throws when the file cannot be read. */
 export async function inspect(file) {
   const bytes = new Uint8Array(await file.slice(0, SAMPLE_BYTES).arrayBuffer());
@@ -33,7 +35,7 @@ export async function inspect(file) {
 function unreadableFormat(head, bytes) {
   if (head.startsWith("ftyp", 4) && HEIF_BRANDS.test(head.slice(8, 12))) return { name: "HEIC/AVIF", kind: "picture" };
   const known = UNREADABLE.find(([at, signature]) => head.startsWith(signature, at));
-  if (known) return { name: known[2], kind: ["BMP", "GIF", "PDF", "JPEG XL"].includes(known[2]) ? "picture" : undefined };
+  if (known) return { name: known[2], kind: PICTURE_NAMES.includes(known[2]) ? "picture" : undefined };
   return isText(bytes) ? { name: { key: "file.text" } } : null;
 }
 

@@ -4,20 +4,37 @@
    data-values holds what replaces the {braces}, as JSON: a number, plain text, {key} for another sentence, {share} for
    a probability, or {list} of such values. A switch of language is therefore one walk over the page. */
 
-const strings = await (await fetch(new URL("strings.json", import.meta.url))).json();
-let language = "en";
+import { remembered } from "./storage.js";
 
-/* Returns the first known language of `wishes`, then of the browser's preferences; English when there is none. */
-export function browserLanguage(...wishes) {
-  const all = [...wishes, ...(navigator.languages ?? [navigator.language])];
-  const codes = all.map((wish) => wish?.slice(0, 2).toLowerCase());
-  return codes.find((code) => Object.hasOwn(strings, code)) ?? "en";
+const LANGUAGES = ["en", "es", "fr"];
+const strings = {}; // by language, once it is loaded
+
+/* The language to start with: the address's ?lang=, the remembered one, or the first known one of the browser. */
+export const initialLanguage = [
+  new URLSearchParams(location.search).get("lang"), remembered("language"), ...navigator.languages, "en",
+].map((wish) => wish?.slice(0, 2).toLowerCase()).find((code) => LANGUAGES.includes(code));
+
+let language = "en";
+let wanted = "en"; // the last choice, which may still be loading
+
+// English is always needed: the server's sentences are compared with it.
+await Promise.all([...new Set(["en", initialLanguage])].map(load));
+
+async function load(code) {
+  strings[code] ??= await (await fetch(new URL(`strings/${code}.json`, import.meta.url))).json();
 }
 
-/* Returns the first of `keys` that strings.json has, else undefined: a sentence for one task, then a general one. */
+/* Loads the other languages, so that a switch needs no server. */
+export const loadAll = () => Promise.allSettled(LANGUAGES.map(load));
+
+/* Returns the first of `keys` that has a sentence, else undefined: one for a task, then a general one. */
 export const firstKnown = (...keys) => keys.find((key) => Object.hasOwn(strings.en, key));
 
-export function setLanguage(code) {
+/* Switches the language, at once if it is loaded. Throws when it cannot be loaded. */
+export async function setLanguage(code) {
+  wanted = code;
+  if (!strings[code]) await load(code);
+  if (wanted !== code) return; // another one was chosen meanwhile
   language = code;
   document.documentElement.lang = code;
   document.title = text("title");

@@ -1,6 +1,5 @@
 /* A picture that can be zoomed, inverted and covered by a heat map of adjustable strength. */
 
-import { drawContour, readHeatmap } from "./heatmap.js";
 import { say, translate } from "./i18n.js";
 import { F_MAX, F_MIN, hertzToMel } from "./mel_spectrum.js";
 
@@ -39,6 +38,7 @@ export function createViewer(source, { tinted, alt, sound = false, onHeatmap = (
 async function showHeatmap(part, source, onHeatmap) {
   const [plain, tinted, contour] = [".plain", ".tinted", ".contour"].map(part);
   tinted.src = source;
+  const { drawContour, readHeatmap } = await import("./heatmap.js"); // the first view does without
   try {
     await Promise.all([plain.decode(), tinted.decode()]);
   } catch {

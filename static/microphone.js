@@ -13,7 +13,7 @@ const REASONS = {
 };
 
 /* `reason` is insecure, unsupported, unreachable (the server), denied, missing, in_use or failed.
-   strings.json has a sentence for each. */
+   strings/en.json has a sentence for each. */
 export class MicrophoneError extends Error {
   constructor(reason) {
     super(reason);

@@ -1,8 +1,10 @@
 /* The page: connects its controls and takes files by choice, drop, paste or as an example. */
 
 import { inspect } from "./file_types.js";
-import { sayDisclaimer } from "./i18n.js";
-import { acceptsFiles, addProblem, atRest, enterState, offerFiles, state, tell, tellAtRest, tellProblem } from "./page_state.js";
+import { loadAll, sayDisclaimer } from "./i18n.js";
+import {
+  acceptsFiles, addProblem, atRest, enterState, offerFiles, state, tell, tellAtRest, tellProblem,
+} from "./page_state.js";
 import * as pendingFiles from "./pending_files.js";
 import { applyPreferences } from "./preferences.js";
 
@@ -151,7 +153,7 @@ sayDisclaimer($("disclaimer"), $("disclaimer").textContent);
 applyPreferences();
 connectControls();
 enterState("idle");
-document.body.dataset.ready = "";
 performance.mark("usable");
 const recorder = prefetch("./record_button.js");
 const submitting = prefetch("./submit.js");
+loadAll().then(() => (document.body.dataset.ready = ""));

@@ -52,13 +52,13 @@ export function offerFiles(status, values) {
   $("ready").scrollIntoView({ block: "nearest" });
 }
 
-/* Shows a status, a key of strings.json ("" for none), and clears the problem. */
+/* Shows a status, a key of strings/en.json ("" for none), and clears the problem. */
 export function tell(status, values) {
   say($("status"), status, values);
   say($("problem"), "");
 }
 
-/* Shows a problem, a key of strings.json, where it arose: "sound", "picture" or "request". */
+/* Shows a problem, a key of strings/en.json, where it arose: "sound", "picture" or "request". */
 export function tellProblem(place, key, values) {
   say($("status"), "");
   addProblem(place, key, values);

@@ -1,30 +1,15 @@
 /* The choices that the browser remembers in localStorage: language, colors, and whether to show the introduction. */
 
-import { browserLanguage, say, setLanguage, translateElement } from "./i18n.js";
+import { initialLanguage, say, setLanguage, translateElement } from "./i18n.js";
+import { tellProblem } from "./page_state.js";
+import { remember, remembered } from "./storage.js";
 
 const THEMES = ["system", "light", "dark"];
 
 const $ = (id) => document.getElementById(id);
 
-/* Returns a remembered value, or null; also null where the browser blocks storage. */
-function remembered(name) {
-  try {
-    return localStorage.getItem(`tosa.${name}`);
-  } catch {
-    return null;
-  }
-}
-
-function remember(name, value) {
-  try {
-    localStorage.setItem(`tosa.${name}`, value);
-  } catch {
-    // Storage is blocked: the choice lasts as long as the page.
-  }
-}
-
 function applyLanguage(code) {
-  setLanguage(code);
+  setLanguage(code).catch(() => tellProblem("request", "error.network"));
   for (const button of $("languages").children) button.ariaPressed = button.lang === code;
 }
 
@@ -59,9 +44,9 @@ function showIntroduction(shown) {
   say($("introduction"), shown ? "introduction.hide" : "introduction.show");
 }
 
-/* Applies what is remembered and listens to the controls. The address's ?lang= wins over the remembered language. */
+/* Applies what is remembered and listens to the controls. */
 export function applyPreferences() {
-  applyLanguage(browserLanguage(new URLSearchParams(location.search).get("lang"), remembered("language")));
+  applyLanguage(initialLanguage);
   labelTheme();
   showIntroduction(remembered("introduction") !== "hidden");
   $("languages").addEventListener("click", chooseLanguage);

@@ -11,7 +11,7 @@ export function peakLevel(samples) {
   return samples.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0);
 }
 
-/* Returns {refusal} or {warning}, keys of strings.json; {} for a good recording. samples: Float32Array, -1 to 1. */
+/* Returns {refusal} or {warning}, keys of strings/en.json; {} for a good recording. samples: Float32Array, -1 to 1. */
 export function assessRecording(samples, rate) {
   if (samples.length < MIN_SECONDS * rate) return { refusal: "error.too_short" };
   const mean = samples.reduce((sum, sample) => sum + sample, 0) / samples.length;

@@ -17,7 +17,10 @@ import sounds
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # With plain spaces for those that do not break, as WebDriver reads a page's text.
-STRINGS = json.loads((ROOT / "static/strings.json").read_text(encoding="utf-8").replace("\u00a0", " "))
+STRINGS = {
+    path.stem: json.loads(path.read_text(encoding="utf-8").replace("\u00a0", " "))
+    for path in sorted((ROOT / "static/strings").glob("*.json"))
+}
 ENGLISH = STRINGS["en"]
 PATIENCE = 30  # s, for anything the page should do at once, on a machine that does much else
 FOREIGN = "tosa.test"  # a name that is not localhost, so that http:// is an insecure context there

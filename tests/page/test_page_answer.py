@@ -238,7 +238,7 @@ def test_the_first_view_needs_less_than_50_kilobytes_and_nothing_from_elsewhere(
     ))  # fmt: skip
     page.browser.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": False})
     assert all(name.startswith(server.url()) and size > 0 for name, size in loaded)
-    assert {name.rsplit("/", 1)[1] for name, _ in loaded} >= {"", "page.js", "i18n.js", "strings.json"}
+    assert {name.rsplit("/", 1)[1] for name, _ in loaded} >= {"", "page.js", "i18n.js", "en.json"}
     assert sum(size for _, size in loaded) <= 50_000, sorted(loaded, key=lambda entry: -entry[1])
 
 

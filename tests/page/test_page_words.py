@@ -98,6 +98,8 @@ def test_the_page_fits_a_strict_policy_and_any_folder():
         assert not re.search(r"https?://(?!www\.w3\.org/)[\w{]", path.read_text(encoding="utf-8")), path.name
 
 
-def test_the_dictionary_is_written_as_a_person_would_keep_it():
-    written = (ROOT / "static/strings.json").read_text(encoding="utf-8")
-    assert written == json.dumps(json.loads(written), ensure_ascii=False, indent=2) + "\n"
+def test_the_dictionaries_are_written_as_a_person_would_keep_them():
+    assert list(STRINGS) == ["en", "es", "fr"]
+    for language in STRINGS:
+        written = (ROOT / f"static/strings/{language}.json").read_text(encoding="utf-8")
+        assert written == json.dumps(json.loads(written), ensure_ascii=False, indent=2) + "\n"

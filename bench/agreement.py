@@ -1,4 +1,4 @@
-"""Whether the served engine says what TensorFlow says in float32, over all sounds and X-rays of a folder.
+"""Compares the answers of the served engine with TensorFlow's in float32, over all sounds and X-rays of a folder.
 
     python bench/agreement.py --data FOLDER [--every 10] [--imitate-bfloat16]
 
@@ -46,7 +46,7 @@ def rows(data: Path, every: int = EVERY, imitate_bfloat16: bool = False) -> list
 
 
 def in_bfloat16(graph: tf.GraphDef) -> tf.GraphDef:
-    """The graph with every input of its sums, pictures and weights, rounded to bfloat16."""
+    """Returns the graph with all inputs of its sums, both pictures and weights, rounded to bfloat16."""
     rounded, done = tf.GraphDef(versions=graph.versions), set()
     for node in graph.node:
         copy = rounded.node.add()
@@ -66,7 +66,7 @@ def _cast(graph: tf.GraphDef, name: str, source: str, given: tf.DType, wanted: t
 
 
 def compare(network: Network, ours: Engine, data: Path, every: int) -> tuple[list[bool], list[float], int]:
-    """Of each finding whether the diagnosis is the same and how far its scores are apart; how many were refused."""
+    """Returns for each finding whether the diagnosis is the same and how far scores differ; and the number refused."""
     reference = tensorflow_engine(Settings().graph)
     agreeing, apart, refused = [], [], 0
     files = sorted(path for path in data.rglob("*") if path.suffix.lower() in SOUNDS | PICTURES)[::every]

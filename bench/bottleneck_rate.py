@@ -1,4 +1,4 @@
-"""Bottlenecks, pictures a second from files to the cache, against the engine's batched rate.
+"""Measures bottlenecks in pictures a second, from files to the cache, against the engine's rate for batches.
 
 python bench/bottleneck_rate.py [--data FOLDER]
 """
@@ -42,7 +42,7 @@ def rows(data: Path | None) -> list[Row]:
 
 
 def cases(data: Path | None, folder: Path) -> list[Case]:
-    """Pictures of 224 x 224 pixels, the size of the largest training set; or real ones."""
+    """Returns pictures of 224 x 224 pixels, the size of the largest training set, or real ones of the folder."""
     if data:
         found = sorted(path for path in data.rglob("*") if path.suffix.lower() in PICTURES)[:COUNT]
     else:

@@ -18,7 +18,7 @@ BATCH, EVERY = 100, 10
 
 
 def write_cache(folder: Path, bottlenecks: np.ndarray) -> list[Path]:
-    """One text file for each of bottlenecks (n, features)."""
+    """Writes a text file for each of the bottlenecks (n, features)."""
     files = [folder / f"{number}.jpg_inception_v3.txt" for number in range(len(bottlenecks))]
     for file, values in zip(files, bottlenecks, strict=True):
         file.write_text(",".join(map(str, values.tolist())))

@@ -1,4 +1,4 @@
-"""Ways to answer several pictures at once, in the engine alone: which makes the most of the cores.
+"""Compares ways to answer several pictures at once, in the engine alone, by how well they use the cores.
 
 python bench/concurrency.py
 """
@@ -16,7 +16,7 @@ BATCHES = (4, 8)
 
 
 def table() -> str:
-    """Pictures a second of each way and its share of what the cores make one by one, as Markdown."""
+    """Returns pictures a second of each way, and its share of the rate of one thread times the cores, as Markdown."""
     yardstick = "one thread alone, times the cores"
     ways = {yardstick: ([bare_forward(threads=1)], CORES), "all cores on one picture": ([bare_forward()], 1)}
     picture = np.random.default_rng(0).integers(0, 256, (1, *pruned_graph()[1], 3), np.uint8)
@@ -39,7 +39,7 @@ def asker(model, picture: np.ndarray) -> Callable[[], object]:
 
 
 def calls_a_second(askers: list[Callable]) -> float:
-    """All call again and again, each in a thread."""
+    """Calls all functions again and again, each in a thread of its own."""
     start = time.perf_counter()
 
     def call_on(ask: Callable) -> int:

@@ -1,4 +1,4 @@
-"""What decoding in a process of its own costs: the median milliseconds of a file there and here, in turns.
+"""Measures what decoding in a separate process costs: median milliseconds a file there and in this process, in turns.
 
 python bench/decoding.py [--rounds 100]
 """

@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def table(graph: Path | None = None, labels: Path | None = None, pictures: np.ndarray | None = None, rounds=8) -> str:
-    """Milliseconds and differences of each engine, as Markdown; of the embedded graph unless others are named."""
+    """Returns milliseconds and differences of each engine as Markdown; by default of the embedded graph."""
     graph, labels = graph or Settings().graph, labels or Settings().labels
     pictures = random_pictures(32) if pictures is None else pictures
     engines = {"TensorFlow": tensorflow_engine(graph)}
@@ -59,7 +59,7 @@ def parse() -> argparse.Namespace:
 
 
 def tensorflow_engine(path: Path, change: Callable = lambda graph: graph) -> Engine:
-    """The graph as its file says, or a change of it, but for the free number of pictures where they arrive resized."""
+    """Imports the graph of a file, changed where asked, with any number of resized pictures as its input."""
     definition = change(tf.compat.v1.GraphDef.FromString(path.read_bytes()))
     with tf.Graph().as_default() as graph:
         pictures = tf.compat.v1.placeholder(tf.uint8, (None, SIDE, SIDE, 3))
@@ -76,7 +76,7 @@ def openvino_engine(graph: Path, labels: Path, precision: str) -> Engine:
 
 
 def time_in_turns(engines: dict[str, Engine], pictures: np.ndarray, rounds: int) -> dict[tuple[str, int], float]:
-    """Median milliseconds a picture by engine and batch size; none where an engine takes one picture only."""
+    """Returns median milliseconds a picture by engine and batch size; none if an engine takes one picture only."""
     times: dict[tuple[str, int], list[float]] = {}
     for turn in range(rounds + 1):
         for name, engine in engines.items():
@@ -112,7 +112,7 @@ def read_pictures(folder: Path, most: int = 64) -> np.ndarray:
 
 
 def random_pictures(count: int) -> np.ndarray:
-    """Blots with some noise: plain noise looks alike to a convolutional network."""
+    """Returns blots with some noise, since all plain noise looks the same to a convolutional network."""
     random = np.random.default_rng(0)
     blots = [Image.fromarray(random.integers(0, 256, (side, side, 3), np.uint8)) for side in range(2, 2 + count)]
     blots = np.stack([np.asarray(blot.resize((SIDE, SIDE), Image.Resampling.BICUBIC)) for blot in blots])

@@ -1,4 +1,4 @@
-"""40,000 steps of training a last layer, evaluations, log lines and curves included, against the classic loop.
+"""Times 40,000 steps of training a last layer, with evaluations, log lines and curves, against the classic loop.
 
     python bench/head_steps.py
 

@@ -1,4 +1,4 @@
-"""One answer of a warm server: against the classic app, the engine's bare forward pass, and one with heat maps.
+"""Times one answer of a warm server against the classic app, the bare forward pass, and an answer with heat maps.
 
 python bench/latency.py [--data FOLDER]
 """

@@ -1,4 +1,4 @@
-"""Where the time of one answer goes, and how far the engine is from what the machine can do at all.
+"""Measures where the time of one answer goes, and how close the engine is to the machine's peak rate.
 
 python bench/latency_breakdown.py [--data FOLDER]
 """
@@ -27,7 +27,7 @@ def table(data: Path | None) -> str:
 
 
 def stages(title: str, file: bytes, kind, network: Network, data: Path | None) -> str:
-    """A table of the milliseconds that each stage takes, and of what a client waits."""
+    """Returns a table of the milliseconds that each stage takes, and that a client waits."""
     question = sound(data) if kind is audio else picture(data)
     decode, check = (audio.decode_sound, audio.check_sound) if kind is audio else (xray.decode, xray.check)
     decoded = decode(file)
@@ -48,7 +48,7 @@ def stages(title: str, file: bytes, kind, network: Network, data: Path | None) -
 
 
 def floor() -> str:
-    """The multiplications a picture takes, and how fast the machine does those of one large matrix product."""
+    """Returns the multiplications that a picture takes, and the machine's rate in a large matrix product."""
     pruned, size = pruned_graph()
     model = read(openvino.Core(), pruned)
     model.reshape([1, *size, 3])
@@ -69,7 +69,7 @@ def floor() -> str:
 
 
 def matrix_product(precision: str) -> Callable[[], object]:
-    """One product of two square matrices in OpenVINO, on all cores."""
+    """Returns a function that multiplies two square matrices in OpenVINO, on all cores."""
     matrix = np.random.default_rng(0).normal(size=(SIDE, SIDE)).astype(np.float32)
     given = openvino.opset13.parameter([SIDE, SIDE], np.float32)
     product = openvino.opset13.matmul(given, openvino.opset13.constant(matrix), False, False)

@@ -1,4 +1,4 @@
-"""What the measurements share: taking turns, rows of the report, servers to ask, sounds and X-rays to ask about."""
+"""Shared by the measurements: timing in turns, rows of the report, servers, and sounds and X-rays to send."""
 
 import argparse
 import http.client
@@ -56,19 +56,19 @@ HEADER = "| what | Tosa | against | ratio | aim | |\n|---|---|---|---|---|---|"
 
 @dataclass(frozen=True)
 class Question:
-    """A file as a form sends it: the part's name and the bytes."""
+    """A file as a form sends it: the name of its part and its bytes."""
 
     part: str  # audio_data or image_data
     data: bytes
 
 
 def in_turns(ways: dict[str, Callable[[], object]], rounds: int, warm_up: int = 1) -> dict[str, float]:
-    """Median seconds of each way, by `timed_in_turns`."""
+    """Returns the median seconds of each way, by `timed_in_turns`."""
     return {name: statistics.median(values) for name, values in timed_in_turns(ways, rounds, warm_up).items()}
 
 
 def timed_in_turns(ways: dict[str, Callable[[], object]], rounds: int, warm_up: int = 1) -> dict[str, list[float]]:
-    """Seconds of each way, one after the other in every round, so that other work slows all of them alike."""
+    """Returns the seconds of each way; they take turns in every round, so that other work slows all of them equally."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(warm_up + rounds):
         for name, way in ways.items():
@@ -80,14 +80,14 @@ def timed_in_turns(ways: dict[str, Callable[[], object]], rounds: int, warm_up: 
 
 
 def options(description: str) -> argparse.Namespace:
-    """What every measurement can be told on its command line."""
+    """Returns the command-line options that all measurements share."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder of real sounds and X-rays, in depth (default: drawn ones)")
     return parser.parse_args()
 
 
 def main(description: str, rows: Callable[[Path | None], list[Row]]) -> None:
-    """Print the rows of one measurement."""
+    """Prints the rows of one measurement."""
     print(HEADER, *rows(options(description).data), sep="\n")
 
 
@@ -95,7 +95,7 @@ def main(description: str, rows: Callable[[Path | None], list[Row]]) -> None:
 
 
 def sound(folder: Path | None) -> Question:
-    """A sound of about 5 s: bursts of noise, or the first such file of the folder."""
+    """Returns a sound of about 5 s: bursts of noise, or the first such file of the folder."""
     for path in _files(folder, SOUNDS):
         try:
             if 4 < soundfile.info(path).duration < 6:
@@ -112,7 +112,7 @@ def sound(folder: Path | None) -> Question:
 
 
 def picture(folder: Path | None, side: int = 1024, seed: int = 0) -> Question:
-    """An X-ray: the first picture of the folder, or the mean of those the gate was shown, with some grain, as PNG."""
+    """Returns an X-ray as PNG: the first picture of the folder, or the mean of the gate's X-rays with grain."""
     for path in _files(folder, PICTURES):
         return Question("image_data", path.read_bytes())
     random = np.random.default_rng(seed)
@@ -130,7 +130,7 @@ def served_graph() -> Graph:
 
 @cache
 def mean_thumbnail() -> np.ndarray:
-    """What X-rays have in common, by the served graph's gate, which would refuse a drawing: uint8 (32, 32)."""
+    """Returns the mean X-ray of the served graph's gate, which would refuse a drawing: uint8 (32, 32)."""
     mean = served_graph().constant(f"{PREFIX}mean").reshape(THUMBNAIL, THUMBNAIL)
     return (128 + 60 * mean).clip(0, 255).astype(np.uint8)
 
@@ -144,26 +144,26 @@ def _files(folder: Path | None, suffixes: set[str]) -> list[Path]:
 
 @cache
 def pruned_graph() -> tuple[Subgraph, tuple[int, int]]:
-    """The served graph as the engine gets it, and the size of its pictures."""
+    """Returns the served graph as the engine gets it, and the size of its pictures."""
     graph = served_graph()
     return prune(graph, [graph.feature_map(), BOTTLENECK, *graph.softmaxes()]), graph.size()
 
 
 def bare_forward(threads: int | None = None, batch: int = 1) -> Callable[[], object]:
-    """The served graph in OpenVINO alone, in the precision that is served, on one batch of constant shape."""
+    """Returns a function that runs the served graph in OpenVINO alone, in the served precision, on one batch shape."""
     request = compiled({"INFERENCE_NUM_THREADS": threads} if threads else {}, batch).create_infer_request()
     pictures = np.random.default_rng(0).integers(0, 256, (batch, *pruned_graph()[1], 3), np.uint8)
     return lambda: request.infer([pictures])
 
 
 def served_precision() -> str:
-    """What the app calculates in here."""
+    """Returns the precision that the app calculates in on this machine."""
     chosen = Settings().precision
     return native_precision() if chosen == "auto" else chosen
 
 
 def compiled(config: dict, batch: int = 1) -> openvino.CompiledModel:
-    """The served graph for one number of pictures, in the precision that is served, with all cores on each."""
+    """Compiles the served graph for one batch size, in the served precision, with all cores on each batch."""
     pruned, size = pruned_graph()
     core = openvino.Core()
     precision = served_precision()
@@ -189,7 +189,7 @@ class Server:
         self.process = subprocess.Popen([sys.executable, script], cwd=ROOT, env=environment, **quiet)
 
     def asker(self, question: Question, path: str = "/") -> Callable[[], dict | None]:
-        """What asks the question each time it is called, over one connection. Returns the answer, None when full."""
+        """Returns a function that sends the question over one connection; it returns the answer, or None if full."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         line = b"measured-in-turns"
         name = f'Content-Disposition: form-data; name="{question.part}"; filename="x"'.encode()
@@ -209,7 +209,7 @@ class Server:
         return ask
 
     def first_answer(self, question: Question, seconds: float = 120) -> None:
-        """Ask until there is an answer. Raises RuntimeError if there is none in time."""
+        """Asks until there is an answer. Raises RuntimeError if there is none in time."""
         end = time.perf_counter() + seconds
         while time.perf_counter() < end and self.process.poll() is None:
             try:
@@ -219,7 +219,7 @@ class Server:
         raise RuntimeError(f"{self.process.args} does not answer")
 
     def resident(self) -> float:
-        """Megabytes that the process and its children hold, what they share counted once."""
+        """Returns the megabytes that the process and its children hold; shared memory counts once."""
         parents = {}
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
@@ -234,7 +234,7 @@ class Server:
 
 @contextmanager
 def running(script: str, **variables: str) -> Iterator[Server]:
-    """The server of a script, with these environment variables, until the end of the block."""
+    """Runs a script's server with these environment variables until the end of the block."""
     server = Server(script, variables)
     try:
         yield server

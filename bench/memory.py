@@ -1,4 +1,4 @@
-"""Resident memory while serving, against the classic app.
+"""Measures resident memory while serving, against the classic app.
 
     python bench/memory.py [--data FOLDER]
 

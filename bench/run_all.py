@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def machine_line() -> str:
-    """Processor, cores, precision, load before, and what is installed."""
+    """Returns processor, cores, precision, load before the run, and the versions of what is installed."""
     cpuinfo = Path("/proc/cpuinfo").read_text(errors="replace")
     lines = dict(line.split(":", 1) for line in cpuinfo.splitlines() if ":" in line)
     fields = {name.strip(): value.strip() for name, value in lines.items()}

@@ -1,4 +1,4 @@
-"""Waitress and gunicorn side by side, with the same app, as many threads and the same decoding processes.
+"""Compares Waitress and gunicorn with the same app, the same number of threads and the same decoding processes.
 
     python bench/servers.py [--seconds 10] [--rounds 3]
 
@@ -38,18 +38,18 @@ STALLED = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: audio/wav\r\nContent-Len
 
 
 class Refused(Exception):
-    """There was another answer than 200."""
+    """A server answered with another status than 200."""
 
 
 def application():
-    """The app, as both servers load it."""
+    """Returns the app, as both servers load it."""
     from app import create_app
 
     return create_app(decode=decoder_pool.Pool(min(os.cpu_count() or 1, settings.MAX_DECODERS)))
 
 
 def ask(connection: http.client.HTTPConnection) -> float:
-    """Seconds that one answer takes."""
+    """Returns the seconds that one answer takes."""
     started = time.perf_counter()
     connection.request("POST", "/", SOUND, HEADERS)
     response = connection.getresponse()
@@ -60,7 +60,7 @@ def ask(connection: http.client.HTTPConnection) -> float:
 
 
 def times(port: int, seconds: float, clients: int = 4) -> list[float]:
-    """Seconds of each answer to clients that ask one thing after the other."""
+    """Returns the seconds of each answer to clients that ask again as soon as they are answered."""
     taken, until = [], time.monotonic() + seconds
 
     def client():
@@ -77,7 +77,7 @@ def times(port: int, seconds: float, clients: int = 4) -> list[float]:
 
 
 def while_stalled(port: int) -> float | None:
-    """Median seconds of 20 answers while 50 uploads stall; None where none comes."""
+    """Returns the median seconds of 20 answers while 50 uploads stall; None if there is no answer."""
     stalled = [socket.create_connection(("127.0.0.1", port)) for _ in range(50)]
     for connection in stalled:
         connection.sendall(STALLED)
@@ -93,7 +93,7 @@ def while_stalled(port: int) -> float | None:
 
 
 def resident(process: int) -> int:
-    """Kilobytes of a process and all below it, what they share counted once."""
+    """Returns the kilobytes of a process and its descendants; shared memory counts once."""
     rollup = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
     threads = Path(f"/proc/{process}/task").glob("*/children")
     children = [child for file in threads for child in file.read_text().split()]

@@ -1,4 +1,4 @@
-"""The picture of a 5 s sound: ours against the figure of librosa and Matplotlib, and whether they are the same.
+"""Times drawing a 5 s sound against librosa and Matplotlib, and compares the two pictures.
 
     python bench/spectrogram.py [--data FOLDER]
 
@@ -41,13 +41,13 @@ def rows(data: Path | None) -> list[Row]:
 
 
 def correlation(cough: Question, smooth: bool) -> float:
-    """Of all pixels and channels of the two drawings of one window."""
+    """Returns how far the two pictures of one window differ, over all pixels and channels."""
     samples = audio.window(audio.decode_sound(cough.data))
     return float(np.corrcoef(spectrogram.draw(samples).ravel(), figure_of(samples, smooth).ravel())[0, 1])
 
 
 def figure_of(samples: np.ndarray, smooth: bool) -> np.ndarray:
-    """A window of sound as librosa and Matplotlib draw it without axes: uint8 (SIZE, SIZE, 3).
+    """Returns a window of sound as librosa and Matplotlib draw it without axes: uint8 (SIZE, SIZE, 3).
 
     smooth: with the rows between bands interpolated, as ours are; Matplotlib alone draws each band as a block.
     """

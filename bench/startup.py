@@ -1,4 +1,4 @@
-"""Seconds from `python app.py` to the first answer, against the classic app; the files are in the disk's cache.
+"""Times `python app.py` to the first answer, against the classic app; the files are in the disk's cache.
 
     python bench/startup.py [--data FOLDER]
 
@@ -36,7 +36,7 @@ def row(what: str, ours: float, medians: dict[str, float]) -> Row:
 
 
 def start(script: str, question: Question, cache: str = "") -> None:
-    """Until the first answer; in an empty cache also until something is kept there."""
+    """Returns the seconds to the first answer; with an empty cache it also waits until the compiled model is stored."""
     with running(script, TOSA_CACHE=cache) as server:
         server.first_answer(question)
         end = time.perf_counter() + WRITING_SECONDS

@@ -1,4 +1,4 @@
-"""Answers a second to many clients, against the cores times what the engine alone makes of one of them.
+"""Measures answers a second to many clients, against the engine's rate on one core times the cores.
 
 python bench/throughput.py [--data FOLDER]
 """
@@ -33,7 +33,7 @@ def rows(data: Path | None) -> list[Row]:
 
 
 def answers_a_second(askers: list, seconds: float) -> float:
-    """All ask again as soon as they are answered, for so long."""
+    """Lets all clients ask again as soon as they are answered, for so many seconds."""
     start = time.perf_counter()
 
     def ask_on(ask) -> int:

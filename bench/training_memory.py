@@ -1,4 +1,4 @@
-"""How much memory training a head on many pictures takes beside the trunk.
+"""Measures how much memory training a head on many pictures takes beside the trunk.
 
     python bench/training_memory.py [--pictures 100000]
 
@@ -30,7 +30,7 @@ BLOCK = 500  # bottlenecks made at once
 
 
 def synthetic(folder: Path, pictures: int) -> list[Drawing]:
-    """Cases in the order of their splits, whose files hold but their number, and a cache that knows all of them."""
+    """Returns cases in the order of their splits, whose files hold only their number; all bottlenecks are cached."""
     (folder / "files").mkdir()
     drawings, rng = [], np.random.default_rng(0)
     for number in range(pictures):
@@ -47,7 +47,7 @@ def synthetic(folder: Path, pictures: int) -> list[Drawing]:
 
 
 class NoNetwork:
-    """Stands for the trunk, which is asked once for how many features it has."""
+    """Stands in for the trunk, which is only asked for the number of its features."""
 
     size = (1, 1)
 
@@ -56,7 +56,7 @@ class NoNetwork:
 
 
 def train(folder: Path, drawings: list[Drawing], steps: int = 100) -> BottleneckDataset:
-    """The way of retrain.py from files and cache to a head, its log lines into a string."""
+    """Trains a head as retrain.py does, from files and cache; log lines are not printed."""
     with contextlib.redirect_stdout(io.StringIO()):
         known = BottleneckDataset(bottlenecks(drawings, NoNetwork(), "bench", folder, SkippedFiles()))
         training, validation = (known.examples(["a", "b"], split) for split in ("training", "validation"))
@@ -67,7 +67,7 @@ def train(folder: Path, drawings: list[Drawing], steps: int = 100) -> Bottleneck
 
 
 def measure(pictures: int = 100_000) -> int:
-    """Bytes of memory at the peak, all of Python and its libraries included."""
+    """Returns the peak memory in bytes, Python and its libraries included."""
     with tempfile.TemporaryDirectory() as folder:
         known = train(Path(folder), synthetic(Path(folder), pictures))
         assert len(known.cases) == pictures

@@ -44,7 +44,7 @@ def test_clips_keep_apart(tmp_path):
             ("game/New/a cough.wav", 4, "New"),
         ]
     ]
-    rows = debian_sounds.keep(tmp_path / "set", found)
+    rows = debian_sounds.write_clips(tmp_path / "set", found)
     names = ["letters/de/a.wav.flac", "letters/es/a.wav.flac", "letters/es/a.flac.flac", "game/New/a_cough.wav.flac"]
     assert [row[0] for row in rows] == names
     assert [row[2] for row in rows] == [0, 0, 0, 1]

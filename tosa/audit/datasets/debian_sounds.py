@@ -1,10 +1,10 @@
-"""Speech, laughter, music and effects from Debian's free packages: the everyday sounds that the cough sets lack.
+"""Cuts clips of speech, laughter, music and effects from free packages of Debian: sounds that the cough sets lack.
 
     python -m tosa.audit.datasets.debian_sounds DATA/cough/debian_sounds
 
-Downloads PACKAGES with apt-get, installs none of them, and cuts clips of up to five seconds from some of their sounds,
-with a table metadata.csv as the other sets have. The licences are those of the packages. Where espeak-ng is installed,
-its voices also laugh and talk: people's laughter is what those packages hold least of.
+Downloads PACKAGES with apt-get without installing them, and cuts clips of up to five seconds from some of their sounds,
+with a table metadata.csv as the other sets have. The licences are those of the packages. If espeak-ng is installed, its
+voices also laugh and talk, since these packages hold little laughter.
 """
 
 import csv
@@ -44,7 +44,7 @@ PACKAGES = {
     "wesnoth-1.16-data": 60,  # animals, weapons, crowds
     "wesnoth-1.16-music": 25,  # orchestral music
 }
-TELLING = ("laugh", "cough")  # always taken
+TELLING = ("laugh", "cough")  # sounds with these words in their names are always taken
 VOICES = 60  # of espeak-ng
 SAYINGS = ("ha ha ha ha ha", "he he he he", "ho ho ho", "hi hi hi hi hi", "haaa ha ha", "heh", "oh no, wait, wait!",
            "and then we all went home, you know", "one two three four five six", "mhm, yeah, okay")  # fmt: skip
@@ -54,7 +54,7 @@ COLUMNS = ["file", "class", "sick", "group", "package", "duration_s"]
 
 
 def chosen(folder: Path, most: int) -> list[Path]:
-    """At most `most` sounds of a folder, by the hash of their names, and all telling ones."""
+    """Returns at most `most` sounds of a folder, the first by the hash of their names, and all telling ones."""
     files = [path for path in folder.iterdir() if path.suffix.lower() in SOUND_ENDINGS]
     files.sort(key=lambda path: hashlib.sha1(path.name.encode(), usedforsecurity=False).hexdigest())
     telling = [path for path in files if any(word in path.name.lower() for word in TELLING)]
@@ -62,7 +62,7 @@ def chosen(folder: Path, most: int) -> list[Path]:
 
 
 def clip(file: Path) -> np.ndarray | None:
-    """Five seconds from a third of the way in, mono at SAMPLE_RATE; None where there is nothing to hear."""
+    """Returns five seconds from a third of the file on, mono at SAMPLE_RATE; None if it is silent or unreadable."""
     try:
         with soundfile.SoundFile(file) as sound:
             wanted = round(CLIP_SECONDS * sound.samplerate)
@@ -76,7 +76,7 @@ def clip(file: Path) -> np.ndarray | None:
 
 
 def spoken(folder: Path) -> list[Path]:
-    """What VOICES of espeak-ng make of two SAYINGS each, at some pitch and speed: folder/<voice>-<n>.wav."""
+    """Lets VOICES of espeak-ng say two SAYINGS each at a random pitch and speed; returns the files in folder."""
     listed = subprocess.run(["espeak-ng", "--voices"], capture_output=True, text=True, check=True).stdout
     languages = sorted({line.split()[1] for line in listed.splitlines()[1:]})
     rng = np.random.default_rng(0)
@@ -92,7 +92,7 @@ def spoken(folder: Path) -> list[Path]:
 
 
 def unpack(package: str, folder: Path) -> list[Path]:
-    """Download a package to folder and unpack it there; the folders in it that hold sounds."""
+    """Downloads a package and unpacks it in folder; returns the folders in it that hold sounds."""
     subprocess.run(["apt-get", "download", "-qq", package], cwd=folder, check=True)
     (archive,) = folder.glob(f"{package}_*.deb")
     subprocess.run(["dpkg-deb", "-x", archive, folder / package], check=True)
@@ -101,7 +101,7 @@ def unpack(package: str, folder: Path) -> list[Path]:
 
 
 def voice(package: str, folder: Path) -> str:
-    """The group that is never split: who speaks or plays in a folder of a package, as far as their names tell."""
+    """Returns who speaks or plays in a folder of a package, as far as names tell: the group that is never split."""
     if package.startswith("asterisk"):  # an announcer's digits and letters lie in folders of their own
         return package
     if package == "klettres-data":  # and a language's letters and syllables
@@ -110,9 +110,9 @@ def voice(package: str, folder: Path) -> str:
 
 
 def sounds(most: dict[str, int]) -> Iterator[tuple[Path, str, str, str]]:
-    """Yield a file, its name in the set, its package and its voice, of each sound to cut a clip from.
+    """Yields file, name in the set, package and voice of each sound to cut a clip from.
 
-    most: as PACKAGES. The file is gone with the next package.
+    most: as PACKAGES. The file is removed when the next package begins.
     """
     for package, of_each in tqdm(most.items(), desc="Debian's sounds", unit="package", disable=None):
         with tempfile.TemporaryDirectory() as scratch:
@@ -126,10 +126,10 @@ def sounds(most: dict[str, int]) -> Iterator[tuple[Path, str, str, str]]:
                 yield file, f"espeak-ng/{file.name}", "espeak-ng", f"espeak-ng/{file.name[:2]}"
 
 
-def keep(target: Path, found: Iterable[tuple[Path, str, str, str]]) -> list[list]:
-    """Write a clip of each of `sounds` that can be heard under target; the table's rows.
+def write_clips(target: Path, found: Iterable[tuple[Path, str, str, str]]) -> list[list]:
+    """Writes a clip of each audible sound below target; returns the rows of the table.
 
-    A clip that several voices have in common is left out: it would be learnt from one and tested on as another.
+    A clip that several voices share is left out, since training and testing could both have it.
     """
     clips: dict[bytes, list[list]] = {}
     for file, name, package, group in found:
@@ -154,8 +154,9 @@ def keep(target: Path, found: Iterable[tuple[Path, str, str, str]]) -> list[list
 
 
 def main(target: Path) -> None:
+    """Writes the clips of all PACKAGES and their table into the folder target."""
     """Writes the clips and their table into a folder."""
-    rows = keep(target, sounds(PACKAGES))
+    rows = write_clips(target, sounds(PACKAGES))
     with atomic_write(target / "metadata.csv") as partial, open(partial, "w", encoding="utf-8", newline="") as out:
         csv.writer(out).writerows([COLUMNS, *rows])
     print(f"{len(rows)} clips in '{target}'.")

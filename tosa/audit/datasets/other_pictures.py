@@ -1,10 +1,10 @@
-"""Pictures that are no chest X-rays, to see whether Tosa refuses them.
+"""Makes pictures that are not chest X-rays, to measure whether Tosa refuses them.
 
     python -m tosa.audit.datasets.other_pictures FOLDER [FOLDER_OF_PHOTOGRAPHS ...]
 
-Writes FOLDER/<kind>/<number>.png, gray throughout, since color alone gives most of them away. Photographs, drawings,
-screenshots and brains come from Debian packages, fetched with apt-get and not installed, and from the folders named;
-the rest is drawn here: documents, hands, knees, noise, patterns, blank sheets.
+Writes FOLDER/<kind>/<number>.png, all in gray, since color alone gives most of them away. Photographs, drawings,
+screenshots and brains come from Debian packages, which are downloaded with apt-get and not installed, and from the
+other folders named. Documents, hands, knees, noise, patterns and blank sheets are drawn here.
 """
 
 import gzip
@@ -26,34 +26,16 @@ PACKAGES = {"tuxpaint-stamps-default": ("photographs", 450), "mate-backgrounds":
 HEAD = "usr/share/mricron/templates/ch2.nii.gz"  # one man, by magnetic resonance (Holmes et al., 1998)
 HEAD_SHAPE, HEAD_OFFSET = (181, 217, 181), 352  # uint8 after a header
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
-WORDS = [
-    "the",
-    "patient",
-    "was",
-    "seen",
-    "again",
-    "after",
-    "two",
-    "weeks",
-    "and",
-    "had",
-    "no",
-    "fever",
-    "cough",
-    "went",
-    "away",
-    "on",
-    "its",
-    "own",
-    "report",
-    "total",
-]
+WORDS = (
+    "the", "patient", "was", "seen", "again", "after", "two", "weeks", "and", "had", "no", "fever", "cough", "went",
+    "away", "on", "its", "own", "report", "total",
+)  # fmt: skip
 DRAWN = 60  # of each kind
 SIDE = 512  # pixels, the longer one at most
 
 
 def photographs(folder: Path, most: int) -> Iterator[Image.Image]:
-    """Up to `most` pictures of a folder in gray, in an order of their names' own."""
+    """Yields up to `most` pictures of a folder in gray, shuffled with a fixed seed."""
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     random.Random(0).shuffle(files)
     kept = 0
@@ -71,7 +53,7 @@ def photographs(folder: Path, most: int) -> Iterator[Image.Image]:
 
 
 def brains(folder: Path, most: int) -> Iterator[Image.Image]:
-    """Slices of a head along its three axes, from its middle half."""
+    """Yields slices of a head along its three axes, from its middle half."""
     values = np.frombuffer(gzip.decompress((folder / HEAD).read_bytes()), np.uint8, offset=HEAD_OFFSET)
     head = values.reshape(HEAD_SHAPE)
     for axis, length in enumerate(HEAD_SHAPE):
@@ -80,7 +62,7 @@ def brains(folder: Path, most: int) -> Iterator[Image.Image]:
 
 
 def document(rng: np.random.Generator) -> Image.Image:
-    """A page of text, a little askew."""
+    """Returns a page of text, slightly turned."""
     sheet = Image.new("L", (480, 620), int(rng.integers(225, 256)))
     draw, top = ImageDraw.Draw(sheet), 20
     while top < 600:
@@ -92,7 +74,7 @@ def document(rng: np.random.Generator) -> Image.Image:
 
 
 def hand(rng: np.random.Generator) -> Image.Image:
-    """Five rays of three bones over a palm, blurred and noisy like an X-ray."""
+    """Returns five rays of three bones over a palm, blurred and noisy like an X-ray."""
     sheet = Image.new("L", (400, 480), int(rng.integers(5, 40)))
     draw, bone = ImageDraw.Draw(sheet), int(rng.integers(150, 245))
     draw.ellipse((110, 240, 290, 430), fill=bone // 2)
@@ -108,7 +90,7 @@ def hand(rng: np.random.Generator) -> Image.Image:
 
 
 def knee(rng: np.random.Generator) -> Image.Image:
-    """Thigh bone, kneecap and shin in soft tissue."""
+    """Returns thigh bone, kneecap and shin in soft tissue."""
     sheet = Image.new("L", (400, 480), int(rng.integers(5, 40)))
     draw, bone, wide = ImageDraw.Draw(sheet), int(rng.integers(150, 245)), rng.uniform(50, 80)
     draw.rectangle((200 - wide * 1.6, 0, 200 + wide * 1.6, 480), fill=bone // 3)
@@ -126,13 +108,13 @@ def _exposed(sheet: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def noise(rng: np.random.Generator) -> Image.Image:
-    """Noise with grains of one to forty pixels."""
+    """Returns noise with grains of one to forty pixels."""
     grain = int(rng.choice([1, 2, 4, 8, 16, 40]))
     return _gray(rng.normal(128, 50, (320 // grain, 320 // grain))).resize((320, 320), Image.Resampling.BICUBIC)
 
 
 def pattern(rng: np.random.Generator) -> Image.Image:
-    """Ramps, rings, stripes and chequers."""
+    """Returns a ramp, rings, stripes or chequers."""
     y, x = np.mgrid[:320, :320] / 320
     waves = rng.uniform(5, 60)
     kinds = [x, y, np.hypot(x - 0.5, y - 0.5), np.sin(waves * x), np.sign(np.sin(waves * x) * np.sin(waves * y))]

@@ -43,8 +43,8 @@ def table(graph: Path | None = None, labels: Path | None = None, pictures: np.nd
     graph, labels = graph or Settings().graph, labels or Settings().labels
     pictures = random_pictures(32) if pictures is None else pictures
     engines = {"TensorFlow": tensorflow_engine(graph)}
-    eight_bits = {"int8"} if Graph(graph.read_bytes()).activation_ranges() else set()
-    for precision in sorted({"f32", native_precision()} | eight_bits):
+    quantized = {"int8"} if Graph(graph.read_bytes()).activation_ranges() else set()
+    for precision in sorted({"f32", native_precision()} | quantized):
         engines[f"OpenVINO {precision}"] = openvino_engine(graph, labels, precision)
     return report(engines, time_in_turns(engines, pictures, rounds), pictures)
 

@@ -19,7 +19,12 @@ def main() -> int:
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
     parser.add_argument("--server", default="http://127.0.0.1:5000")
     options = parser.parse_args()
-    answers = [ask(options.server, file.read_bytes()) for file in options.files]
+    try:
+        answers = [ask(options.server, file.read_bytes()) for file in options.files]
+    except urllib.error.URLError as error:
+        sys.exit(f"No answer from {options.server}: {error.reason}. Start Tosa with 'make run'.")
+    except OSError as error:
+        sys.exit(f"Cannot read '{error.filename}': {error.strerror}.")
     for file, answer in zip(options.files, answers, strict=True):
         print("\n".join(f"{file}: {line}" for line in lines(answer)))
     return int(any("error" in answer for answer in answers))

@@ -62,7 +62,7 @@ def test_tensorflow_and_the_app_answer_alike(network, tf):
             np.testing.assert_allclose(answer.bottleneck, bottleneck, atol=1e-2)
 
 
-def test_eight_bits_answer_nearly_alike():
+def test_int8_answers_nearly_as_float32():
     """Every activation that the embedded graph rounds is known; a drawn X-ray and coughs get nearly the same scores."""
     graph = Graph(GRAPH.read_bytes())
     assert graph.activation_ranges().keys() == set(activation_ranges.activations(graph))

@@ -62,6 +62,13 @@ def test_the_python_client_prints_refusals(server):
     assert ran.stdout.startswith("README.md: refused (unsupported_format): ")
 
 
+def test_the_python_client_says_what_it_cannot_reach():
+    ran = run(sys.executable, EXAMPLES / "client.py", "README.md", "--server", "http://127.0.0.1:1")
+    assert ran.returncode == 1 and ran.stderr.startswith("No answer from http://127.0.0.1:1: ")
+    ran = run(sys.executable, EXAMPLES / "client.py", "nothing.wav")
+    assert ran.returncode == 1 and ran.stderr.startswith("Cannot read 'nothing.wav': ")
+
+
 def test_the_shell_client_prints_diagnosis_and_score(server):
     ran = run("sh", EXAMPLES / "client.sh", "examples/cough.wav", f"http://127.0.0.1:{server.port}")
     assert ran.returncode == 0, ran.stderr

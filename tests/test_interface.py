@@ -85,3 +85,9 @@ def test_importing_is_cheap():
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not {"numpy", "openvino", "flask", "PIL", "pydicom", "av", "click"} & set(run.stdout.split())
     assert Path(tosa.__file__).parent == ROOT / "tosa"
+
+
+def test_what_is_neither_path_nor_bytes_nor_binary_file_is_a_type_error(model):
+    for source in (3, io.StringIO("cough")):
+        with pytest.raises(TypeError, match="binary mode"):
+            model.screen(sound=source)

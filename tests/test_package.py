@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -128,3 +129,12 @@ def test_the_locks_have_what_pyproject_asks_for():
 def test_the_cache_of_a_checkout_is_inside_it(monkeypatch):
     monkeypatch.delenv("TOSA_CACHE")
     assert settings.Settings().cache == ROOT / ".cache"
+
+
+def test_every_extra_that_messages_and_documents_name_exists():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    files = [*ROOT.glob("tosa/**/*.py"), *ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+    named = {
+        name for file in files for name in re.findall(r"pip install '\.\[(\w+)\]'", file.read_text(encoding="utf-8"))
+    }
+    assert named and named <= set(extras)

@@ -85,4 +85,7 @@ def _content(source: Source | None) -> bytes | None:
         return bytes(source)
     if isinstance(source, str | os.PathLike):
         return Path(source).read_bytes()
-    return source.read()
+    data = source.read() if hasattr(source, "read") else None
+    if not isinstance(data, bytes):
+        raise TypeError("sound and picture must be a path, bytes, or a file that is open in binary mode")
+    return data

@@ -8,8 +8,10 @@ import click
 
 from tosa import __version__
 
+HELP = {"help_option_names": ["-h", "--help"]}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(context_settings=HELP)
 @click.version_option(__version__, package_name="tosa")
 def main() -> None:
     """Tosa screens cough recordings and chest X-rays with one neural network.
@@ -18,7 +20,7 @@ def main() -> None:
     """
 
 
-@main.command()
+@main.command(context_settings=HELP)
 @click.option("--host", help="Address to listen on; TOSA_HOST, by default 127.0.0.1.")
 @click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen on; TOSA_PORT, by default 5000.")
 @click.option("--graph", type=click.Path(), help="Frozen graph to serve; TOSA_GRAPH, by default the embedded one.")

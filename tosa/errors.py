@@ -33,7 +33,7 @@ TosaError
 SOUND_FORMATS = ("WAV", "FLAC", "OGG", "MP3", "AAC", "MP4", "WebM", "WMA", "AMR", "AIFF", "CAF", "AU", "W64")
 PICTURE_FORMATS = ("PNG", "JPEG", "TIFF", "WebP", "DICOM")
 READ_FORMATS = (
-    f"It reads sounds in {', '.join(SOUND_FORMATS[:-1])} and {SOUND_FORMATS[-1]}, "
+    f"Tosa reads sounds in {', '.join(SOUND_FORMATS[:-1])} and {SOUND_FORMATS[-1]}, "
     f"and pictures in {', '.join(PICTURE_FORMATS[:-1])} and {PICTURE_FORMATS[-1]}."
 )
 

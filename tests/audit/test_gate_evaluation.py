@@ -122,7 +122,7 @@ def test_what_is_turned_stands_upright_in_no_way():
 
 
 @pytest.mark.parametrize("way", synthetic_negatives.WAYS, ids=lambda way: way.__name__)
-def test_what_is_spoilt_is_a_picture_still(way):
+def test_synthetic_negatives_are_pictures(way):
     made = [way(SQUARE, np.random.default_rng(seed)) for seed in (1, 1)]
     assert made[0].dtype == np.uint8 and made[0].ndim == 3 and made[0].shape[2] == 3 and min(made[0].shape[:2]) > 200
     assert (made[0] == made[1]).all() and (np.resize(made[0], SQUARE.shape) != SQUARE).any()

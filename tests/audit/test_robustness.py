@@ -174,5 +174,5 @@ def test_the_first_cases_by_hash_are_handled_and_no_spectrogram_pictures():
 
     chosen = robustness.cases_to_handle(cases, "lungs", 5)
     assert len(chosen) == 5 and chosen == robustness.cases_to_handle(cases[::-1], "lungs", 5)
-    with pytest.raises(UsageError, match="task cough"):
+    with pytest.raises(UsageError, match="Task cough"):
         robustness.cases_to_handle([replace(cases[0], task="cough")], "cough")

@@ -123,7 +123,7 @@ class TestBatch:
 
     def test_a_table_that_is_there_is_not_written_over(self, folder, config, tmp_path):
         (tmp_path / "r.csv").write_text("mine")
-        with pytest.raises(UsageError, match="is there already"):
+        with pytest.raises(UsageError, match="exists already"):
             batch.screen_batch([str(folder)], tmp_path / "r.csv", config)
         assert (tmp_path / "r.csv").read_text() == "mine"
 

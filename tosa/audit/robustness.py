@@ -58,7 +58,7 @@ OF_SOUNDS = Bound(kept=0.95)
 
 @dataclass(frozen=True)
 class _Truth:
-    """What is known of n cases of one task."""
+    """The labels and the answers of n cases of one task."""
 
     targets: np.ndarray  # columns (n,)
     healthy: int | None  # the column of the label that stands for health
@@ -108,7 +108,7 @@ def cases_to_handle(cases: list[Case], task: str, most: int = CASES) -> list[Cas
     """
     chosen = [case for case in cases if case.task == task and case.kind is not Kind.SPECTROGRAM]
     if not chosen:
-        raise UsageError(f"No sound or X-ray of task {task} is there to be handled.")
+        raise UsageError(f"Task {task} has no sound or X-ray to measure in these cases.")
     return dataset.in_order(chosen)[:most]
 
 
@@ -261,7 +261,7 @@ def _misses(row: Row, bound: Bound) -> list[str]:
 def print_table(task: str, rows: dict[str, Row]) -> None:
     """Prints a line for each row, and the rows that miss their bound."""
     print(f"== {task}, N={rows[UNCHANGED]['n']}")
-    print(f"{'':36}{'kept':>8}{'same':>8}{'accuracy':>10}{'sensitivity':>13}{'specificity':>13}{'refused':>9}")
+    print(f"{'':36}{'stays':>8}{'same':>8}{'accuracy':>10}{'sensitivity':>13}{'specificity':>13}{'refused':>9}")
     for name, row in rows.items():
         cells = [_percent(row.get(key)) for key in ("kept", "same", "accuracy", "sensitivity", "specificity")]
         widths = (8, 8, 10, 13, 13)

@@ -128,7 +128,7 @@ def _decode_medical_jpeg(data: bytes) -> np.ndarray | None:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The picture turned as its EXIF says; unreadable EXIF says nothing, whatever Pillow raises on it."""
+    """The picture turned as its EXIF says; EXIF that cannot be read is ignored, whatever Pillow raises on it."""
     try:
         turn = UPRIGHT.get(image.getexif().get(0x0112, 1))
     except Exception:  # noqa: BLE001 -- see above

@@ -82,15 +82,15 @@ class Engine:
         threads: how many cores to use, all by default; precision: f32, bf16 or int8, which needs activation_ranges.
         Raises GraphError if OpenVINO cannot run the graph.
         """
-        self._core, self._outputs, self._eight_bits = core(), outputs, precision == "int8"
-        self._transformed: openvino.Tensor | None = None  # what `exported` returns, once it is known
+        self._core, self._outputs, self._quantized = core(), outputs, precision == "int8"
+        self._transformed: openvino.Tensor | None = None  # what `exported` returns, once it was called
         # Threads pinned to cores wait for other work on these cores: the slowest answers took twice as long.
         self._config = {"INFERENCE_PRECISION_HINT": HINTS.get(precision, precision), "ENABLE_CPU_PINNING": False}
         if threads:
             self._config["INFERENCE_NUM_THREADS"] = threads
         try:
             if isinstance(graph, Subgraph):
-                model = read(self._core, graph, activation_ranges if self._eight_bits else NO_RANGES)
+                model = read(self._core, graph, activation_ranges if self._quantized else NO_RANGES)
                 self._alone = _Compiled(self._core.compile_model(model, "CPU", self._config | ALONE), outputs)
             else:
                 self._transformed = openvino.Tensor(graph, shared_memory=True)
@@ -115,7 +115,7 @@ class Engine:
 
     def precision(self) -> str:
         """Returns the precision in use: the one that was asked for, or f32 if the processor does not support it."""
-        if self._eight_bits:
+        if self._quantized:
             return "int8"
         return self._alone.model.get_property("INFERENCE_PRECISION_HINT").get_type_name()
 

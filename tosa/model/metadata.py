@@ -101,7 +101,7 @@ class TaskMetadata:
 
 @dataclass(frozen=True)
 class GraphMetadata:
-    """What a graph says of itself. `GraphMetadata()` describes a graph of another maker, which says nothing."""
+    """What a graph says of itself. `GraphMetadata()` is that of a graph without metadata."""
 
     name: str | None = None
     tasks: Mapping[str, TaskMetadata] = field(default_factory=dict)  # by name
@@ -152,7 +152,7 @@ class GraphMetadata:
         return json.dumps(written, ensure_ascii=False, sort_keys=True)
 
     def task(self, name: str) -> TaskMetadata:
-        """Returns what the graph says of a task; if it says nothing, a task of the input that it has by default."""
+        """Returns the metadata of a task; without any, a task that takes its default kind of input."""
         return self.tasks.get(name) or TaskMetadata(name, default_input(name))
 
     def with_task(self, task: TaskMetadata) -> Self:

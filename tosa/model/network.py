@@ -48,7 +48,7 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """What is known of a graph without running it; the network keeps it when the graph's bytes are gone."""
+    """What a graph file states, read without running it; it is still there after the graph's bytes are freed."""
 
     tasks: dict[str, Task]  # by name, in the order of the label file
     sha256: str  # of the graph file's bytes, hexadecimal
@@ -60,7 +60,7 @@ class Model:
 
 
 class GraphFile:
-    """A graph and its labels, read from disk and found to fit each other, but not yet compiled."""
+    """A graph and its labels, read from disk and checked to fit each other, but not yet compiled."""
 
     def __init__(self, graph: Graph, labels: Labels, files: str) -> None:
         """files: what errors call the pair. Raises GraphError."""

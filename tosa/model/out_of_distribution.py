@@ -21,7 +21,7 @@ THRESHOLD = 2.5  # log odds of not being an X-ray above which a picture is refus
 
 @dataclass(frozen=True, eq=False)
 class OutOfDistributionGate:
-    """What is known of the training X-rays' thumbnails of p pixels; matrices are float16 in the graph."""
+    """Statistics of the training X-rays' thumbnails of p pixels; matrices are float16 in the graph."""
 
     mean: np.ndarray  # (p,)
     basis: np.ndarray  # (k, p) orthonormal principal directions

@@ -126,11 +126,11 @@ def screen_batch(
 
     Stopped at any moment, the same call goes on: what is done is not done again, and no file is in the table twice.
     ray_address: a Ray cluster to work on, whose nodes read the files by the same paths; by default, this machine works.
-    Raises UsageError where out is there already or cannot be written, ModelError, SettingError and DecoderError.
+    Raises UsageError where out exists already or cannot be written, ModelError, SettingError and DecoderError.
     """
     writer_for(out)
     if out.exists():
-        raise UsageError(f"'{out}' is there already. Name another --out, or remove it.")
+        raise UsageError(f"'{out}' exists already. Name another --out, or remove it.")
     total = count_items(sources)
     sha256 = GraphFile.read(config.graph, config.labels).model.sha256
     if heatmaps:

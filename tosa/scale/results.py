@@ -100,5 +100,5 @@ def _pyarrow() -> tuple[Any, Any]:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise UsageError("Parquet needs pyarrow, which is not installed: pip install '.[scale]'.") from error
+        raise UsageError("Parquet needs pyarrow, which is not installed: pip install '.[parquet]'.") from error
     return pyarrow, pyarrow.parquet

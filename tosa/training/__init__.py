@@ -1,1 +1,1 @@
-"""The trainer, one stage a file: cases -> augment -> bottlenecks -> head or fine_tune -> export -> report."""
+"""The trainer: data -> features -> head or trunk -> graph -> report, and the commands that put these steps together."""

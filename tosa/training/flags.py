@@ -43,12 +43,12 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
 
 def _data_flags(flags: argparse.ArgumentParser) -> None:
     cases = flags.add_argument_group("what to learn from").add_mutually_exclusive_group()
-    cases.add_argument("--image_dir", type=Path, help="folder with one folder of pictures (or sounds) a label")
+    cases.add_argument("--image_dir", type=Path, help="folder with one folder of pictures (or sounds) for each label")
     cases.add_argument(
         "--labels_csv", type=Path, help="table with the columns file and label; optional: task, group, split, source"
     )
     flag = flag_group(flags, "the cases")
-    flag("audio_dir", None, "folder with one folder of sounds a label; drawn into --image_dir first", type=Path)
+    flag("audio_dir", None, "folder with one folder of sounds for each label; drawn into --image_dir first", type=Path)
     flag(
         "task", None, "task to add to the graph or to replace, keeping the graph's other tasks; without it the new "
         "graph has one task. Of a table that names tasks, only the rows of this one are used",
@@ -58,7 +58,7 @@ def _data_flags(flags: argparse.ArgumentParser) -> None:
     flag("testing_percentage", 10, "percent of the groups to test on")
     flag("validation_percentage", 10, "percent of the groups to validate on")
     for split in ("training", "validation", "testing"):
-        flag(f"{split}_list", None, f"text file that names the files for {split}, one a line", type=Path)
+        flag(f"{split}_list", None, f"text file that names the files for {split}, one on each line", type=Path)
     flag("skip_unreadable", False, "leave out files that cannot be read, and list them", action="store_true")
 
 
@@ -78,10 +78,10 @@ def _training_flags(flags: argparse.ArgumentParser) -> None:
     flag = flag_group(flags, "how to train")
     flag("how_many_training_steps", None, "training steps: 4000, or 4000 batches of --fine_tune", type=positive)
     flag("learning_rate", None, "0.01; 0.001 with adam; the peak of --fine_tune, 0.00015", type=between(0, 1e3))
-    flag("train_batch_size", None, "pictures a step: 100, or 16 with --fine_tune; -1: all cases", type=count)
+    flag("train_batch_size", None, "pictures in each step: 100, or 16 with --fine_tune; -1: all cases", type=count)
     flag("eval_step_interval", 10, "steps between two evaluations", type=positive)
     flag("test_batch_size", -1, "test pictures, -1 for all", type=count)
-    flag("validation_batch_size", 100, "validation pictures an evaluation, -1 for all", type=count)
+    flag("validation_batch_size", 100, "validation pictures in each evaluation, -1 for all", type=count)
     flag(
         "class_balance", "drawn", "for the last layer. drawn: every step samples each label equally often, as the "
         "classic did; weighted: cases are sampled uniformly, and a case counts the more the rarer its label is; none: "
@@ -131,7 +131,7 @@ def _report_flags(flags: argparse.ArgumentParser) -> None:
     flag = flag_group(flags, "what to report")
     flag("report_dir", Path("report"), "folder for report.json, report.md and their pictures")
     flag("plot", None, "PNG of the training curves, such as plot.png", type=Path)
-    flag("prevalence", 0.1, "share of the ill for which the positive predictive value is given", type=share)
+    flag("prevalence", 0.1, "prevalence for which the positive predictive value is reported", type=share)
     flag("negative_label", None, "label that stands for health (default: not sick, normal, healthy, negative)")
     flag("print_misclassified_test_images", False, "list the test pictures answered wrongly", action="store_true")
     flag(

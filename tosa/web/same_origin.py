@@ -10,7 +10,7 @@ DEFAULT_PORTS = {None, 80, 443}
 
 
 def refuse_other_sites() -> None:
-    """Raises CrossSite if the browser says that another site's page sends this request. Other programs say nothing.
+    """Raises CrossSite if the browser says that a page of another site sends this request. Other programs pass.
 
     Browsers send Sec-Fetch-Site to https and localhost, and Origin with every POST. Behind a proxy the host is the one
     that the user sees if the proxy keeps Host, or if TOSA_PROXY says that X-Forwarded-Host can be trusted.

@@ -126,8 +126,8 @@ def test_unknown_sets_are_named_with_what_is_there_and_known(data, monkeypatch):
     with pytest.raises(SystemExit) as stopped:
         collect.main()
     said = str(stopped.value)
-    assert said.startswith("Unknown data sets: cough/whoops. There are: ") and "cough/emogator" in said
-    assert "xray/nih_adult" in said.partition("Known are")[2] and not (data / "cases.csv").exists()
+    assert said.startswith("Unknown data sets: cough/whoops. Found: ") and "cough/emogator" in said
+    assert "xray/nih_adult" in said.partition("Supported")[2] and not (data / "cases.csv").exists()
 
 
 def test_a_folder_without_sets_is_refused(tmp_path):

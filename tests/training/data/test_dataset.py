@@ -128,7 +128,7 @@ BAD_TABLES = {
     "no label column": ("file,kind\nx.png,a\n", "label"),
     "empty": ("", "header"),
     "unknown split": ("file,label,split\nx.png,a,train\n", "split 'train'"),
-    "no file": ("file,label\n,a\n", "not there"),
+    "no file": ("file,label\n,a\n", "row without a file name"),
     "a file twice": ("file,label,task\nx.png,a,\n\n./x.png,b,t\n", "'./x.png' twice in task t: in lines 2 and 4"),
 }
 

@@ -1,4 +1,4 @@
-"""X-rays spoilt into what the gate must refuse: each way does what its name says."""
+"""Synthetic negatives: each function changes an X-ray as its name says."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ GRAY = SQUARE[:, :, 0]
 SEEDS = range(12)
 
 
-def spoilt(way, seed: int) -> np.ndarray:
+def negative(way, seed: int) -> np.ndarray:
     made = way(SQUARE, np.random.default_rng(seed))
     assert made.shape == SQUARE.shape and made.dtype == np.uint8
     assert (made == made[:, :, :1]).all()
@@ -20,19 +20,19 @@ def spoilt(way, seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_noise_has_the_pictures_histogram_and_none_of_its_shapes(seed):
-    made = spoilt(synthetic_negatives.noise, seed)
+    made = negative(synthetic_negatives.noise, seed)
     np.testing.assert_array_equal(np.bincount(made.ravel(), minlength=256), np.bincount(GRAY.ravel(), minlength=256))
     assert abs(np.corrcoef(made.ravel(), GRAY.ravel())[0, 1]) < 0.35
 
 
 def test_noise_is_fine_and_coarse():
-    steps = [np.abs(np.diff(spoilt(synthetic_negatives.noise, seed).astype(int))).mean() for seed in SEEDS]
+    steps = [np.abs(np.diff(negative(synthetic_negatives.noise, seed).astype(int))).mean() for seed in SEEDS]
     assert max(steps) > 4 * min(steps)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_silhouette_has_two_levels_and_the_pictures_outline(seed):
-    made = spoilt(synthetic_negatives.silhouette, seed)
+    made = negative(synthetic_negatives.silhouette, seed)
     middle = (made > int(made.min()) + 10) & (made < int(made.max()) - 10)
     assert middle.mean() < 0.2  # at its soft edges
     bright = GRAY[made > (int(made.min()) + int(made.max())) / 2]
@@ -41,7 +41,7 @@ def test_a_silhouette_has_two_levels_and_the_pictures_outline(seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_double_exposure_is_the_picture_and_the_picture_turned(seed):
-    made = spoilt(synthetic_negatives.double_exposure, seed).astype(float)
+    made = negative(synthetic_negatives.double_exposure, seed).astype(float)
     rest = made - np.polyval(np.polyfit(GRAY.ravel().astype(float), made.ravel(), 1), GRAY)
     assert np.corrcoef(made.ravel(), GRAY.ravel())[0, 1] > 0.2
     assert rest.std() > 3  # what the picture alone does not explain
@@ -49,7 +49,7 @@ def test_a_double_exposure_is_the_picture_and_the_picture_turned(seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_clipped_one_is_mostly_black_or_white(seed):
-    made = spoilt(synthetic_negatives.clipped, seed)
+    made = negative(synthetic_negatives.clipped, seed)
     low, high = synthetic_negatives.SATURATED
     assert low - 0.05 < ((made == 0) | (made == 255)).mean() <= high + 0.05
     assert (np.diff(made.ravel()[np.argsort(GRAY.ravel(), kind="stable")].astype(int)) >= 0).all()  # order is kept

@@ -108,7 +108,7 @@ def allows_commercial_use(licence: str) -> bool:
 def find_sets(data: list[Path]) -> list[tuple[DataSet, Path]]:
     """Returns the sets of SETS that are in the folders `data`, each with its folder.
 
-    Raises UsageError, which names what is there and what is known, if `data` holds an unknown set or no set at all.
+    Raises UsageError, which names the sets found and supported, if `data` holds an unknown set or no set at all.
     """
     found = sorted(
         f"{kind}/{folder.name}" for root in data for kind in KINDS for folder in _folders(root / kind)
@@ -116,12 +116,12 @@ def find_sets(data: list[Path]) -> list[tuple[DataSet, Path]]:
     known = [each.folder for each in SETS]
     if unknown := sorted(set(found) - set(known)):
         raise UsageError(
-            f"Unknown data sets: {', '.join(unknown)}. There are: {', '.join(found)}. Known are: {', '.join(known)}."
+            f"Unknown data sets: {', '.join(unknown)}. Found: {', '.join(found)}. Supported: {', '.join(known)}."
             " Move unknown folders elsewhere, or add them to SETS in tosa/audit/datasets/collect.py."
         )
     if not found:
         where = ", ".join(f"'{root}'" for root in data)
-        raise UsageError(f"{where} holds no data set. Known are: {', '.join(known)}.")
+        raise UsageError(f"{where} holds no data set. Supported: {', '.join(known)}.")
     places = {each: next((root / each.folder for root in data if (root / each.folder).is_dir()), None) for each in SETS}
     return [(each, place) for each, place in places.items() if place]
 
@@ -187,7 +187,7 @@ def write_table(data: list[Path], table: Path, commercial: bool = False) -> None
         writer.writeheader()
         writer.writerows(_merge_groups(rows))
     if missing := [each.folder for each in SETS if each not in dict(sets)]:
-        print(f"Not there and left out: {', '.join(missing)}.", file=sys.stderr)
+        print(f"Data sets that were not found: {', '.join(missing)}.", file=sys.stderr)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""X-rays framed anew at random, so that shape, margins, size and side of a picture tell nothing.
+"""X-rays framed anew at random, so that a picture's shape, margins, size and side do not predict its label.
 
 In public data the shape of a picture alone can tell ill from normal: in the children's X-rays that Tosa is trained on,
 normal pictures are 1.2 times as wide as high and ill ones 1.5 times, and squashing both to a square shows that to the

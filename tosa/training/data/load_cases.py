@@ -113,7 +113,9 @@ def check_against_graph(cases: Sequence[Case], labels: Mapping[str, Collection[s
     """Raises UsageError where cases have a task or a label that a graph with these labels by task lacks."""
     for task, own_labels in dataset.labels_by_task(cases).items():
         if task not in labels:
-            raise UsageError(f"The graph has no task '{task}'; it has {', '.join(labels)}. Choose with --task.")
+            raise UsageError(
+                f"The graph has no task '{task}'; it has {', '.join(labels)}. Leave out the cases of '{task}'."
+            )
         if missing := set(own_labels) - set(labels[task]):
             raise UsageError(
                 f"The graph's task '{task}' has no label {', '.join(sorted(missing))}; it has "

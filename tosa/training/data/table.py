@@ -45,10 +45,12 @@ def from_csv(
 
 def _check_row(table: Path, fields: dict[str, str], file: Path) -> None:
     name, split = fields["file"], fields["split"]
+    if not name:
+        raise UsageError(f"'{table}' has a row without a file name.")
     if not fields["label"]:
         raise UsageError(f"'{table}' has no label for '{name}'.")
-    if not name or not file.is_file():
-        raise UsageError(f"'{table}' names the file '{name}', which is not there.")
+    if not file.is_file():
+        raise UsageError(f"'{table}' names the file '{name}', which does not exist.")
     if split and split not in SPLITS:
         raise UsageError(f"'{table}': the split of '{name}' must be one of {', '.join(SPLITS)}; it is split '{split}'.")
 
@@ -58,13 +60,13 @@ def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
     try:
         lines = table.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
-        raise UsageError(f"Cannot read --labels_csv '{table}': {error.strerror}.") from error
+        raise UsageError(f"Cannot read the table '{table}': {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"--labels_csv '{table}' is not UTF-8 text. Save it as UTF-8.") from error
+        raise UsageError(f"The table '{table}' is not UTF-8 text. Save it as UTF-8.") from error
     semicolons = bool(lines) and ";" in lines[0] and "," not in lines[0]  # as spreadsheets write it in half of Europe
     reader = csv.DictReader(lines, delimiter=";" if semicolons else ",", skipinitialspace=True)
     reader.fieldnames = [column.strip() for column in reader.fieldnames or []]
     rows = [(reader.line_num, row) for row in reader]
     if not rows or not {"file", "label"} <= rows[0][1].keys():
-        raise UsageError(f"--labels_csv '{table}' needs a header with at least the columns file and label.")
+        raise UsageError(f"The table '{table}' needs a header with at least the columns file and label.")
     return rows

@@ -1,4 +1,4 @@
-"""X-rays spoilt into what the gate must refuse: from these it learns where lungs belong, whatever else may be sent.
+"""Synthetic negatives: X-rays changed into pictures that the gate must refuse, so that it learns where lungs belong.
 
 Counterexamples made from the data itself teach more than distances to it (Hendrycks et al., "Deep Anomaly Detection
 with Outlier Exposure", ICLR 2019), and leave real photographs and documents for the test.
@@ -15,7 +15,7 @@ SATURATED = 0.7, 0.95  # share of the pixels that clipping makes black or white
 
 
 def synthetic_negative(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Square pixels uint8 (side, side, 3) spoilt in one of WAYS: uint8 (height, width, 3)."""
+    """Square pixels uint8 (side, side, 3) changed in one of WAYS: uint8 (height, width, 3)."""
     return WAYS[rng.integers(len(WAYS))](pixels, rng)
 
 

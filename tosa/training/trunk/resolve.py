@@ -88,7 +88,7 @@ def check_trunk_options(options: TrunkOptions, fine_tunes: bool = False) -> None
     if options.weights and options.weights.suffix not in (*WEIGHTS, ".pb"):
         raise UsageError(f"--weights '{options.weights}' must end in one of .pb, {', '.join(WEIGHTS)}.")
     if options.weights and not options.weights.is_file():
-        raise UsageError(f"--weights '{options.weights}' is not there.")
+        raise UsageError(f"--weights '{options.weights}' does not exist.")
 
 
 def check_size(options: TrunkOptions, size: tuple[int, int]) -> None:

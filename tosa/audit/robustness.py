@@ -149,12 +149,12 @@ def _answers(
 def print_table(task: str, rows: dict[str, Row]) -> None:
     """Prints a line for each row, and the rows that miss their bound."""
     print(f"== {task}, N={rows[UNCHANGED]['n']}")
-    print(f"{'':36}{'kept':>8}{'same':>8}{'accuracy':>10}{'sensitivity':>13}{'specificity':>13}{'refused':>9}")
+    print(f"{'':42}{'kept':>8}{'same':>8}{'accuracy':>10}{'sensitivity':>13}{'specificity':>13}{'refused':>9}")
     for name, row in rows.items():
         cells = [_percent(row.get(key)) for key in ("kept", "same", "accuracy", "sensitivity", "specificity")]
         widths = (8, 8, 10, 13, 13)
         line = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
-        print(f"{name:36}{line}{row['refused']:>9}{'  misses its bound' * bool(row.get('misses'))}")
+        print(f"{name:42}{line}{row['refused']:>9}{'  misses its bound' * bool(row.get('misses'))}")
     for line in missed_bounds(rows):
         print(f"MISSED {task}, {line}")
 

@@ -9,7 +9,6 @@ import argparse
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 import soxr
 
 from tosa.audit.picture_changes import PICTURE_CHANGES, PictureChange
+from tosa.audit.robustness_rows import REFUSED, Answered, Bound, Row, Truth, changed_row, rates_row
 from tosa.audit.sound_changes import sound_changes
 from tosa.errors import RequestError, TosaError, UsageError
 from tosa.inputs import audio, xray
@@ -31,56 +31,17 @@ from tosa.training.data.prefetch import prefetch
 from tosa.training.data.table import from_csv
 from tosa.training.features.bottlenecks import BATCH
 from tosa.training.files import progress
-from tosa.training.metrics import negative_of, rate
+from tosa.training.metrics import negative_of
 
 UNCHANGED = "as it came"
 CASES = 150  # of each task, the first by the hash of their names
 OTHER_SOUNDS = 20  # sounds to mix in, at most
-MIN_CASES = 10  # of a source, to be shown
-REFUSED = -1  # in the place of a column
 
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 Draw = Callable[[np.ndarray], np.ndarray]  # what was decoded -> picture; raises RequestError if it is refused
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Bound:
-    """What a change may do to the answers of one task."""
-
-    kept: float  # share of the cases that stay normal or stay ill, at least
-    moves: float | None = None  # by how much specificity and sensitivity may move, at most
-
 
 OF_PICTURES = Bound(kept=0.97, moves=0.04)
 OF_SOUNDS = Bound(kept=0.95)
-
-
-@dataclass(frozen=True)
-class _Truth:
-    """The labels and the answers of n cases of one task."""
-
-    targets: np.ndarray  # columns (n,)
-    healthy: int | None  # the column of the label that stands for health
-    groups: np.ndarray  # (n,)
-    sources: np.ndarray  # (n,)
-
-    @classmethod
-    def of(cls, cases: list[Case], labels: tuple[str, ...]) -> "_Truth":
-        targets = np.array([labels.index(case.label) for case in cases])
-        groups, sources = (np.array([getattr(case, name) for case in cases]) for name in ("group", "source"))
-        return cls(targets, negative_of(labels), groups, sources)
-
-    def rate(self, right: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
-        return rate(right[chosen], self.groups[chosen].tolist())
-
-
-@dataclass(frozen=True)
-class _Answered:
-    """What the network answers to n cases after one change."""
-
-    scores: np.ndarray  # (n, labels), 0 for refused cases
-    predicted: np.ndarray  # columns (n,), REFUSED for cases that serving refuses to judge
 
 
 def measure_robustness(network: Network, task: str, cases: list[Case]) -> dict[str, Row]:
@@ -92,12 +53,12 @@ def measure_robustness(network: Network, task: str, cases: list[Case]) -> dict[s
     is_sound = cases[0].is_sound
     decoded = [decode(case) for case in cases]
     draw, bound = (_sound_drawer(network), OF_SOUNDS) if is_sound else (_picture_drawer(network), OF_PICTURES)
-    truth = _Truth.of(cases, network.tasks[task].labels)
+    truth = Truth.of(cases, network.tasks[task].labels)
     plain = _answers(network, task, decoded, draw, _unchanged)
-    rows = {UNCHANGED: _rates(truth, plain)}
+    rows = {UNCHANGED: rates_row(truth, plain)}
     changes = _changes_of_sounds(cases, decoded) if is_sound else _changes_of_pictures()
     for name, change in progress(changes.items(), desc=f"{task}: handling", unit="change"):
-        rows[name] = _changed_row(truth, plain, _answers(network, task, decoded, draw, change), bound)
+        rows[name] = changed_row(truth, plain, _answers(network, task, decoded, draw, change), bound)
     return rows
 
 
@@ -164,7 +125,7 @@ def _answers(
     decoded: list[np.ndarray],
     draw: Draw,
     change: Change,
-) -> _Answered:
+) -> Answered:
     """Returns the answers to what was decoded, changed and drawn; the change's randomness depends on the case alone."""
 
     def drawn(number: int) -> tuple[int, np.ndarray] | None:
@@ -182,91 +143,18 @@ def _answers(
             numbers = [number for number, _ in batch]
             scores[numbers] = network.run(np.stack([pixels for _, pixels in batch])).scores[:, columns]
             predicted[numbers] = scores[numbers].argmax(axis=1)
-    return _Answered(scores, predicted)
-
-
-def _rates(truth: _Truth, answered: _Answered) -> Row:
-    """Returns the rates of right answers."""
-    everyone = np.ones(len(truth.targets), bool)
-    return {
-        "n": len(truth.targets),
-        "refused": int((answered.predicted == REFUSED).sum()),
-        "accuracy": truth.rate(answered.predicted == truth.targets, everyone),
-        **_sensitivity_and_specificity(truth, answered, everyone),
-    }
-
-
-def _sensitivity_and_specificity(truth: _Truth, answered: _Answered, chosen: np.ndarray) -> Row:
-    if truth.healthy is None:
-        return {}
-    ill = truth.targets != truth.healthy
-    judged = answered.predicted != REFUSED
-    right = judged & ((answered.predicted != truth.healthy) == ill)
-    return {"sensitivity": truth.rate(right, chosen & ill), "specificity": truth.rate(right, chosen & ~ill)}
-
-
-def _changed_row(truth: _Truth, plain: _Answered, changed: _Answered, bound: Bound) -> Row:
-    kept = _kept(truth, plain, changed)
-    everyone = np.ones(len(kept), bool)
-    moved = np.abs(changed.scores - plain.scores).max(axis=1)[changed.predicted != REFUSED]
-    row = _rates(truth, changed) | {
-        "kept": truth.rate(kept, everyone),
-        "same": truth.rate(changed.predicted == plain.predicted, everyone),
-        "moves": _moves(truth, plain, changed, everyone),
-        "score_moves": {"median": float(np.median(moved)), "largest": float(moved.max())} if len(moved) else None,
-        "bound": {"kept": bound.kept, "moves": bound.moves},
-    }
-    row["misses"] = _misses(row, bound)
-    row["by_source"] = {
-        source: {
-            "kept": truth.rate(kept, truth.sources == source),
-            **_sensitivity_and_specificity(truth, changed, truth.sources == source),
-        }
-        for source in np.unique(truth.sources).tolist()
-        if source and (truth.sources == source).sum() >= MIN_CASES
-    }
-    return row
-
-
-def _kept(truth: _Truth, plain: _Answered, changed: _Answered) -> np.ndarray:
-    """Returns which cases stay normal or stay ill; without a label for health, which keep their diagnosis."""
-    if truth.healthy is None:
-        return changed.predicted == plain.predicted
-    sides = [np.where(each.predicted == REFUSED, REFUSED, each.predicted == truth.healthy) for each in (plain, changed)]
-    return sides[0] == sides[1]
-
-
-def _moves(truth: _Truth, plain: _Answered, changed: _Answered, chosen: np.ndarray) -> dict[str, float]:
-    """Returns by how much sensitivity and specificity rise or, below 0, fall."""
-    before, after = (_sensitivity_and_specificity(truth, each, chosen) for each in (plain, changed))
-    return {
-        name: after[name]["value"] - before[name]["value"] for name in before if before[name]["value"] is not None
-    }  # fmt: skip
-
-
-def _misses(row: Row, bound: Bound) -> list[str]:
-    """Returns why a row misses its bound, with N and interval; nothing where it holds."""
-    reasons = []
-    kept = row["kept"]
-    limits = f"95 % interval {kept['low']:.1%} to {kept['high']:.1%}, N={kept['n']}"
-    if kept["value"] < bound.kept:
-        reasons.append(f"{kept['value']:.1%} kept, bound {bound.kept:.0%} ({limits})")
-    for name, moves in row["moves"].items():
-        if bound.moves is not None and abs(moves) > bound.moves + 1e-9:
-            n = row[name]["n"]
-            reasons.append(f"{name} moves by {100 * moves:+.1f} points, bound {100 * bound.moves:g} (N={n})")
-    return reasons
+    return Answered(scores, predicted)
 
 
 def print_table(task: str, rows: dict[str, Row]) -> None:
     """Prints a line for each row, and the rows that miss their bound."""
     print(f"== {task}, N={rows[UNCHANGED]['n']}")
-    print(f"{'':36}{'stays':>8}{'same':>8}{'accuracy':>10}{'sensitivity':>13}{'specificity':>13}{'refused':>9}")
+    print(f"{'':42}{'stays':>8}{'same':>8}{'accuracy':>10}{'sensitivity':>13}{'specificity':>13}{'refused':>9}")
     for name, row in rows.items():
         cells = [_percent(row.get(key)) for key in ("kept", "same", "accuracy", "sensitivity", "specificity")]
         widths = (8, 8, 10, 13, 13)
         line = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
-        print(f"{name:36}{line}{row['refused']:>9}{'  misses its bound' * bool(row.get('misses'))}")
+        print(f"{name:42}{line}{row['refused']:>9}{'  misses its bound' * bool(row.get('misses'))}")
     for line in missed_bounds(rows):
         print(f"MISSED {task}, {line}")
 

@@ -66,7 +66,10 @@ class GraphFile:
         """files: what errors call the pair. Raises GraphError."""
         softmaxes = graph.softmaxes() if labels else []
         if len(softmaxes) != len(labels):
-            raise GraphError(f"has {len(softmaxes)} softmax layers, the label file has {len(labels)} tasks")
+            raise GraphError(
+                f"has {len(softmaxes)} softmax layers, the label file has {len(labels)} tasks: set TOSA_LABELS to the "
+                "label file that was made with the graph"
+            )
         metadata = graph.metadata()
         self.graph = graph
         self.outputs = [graph.feature_map(), BOTTLENECK, *softmaxes]

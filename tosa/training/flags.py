@@ -199,4 +199,7 @@ def _missing(package: str) -> str:
     """What to do where a package that only training needs is not installed."""
     if sys.version_info >= (3, 14) and package in ("tensorflow", "keras"):
         return f"training needs {package}, which has no wheels for Python 3.14 yet. Use Python 3.11, 3.12 or 3.13."
-    return f"training needs {package}, which is not installed. Run 'make train-env', or: pip install '.[train]'"
+    return (
+        f"training needs {package}, which is not installed. In a clone of Tosa, run 'make train-env'. Elsewhere, install "
+        "it with the packages for training: pip install 'WHEEL_OR_CLONE[train]'."
+    )

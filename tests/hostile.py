@@ -365,7 +365,7 @@ TABLE: dict[str, tuple[Callable[[], Sent], int, str | None]] = {
     "DICOM of two frames": (
         lambda: picture(dicom(np.stack([GRAY, GRAY]), NumberOfFrames=2)), 422, "several_frames"),
     "DICOM of 4 GB": (lambda: picture(dicom(GRAY, Rows=65_535, Columns=65_535)), 413, "picture_too_large"),
-    "DICOM of no rows": (lambda: picture(dicom(GRAY, Rows=0)), 422, "damaged"),
+    "DICOM of no rows": (lambda: picture(dicom(GRAY, Rows=0)), 422, "cannot_judge"),
     "DICOM with an empty lookup table": (
         lambda: picture(dicom(GRAY, VOILUTSequence=[lookup_table([0, 0, 16], b"")])), 200, None),
     "DICOM with a short lookup table": (

@@ -37,6 +37,8 @@ ONE_IS_TAKEN = {
     "one hum": ((0.5 * np.sin(TIME * 2 * np.pi * 50), COUGH), {1}),
     "one of six": ((ZERO, ZERO, ZERO, COUGH, ZERO, ZERO), {3}),
     "six that cancel": ((COUGH, -COUGH) * 3, set(range(6))),
+    "one late": ((COUGH, np.roll(COUGH, 220)), {0, 1}),
+    "out of phase, one late": ((COUGH, -np.roll(COUGH, 110)), {0, 1}),
     "two that cancel and noise": ((COUGH, noise(0.2), -COUGH), {0, 2}),
 }
 

@@ -1,6 +1,7 @@
 """How DICOM files are put together: without preamble or headers, without a picture, and pydicom's own test files."""
 
 import io
+import time
 from pathlib import Path
 
 import gdcm
@@ -233,3 +234,66 @@ def test_pydicoms_own_files(file):
 
 def test_pydicom_has_these_files():
     assert len(FILES) > 150
+
+
+@pytest.mark.parametrize("syntax", [uid.ExplicitVRLittleEndian, uid.JPEGLSLossless])
+def test_without_the_128_bytes_before_dicm(syntax):
+    make = dicom if syntax == uid.ExplicitVRLittleEndian else compressed
+    data = make(DEEP, syntax, **TWELVE)[128:]
+    assert dicom_signature.begins_dicom(data)
+    np.testing.assert_array_equal(xray.decode(data), xray.decode(dicom(DEEP, **TWELVE)))
+
+
+@pytest.mark.parametrize(("name", "value"), [("Rows", 0), ("Columns", 0), ("BitsStored", 0), ("BitsStored", 17)])
+def test_an_impossible_element_is_named(name, value):
+    with pytest.raises(errors.CannotJudge, match=f"{name} is {value}") as raised:
+        xray.decode(saved(rewritten(**{name: value})))
+    assert raised.value.code != "damaged"
+
+
+def palette(bits: int, entries: np.ndarray) -> dict:
+    names = ("Red", "Green", "Blue")
+    described = {f"{name}PaletteColorLookupTableDescriptor": [256, 0, bits] for name in names}
+    data = {f"{name}PaletteColorLookupTableData": entries.astype("<u2").tobytes() for name in names}
+    return {"PhotometricInterpretation": "PALETTE COLOR", **described, **data}
+
+
+@pytest.mark.parametrize("step", [1, 257])
+def test_a_palette_says_16_bits_and_holds_8_or_16(step):
+    ramp = np.arange(256) * step
+    np.testing.assert_array_equal(xray.decode(dicom(GRAY, **palette(16, ramp)))[:, :, 0], GRAY)
+
+
+def test_palette_data_that_are_missing_are_named():
+    elements = palette(8, np.arange(256))
+    del elements["GreenPaletteColorLookupTableData"]
+    with pytest.raises(errors.MissingElement, match="GreenPaletteColorLookupTableData"):
+        xray.decode(dicom(GRAY, **elements))
+
+
+@pytest.mark.parametrize("after", [bytes(8_000_000), b"\x01\x02\x03" * 99], ids=["zeros", "nonsense"])
+def test_what_follows_the_pixels_is_not_read(after):
+    data = dicom(DEEP, **TWELVE)
+    start = time.perf_counter()
+    np.testing.assert_array_equal(xray.decode(data + after), xray.decode(data))
+    assert time.perf_counter() - start < 1  # 8 MB of empty elements take pydicom 4 s
+
+
+def view_code(meaning: str) -> pydicom.Dataset:
+    code = pydicom.Dataset()
+    code.CodeMeaning = meaning
+    return code
+
+
+@pytest.mark.parametrize("meaning", ["left lateral", "Lateral"])
+def test_a_view_code_says_that_a_view_is_lateral(meaning):
+    with pytest.raises(errors.NotAChestXray, match="lateral"):
+        xray.picture(saved(rewritten(ViewCodeSequence=[view_code(meaning)])))
+    assert xray.picture(saved(rewritten(ViewCodeSequence=[view_code("postero-anterior")]))).any()
+
+
+@pytest.mark.parametrize("part", ["C-SPINE", "Hand L", "LUMBAR SPINE", "SHOULDER_R"])
+def test_other_parts_of_the_body_with_hyphens_and_sides(part):
+    with pytest.raises(errors.NotAChestXray, match="another part of the body"):
+        xray.picture(dicom(GRAY, BodyPartExamined=part))
+    assert xray.picture(dicom(GRAY, BodyPartExamined="CHEST_ABDOMEN")).any()

@@ -244,3 +244,26 @@ def test_polarity(kind, shape, inverted, elements):
     pixels = shown(DEEP, PhotometricInterpretation=kind, PresentationLUTShape=shape, **elements)
     expected = windowed(DEEP, 2048, 4096) if elements else spread(DEEP)
     same(pixels, 255 - expected if inverted else expected)
+
+
+# --- Tables and windows that differ from what they claim
+
+
+@pytest.mark.parametrize("kind", ["VOILUTSequence", "ModalityLUTSequence"])
+def test_a_table_shorter_than_its_descriptor_says_keeps_its_words(kind):
+    """Words of 12 bits are never pairs of bytes, even where there are few enough of them."""
+    values = dicom_input.decode_dicom(
+        dicom(DEEP, **TWELVE, **{kind: [lookup_table([0, 0, 12], CURVE.tobytes())]})
+    ).pixels
+    looked_up = CURVE[DEEP].astype(float)
+    same(values, looked_up / 4095 * 255 if kind == "VOILUTSequence" else spread(looked_up))
+
+
+@pytest.mark.parametrize("kind", ["VOILUTSequence", "ModalityLUTSequence"])
+def test_a_table_of_one_value_is_as_if_missing(kind):
+    table = lookup_table([4096, 0, 12], bytes(8192))
+    same(shown(DEEP, **{kind: [table]}), spread(DEEP))
+
+
+def test_a_window_that_hides_all_differences_gives_way_to_the_range_of_the_values():
+    same(shown(DEEP, WindowCenter=32768, WindowWidth=65536), spread(DEEP))

@@ -1,6 +1,7 @@
 """PNG, JPEG, TIFF and WebP as viewers show them, and what else is sent named as what it is."""
 
 import io
+import struct
 import zlib
 
 import numpy as np
@@ -171,3 +172,22 @@ def test_16_bits_of_a_png_without_window_leave_outliers_out():
 
 def test_formats_are_told_by_content():
     assert all(picture_files.begins_picture(encoded(Image.fromarray(GRAY), name)) for name in picture_files.FORMATS)
+
+
+def test_tiff_with_signed_samples():
+    signed = GRAY.astype(np.int16) * 100 - 10_000
+    fields = {256: (4, GRAY.shape[1]), 257: (4, GRAY.shape[0]), 258: (3, 16), 259: (3, 1), 262: (3, 1), 273: (4, 134),
+              277: (3, 1), 278: (4, GRAY.shape[0]), 279: (4, signed.nbytes), 339: (3, 2)}  # fmt: skip
+    entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, (kind, value) in fields.items())
+    data = b"II*\0" + struct.pack("<IH", 8, len(fields)) + entries + bytes(4) + signed.astype("<i2").tobytes()
+    expected = (GRAY.astype(float) - GRAY.min()) / np.ptp(GRAY) * 255
+    np.testing.assert_allclose(xray.decode(data)[:, :, 0], expected, atol=0.51)
+
+
+@pytest.mark.parametrize(
+    ("start", "name"),
+    [(b"PK\5\6", "ZIP"), (b"BZh9", "bzip2"), (b"\xfd7zXZ\0", "xz"), (b"\x28\xb5\x2f\xfd", "Zstandard")],
+)
+def test_archives_are_named(start, name):
+    with pytest.raises(errors.UnsupportedFormat, match=name):
+        screening.kind_of(start + bytes(40))

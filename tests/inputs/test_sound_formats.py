@@ -192,3 +192,19 @@ def test_what_soundfile_writes_with_a_signature_is_read_or_named():
     for name in ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3", "VOC", "NIST"):
         data = wav(FAST, 48_000, format=name)
         assert bool(sound_formats.sound_format(data)) != bool(sound_formats.unread_sound_format(data)), name
+
+
+def test_a_chunk_of_odd_length_without_the_byte_that_fills_it_up():
+    plain = wav(coughs(), subtype="PCM_16")
+    for text in (b"\x05\0\0\0hello", b"\x05\0\0\0hello\0"):
+        np.testing.assert_array_equal(
+            audio.decode_sound(plain[:12] + b"note" + text + plain[12:]), audio.decode_sound(plain)
+        )
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.8])
+def test_a_recorder_that_crashed_after_it_last_wrote_the_size(share):
+    plain = wav(coughs(), subtype="PCM_16")
+    size = int((len(plain) - 44) * share) // 2 * 2
+    cut = plain[:40] + struct.pack("<I", size) + plain[44:]
+    np.testing.assert_array_equal(audio.decode_sound(cut), audio.decode_sound(plain))

@@ -42,6 +42,8 @@ def decode_sound(data: bytes, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
         raise sound_formats.format_refusal(data)
     if sound_formats.format_by_signature(data) is None:  # neither reader looks behind zeros and tags
         data = data[sound_formats.start_of_sound(data) :]
+    if name == "wav":
+        data = sound_readers.padded_wav(data)
     failures = []
     for read_blocks in sound_readers.readers(data, name):
         try:

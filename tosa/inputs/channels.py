@@ -10,7 +10,7 @@ import numpy as np
 FRAME_SECONDS = 0.02
 OCTAVES = (100, 250, 500, 1_000, 2_000, 4_000, 8_000)  # Hz, the edges of the bands; hum and offset lie below
 MIN_RATE = 16_000  # Hz to which sounds are decimated, by means of neighbors: rough, but these are energies only
-MIN_MEAN_ENERGY = 0.4  # -4 dB: the mean's loudest frame against the best channel's; unrelated channels give -3 dB
+MIN_MEAN_ENERGY = 0.55  # -2.6 dB: the mean's loudest frame against the best channel's; delayed channels give -3 dB
 MIN_OCTAVE_ENERGY = 0.1  # -10 dB: the same in one octave; a channel that is silent there gives -6 dB
 MIN_OCTAVE_SHARE = 1e-3  # -30 dB: an octave this far below the loudest one does not count
 MIN_MEAN_RANGE = 0.25  # -6 dB: the mean's dynamic range against the best channel's

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tosa.errors import CompressedDicom, MissingElement, SeveralFrames, UnsupportedFormat
+from tosa.errors import CannotJudge, CompressedDicom, MissingElement, SeveralFrames, UnsupportedFormat
 from tosa.inputs.intensity import LIMITS, check_size, histogram, scaled
 
 if TYPE_CHECKING:  # pydicom takes long to import, and PNG and JPEG do without
@@ -46,10 +46,17 @@ def decode_dicom(data: bytes) -> Picture:
     stored = stored_values(dataset)
     return Picture(
         _shown(dataset, stored),
-        str(dataset.get("ViewPosition") or "").strip().upper(),
+        _view(dataset),
         str(dataset.get("BodyPartExamined") or "").strip().upper(),
         years(str(dataset.get("PatientAge") or "")),
     )
+
+
+def _view(dataset: FileDataset) -> str:
+    """ViewPosition, or the meaning of ViewCodeSequence, which digital radiographs have in its place."""
+    codes = dataset.get("ViewCodeSequence") or [{}]
+    said = dataset.get("ViewPosition") or codes[0].get("CodeMeaning") or ""
+    return str(said).strip().upper()
 
 
 def years(age: str) -> float | None:
@@ -72,6 +79,9 @@ def _check_kind(dataset: FileDataset) -> None:
     if bits not in (1, 8, 16):
         raise UnsupportedFormat(f"This DICOM file has {bits} bits a sample. Tosa reads up to 16; export it as PNG.")
     check_size(int(dataset.Columns), int(dataset.Rows), samples * ((bits + 7) // 8))
+    for name, most in (("Rows", 2**16), ("Columns", 2**16), ("BitsStored", bits)):
+        if not 0 < int(dataset[name].value) <= most:
+            raise CannotJudge(f"The DICOM element {name} is {dataset[name].value}, which is not possible here.")
     if samples > 1 and "PlanarConfiguration" not in dataset:
         dataset.PlanarConfiguration = 0
     meaning = dataset.PhotometricInterpretation
@@ -151,7 +161,15 @@ def _palette(dataset: FileDataset, every: np.ndarray) -> tuple[np.ndarray, LIMIT
     for name in ("Red", "Green", "Blue"):
         if len(dataset.get(f"Segmented{name}PaletteColorLookupTableData") or b"") > MAX_PALETTE_BYTES:
             raise UnsupportedFormat("This DICOM file's palette is too long. Export it as PNG.")
-    if "RedPaletteColorLookupTableDescriptor" not in dataset:
-        raise MissingElement("The DICOM element RedPaletteColorLookupTableDescriptor is missing.")
-    white = 2 ** dataset.RedPaletteColorLookupTableDescriptor[2] - 1
-    return apply_color_lut(every, dataset)[:, :3], (0.0, float(white))
+        _require(dataset, f"{name}PaletteColorLookupTableDescriptor")
+        if f"Segmented{name}PaletteColorLookupTableData" not in dataset:
+            _require(dataset, f"{name}PaletteColorLookupTableData")
+    colours = apply_color_lut(every, dataset)[:, :3]
+    declared, used = dataset.RedPaletteColorLookupTableDescriptor[2], int(colours.max()).bit_length()
+    bits = used if used <= 8 < declared else declared  # some say 16 and hold 8
+    return colours, (0.0, float(2**bits - 1))
+
+
+def _require(dataset: FileDataset, name: str) -> None:
+    if dataset.get(name) in (None, "", b""):
+        raise MissingElement(f"The DICOM element {name} is missing.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
+from collections.abc import Callable
 
 from pydicom import uid
 from pydicom.dataset import FileDataset
@@ -11,10 +12,11 @@ from pydicom.filereader import _read_file_meta_info, read_dataset  # the public 
 
 from tosa import settings
 from tosa.errors import Damaged, MissingElement, NoPicture, PictureTooLarge, UnsupportedFormat
-from tosa.inputs.dicom_signature import PREAMBLE_BYTES, has_preamble
+from tosa.inputs.dicom_signature import start_of_elements
 
 MAX_HEADER_BYTES = 2**20  # of what a deflated file holds beside its pixels
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+PIXEL_GROUP, PIXEL_TAGS = 0x7FE0, (0x7FE00008, 0x7FE00009, 0x7FE00010)  # these are PIXELS
 REQUIRED = (
     "Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation", "SamplesPerPixel",
     "PhotometricInterpretation",
@@ -35,23 +37,36 @@ def read(data: bytes) -> FileDataset:
     limits, Damaged where the file is cut off, or what pydicom raises on damaged files.
     """
     file = io.BytesIO(data)
-    file.seek(PREAMBLE_BYTES + 4 if has_preamble(data) else 0)
+    file.seek(start_of_elements(data))
     meta = _read_file_meta_info(file)
     syntax = meta.get("TransferSyntaxUID") or None
     if syntax == uid.DeflatedExplicitVRLittleEndian:
         file = io.BytesIO(_inflated(file.read()))
     implicit, little = _encoding(file, syntax)
-    elements = read_dataset(file, implicit, little)
+    elements = read_dataset(file, implicit, little, stop_when=_after_pixels())
     dataset = FileDataset("", elements, file_meta=meta, is_implicit_VR=implicit, is_little_endian=little)
     dataset.set_original_encoding(implicit, little, elements._character_set)
     if _lost_pixels(dataset, file.getvalue(), little):
         raise Damaged()
-    if not has_preamble(data) and not any(name in dataset for name in COMMON):
+    if not start_of_elements(data) and not any(name in dataset for name in COMMON):
         raise UnsupportedFormat()
     known = syntax is not None and syntax.is_transfer_syntax
     if "PixelData" in dataset and (not syntax or (known and syntax.is_encapsulated != _is_encapsulated(dataset))):
         meta.TransferSyntaxUID = _guessed_syntax(dataset, implicit, little)
     return dataset
+
+
+def _after_pixels() -> Callable[[int, str | None, int], bool]:
+    """What tells pydicom to stop after the pixels: it takes a minute to read 60 MB of zeros as empty elements."""
+    seen = False
+
+    def stop(tag: int, _vr: str | None, _length: int) -> bool:
+        nonlocal seen
+        stops = seen and tag >> 16 != PIXEL_GROUP
+        seen = seen or tag in PIXEL_TAGS
+        return stops
+
+    return stop
 
 
 def _lost_pixels(dataset: FileDataset, data: bytes, little: bool) -> bool:

@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset, FileDataset
 from tosa.inputs.intensity import LIMITS, drawn
 
 MIN_SHOWN = 0.05  # share of the pixels between black and white below which a window or table shows nothing
+MIN_CONTRAST = 8.0  # standard deviation of the levels, of 255, below which it shows nothing either, as in xray.check
 UNUSED_BITS = 2  # a table that leaves so many of its declared bits unused is taken at the bits that it uses
 
 
@@ -42,13 +43,20 @@ def displayed(dataset: FileDataset, stored: np.ndarray, counts: np.ndarray) -> t
     values = _after_modality(dataset, stored)
     for shown, limits in _of_interest(dataset, values, signed=bool(values.min() < 0)):
         levels = drawn(shown, limits)
-        if counts[(levels > 0) & (levels < 255)].sum() >= MIN_SHOWN * counts.sum():
+        if counts[(levels > 0) & (levels < 255)].sum() >= MIN_SHOWN * counts.sum() and _has_contrast(levels, counts):
             break
     else:
         shown, limits = values, None
     if is_inverted(dataset):
         shown, limits = -shown, limits and (-limits[1], -limits[0])
     return shown, limits
+
+
+def _has_contrast(levels: np.ndarray, counts: np.ndarray) -> bool:
+    """Whether levels (n,), each of so many pixels, differ enough to be seen; a window far too wide hides everything."""
+    pixels = max(counts.sum(), 1)
+    mean = (levels * counts).sum() / pixels
+    return bool((np.square(levels - mean) * counts).sum() / pixels >= MIN_CONTRAST**2)
 
 
 def is_inverted(dataset: Dataset) -> bool:
@@ -114,7 +122,7 @@ def _table(item: Dataset, signed: bool, little: bool) -> Table | None:
 
     The descriptor holds how many entries there are (0 means 65,536), which value the first is for, and how many bits
     an entry has. Entries of 8 bits come in bytes or in words; the length of the data says which. Where descriptor and
-    data differ, the data count.
+    data differ, the data count. A table of one value shows nothing, so it makes no sense.
     """
     data = item.get("LUTData")
     described = [int(value) for value in numbers(item, "LUTDescriptor") if value is not None]
@@ -126,9 +134,10 @@ def _table(item: Dataset, signed: bool, little: bool) -> Table | None:
         words = np.frombuffer(data[: len(data) // 2 * 2], "<u2" if little else ">u2")
     else:
         words = np.atleast_1d(np.asarray(data, np.int64)).astype("<u2")
-    of_bytes = words.size <= (count + 1) // 2 < count
+    half = (count + 1) // 2
+    of_bytes = words.size == half < count or (words.size < half and bits <= 8)
     entries = words.astype("<u2").view(np.uint8)[:count] if of_bytes else words[:count]
-    if len(entries) < 2:
+    if len(entries) < 2 or entries.min() == entries.max():
         return None
     used = int(entries.max()).bit_length()
     declared = bits if 0 < bits <= 16 else used

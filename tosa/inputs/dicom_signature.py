@@ -1,17 +1,21 @@
 """How a DICOM file begins; this imports nothing, since the server asks it of every upload."""
 
 PREAMBLE_BYTES = 128
+MARK = b"DICM"
 
 
 def begins_dicom(data: bytes) -> bool:
     """Whether the first bytes are those of a DICOM file, with or without preamble and meta header."""
     begins_meta_header = data[:2] == b"\x02\0" and data[4:6] in (b"UL", b"OB", b"UI")
-    return has_preamble(data) or begins_meta_header or _begins_dataset(data)
+    return start_of_elements(data) > 0 or begins_meta_header or _begins_dataset(data)
 
 
-def has_preamble(data: bytes) -> bool:
-    """Whether data begins with 128 bytes of anything and DICM, as a DICOM file should."""
-    return data[PREAMBLE_BYTES : PREAMBLE_BYTES + 4] == b"DICM"
+def start_of_elements(data: bytes) -> int:
+    """Returns where the elements begin: after 128 bytes of anything and DICM, after DICM alone, or at 0 without it."""
+    for start in (PREAMBLE_BYTES, 0):
+        if data.startswith(MARK, start):
+            return start + len(MARK)
+    return 0
 
 
 def _begins_dataset(data: bytes) -> bool:

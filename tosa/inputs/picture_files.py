@@ -20,6 +20,7 @@ NEEDED_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND")  # of a P
 END_OF_JPEG = b"\xff\xd9"
 MAX_MISSING = 0.05  # share of a JPEG's pixels that the bytes which it lacks may decide
 DIFFERENT = 8  # levels by which a pixel differs that they decide
+BITS_PER_SAMPLE = 258  # a tag of TIFF
 WHITE_IS_ZERO = 0  # TIFF's PhotometricInterpretation
 
 # Pillow warns past its limit and refuses past twice that. It also holds for a JPEG inside a DICOM file.
@@ -42,10 +43,14 @@ def decode_picture(data: bytes) -> np.ndarray:
     if data.startswith(JPEG) and (pixels := _decode_medical_jpeg(data)) is not None:
         return pixels
     image = _loaded(data)
-    white_is_zero = image.format == "TIFF" and getattr(image, "tag_v2", {}).get(262) == WHITE_IS_ZERO
+    tags = getattr(image, "tag_v2", {})
+    white_is_zero = image.format == "TIFF" and tags.get(262) == WHITE_IS_ZERO
     image = _upright(image)
     if image.mode.startswith("I;16"):
         stored = np.asarray(image).astype(np.uint16)
+        return scaled(~stored if white_is_zero else stored, np.arange(2**16))
+    if image.mode == "I" and tags.get(BITS_PER_SAMPLE) == (16,):  # signed
+        stored = (np.asarray(image) + 2**15).astype(np.uint16)
         return scaled(~stored if white_is_zero else stored, np.arange(2**16))
     if image.mode in ("I", "F"):
         raise UnsupportedFormat("This picture has 32 bits a sample. Tosa reads up to 16; export it as PNG.")

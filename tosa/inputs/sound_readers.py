@@ -176,12 +176,29 @@ def _wav_size_is_credible(data: bytes) -> bool:
         size = int.from_bytes(data[sizes + 8 : sizes + 16], "little")
     end = start + size
     chunk_follows = any(data[at : at + 4].strip().isalnum() for at in (end, end + 1))
-    return size > 0 and (len(data) - end <= max(size, MAX_TRAILING_BYTES) or chunk_follows)
+    return size > 0 and (len(data) - end <= MAX_TRAILING_BYTES or chunk_follows)
 
 
 def _wav_has_block_size(data: bytes) -> bool:
     start, size = _wav_chunk(data, b"fmt ")
     return size < 14 or data[start + 12 : start + 14] != b"\0\0"
+
+
+def padded_wav(data: bytes) -> bytes:
+    """Returns a WAV file with the byte that belongs after a chunk of odd length and that some programs leave out.
+
+    The file is returned as it is where that does not lead to its data chunk.
+    """
+    at, parts = 12, [data[:12]]
+    if data[:4] not in (b"RIFF", b"RIFX") or _wav_chunk(data, b"data")[0] < len(data):
+        return data
+    while at + 8 <= len(data) and data[at : at + 4] != b"data":
+        size = int.from_bytes(data[at + 4 : at + 8], "big" if data[:4] == b"RIFX" else "little")
+        is_padded = size % 2 and data[at + 8 + size : at + 9 + size] == b"\0"
+        end = at + 8 + size + bool(is_padded)
+        parts += [data[at:end], b"\0" * (size % 2 and not is_padded)]
+        at = end
+    return b"".join([*parts, data[at:]]) if at + 8 <= len(data) else data
 
 
 def _wav_chunk(data: bytes, name: bytes) -> tuple[int, int]:

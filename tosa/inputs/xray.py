@@ -5,6 +5,7 @@ Gray is held once: decode returns its three channels as three views of one array
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,6 +37,8 @@ OTHER_BODY_PARTS = set(
     "TESTIS THIGH THUMB THYROID TIBIA TIBIAFIBULA TLSPINE TMJ TOE TONGUE TSPINE ULNA URETER URETHRA UTERUS VAGINA "
     "VULVA WRIST ZYGOMA".split()
 )
+
+CHEST_WORDS = {"CHEST", "THORAX", "LUNG", "LUNGS", "TORAX"}  # what is named beside these is in the picture too
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,11 +109,18 @@ def _check_view(picture: dicom.Picture) -> None:
         raise NotAChestXray(
             f"The DICOM file says that this is a lateral view (ViewPosition {picture.view}). Send a frontal one."
         )
-    if picture.body_part in OTHER_BODY_PARTS:
+    if _is_other_body_part(picture.body_part):
         raise NotAChestXray(
             f"The DICOM file says that this shows another part of the body (BodyPartExamined {picture.body_part}). "
             "Send a chest X-ray."
         )
+
+
+def _is_other_body_part(said: str) -> bool:
+    """Whether BodyPartExamined names a part without the chest, also with a side or hyphen: HAND L, C-SPINE."""
+    words = set(re.findall("[A-Z]+", said))
+    names = words | {"".join(re.findall("[A-Z]+", said))}
+    return not words & CHEST_WORDS and bool(names & OTHER_BODY_PARTS)
 
 
 def check(pixels: np.ndarray) -> None:

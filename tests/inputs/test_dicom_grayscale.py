@@ -250,11 +250,11 @@ def test_polarity(kind, shape, inverted, elements):
 
 
 @pytest.mark.parametrize("kind", ["VOILUTSequence", "ModalityLUTSequence"])
-def test_a_table_shorter_than_its_descriptor_says_keeps_its_words(kind):
-    """Words of 12 bits are never pairs of bytes, even where there are few enough of them."""
-    values = dicom_input.decode_dicom(
-        dicom(DEEP, **TWELVE, **{kind: [lookup_table([0, 0, 12], CURVE.tobytes())]})
-    ).pixels
+@pytest.mark.parametrize("described", [0, 256])
+def test_a_table_of_another_length_than_its_descriptor_says_keeps_its_words(kind, described):
+    """It holds 4,096 words of 12 bits. Described are 65,536, of which they could be pairs of bytes, or fewer."""
+    table = lookup_table([described, 0, 12], CURVE.tobytes())
+    values = dicom_input.decode_dicom(dicom(DEEP, **TWELVE, **{kind: [table]})).pixels
     looked_up = CURVE[DEEP].astype(float)
     same(values, looked_up / 4095 * 255 if kind == "VOILUTSequence" else spread(looked_up))
 

@@ -136,7 +136,7 @@ def _table(item: Dataset, signed: bool, little: bool) -> Table | None:
         words = np.atleast_1d(np.asarray(data, np.int64)).astype("<u2")
     half = (count + 1) // 2
     of_bytes = words.size == half < count or (words.size < half and bits <= 8)
-    entries = words.astype("<u2").view(np.uint8)[:count] if of_bytes else words[:count]
+    entries = words.astype("<u2").view(np.uint8)[:count] if of_bytes else words
     if len(entries) < 2 or entries.min() == entries.max():
         return None
     used = int(entries.max()).bit_length()

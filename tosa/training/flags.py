@@ -200,6 +200,6 @@ def _missing(package: str) -> str:
     if sys.version_info >= (3, 14) and package in ("tensorflow", "keras"):
         return f"training needs {package}, which has no wheels for Python 3.14 yet. Use Python 3.11, 3.12 or 3.13."
     return (
-        f"training needs {package}, which is not installed. In a clone of Tosa, run 'make train-env'. Elsewhere, install "
-        "it with the packages for training: pip install 'WHEEL_OR_CLONE[train]'."
+        f"training needs {package}, which is not installed. In a clone of Tosa, run 'make train-env'. Elsewhere, "
+        "install Tosa with the packages for training: pip install 'WHEEL_OR_CLONE[train]'."
     )

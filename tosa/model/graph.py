@@ -53,7 +53,9 @@ class Graph:
         try:
             return self.nodes[name.partition(":")[0]]
         except KeyError:
-            raise GraphError(f"has no node {name}: cut off, or not a graph of retrain.py") from None
+            raise GraphError(
+                f"has no node {name}: it is cut off, or not a graph of retrain.py on Inception-v3"
+            ) from None
 
     def constant(self, name: str) -> np.ndarray | None:
         """Returns the value of the Const node `name`, or of the one whose value it passes on; None without one."""
@@ -85,7 +87,7 @@ class Graph:
         used = {name.partition(":")[0] for node in self.nodes.values() for name in node.input}
         ends = [name for name, node in self.nodes.items() if node.op in ("Softmax", "ConcatV2") and name not in used]
         if len(ends) != 1:
-            raise GraphError(f"has no node {RESULT}: cut off, or not a graph of retrain.py")
+            raise GraphError(f"has no node {RESULT}: it is cut off, or not a graph of retrain.py on Inception-v3")
         return ends[0]
 
     def softmaxes(self) -> list[str]:

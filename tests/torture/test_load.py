@@ -15,6 +15,7 @@ from sounds import coughs, wav
 SOUND = wav(coughs(1.0), subtype="PCM_16")
 HEADERS = {"Content-Type": "audio/wav"}
 STEADY_SECONDS = 600 if TORTURE else 5
+pytestmark = pytest.mark.serial  # time, and memory that is shared with other servers while they run
 REQUESTS = (500, 10_000) if TORTURE else (200, 600)  # to warm up, and in all
 CLIENTS = 4
 

@@ -51,7 +51,7 @@ def refit_head(
     It learns from each case as it is and changed once as in fine-tuning, with labels weighted as there. Of the weight
     decays it takes the largest whose cross entropy on validation cases, unchanged and changed, is within one standard
     error of the lowest (Breiman et al., Classification and Regression Trees, 1984): small weights make less of small
-    differences. If the head as it was has the lowest, or there are no validation cases, it is returned with None.
+    differences. If the head as it was is no worse than that one, or there are no validation cases, it is returned with None.
     """
     if not in_split(cases, "validation"):
         print(f"{head.task}: last layer left as it was, since there are no validation cases to choose by.")
@@ -86,11 +86,11 @@ def _chosen(head: Head, training: Examples, validation: Examples) -> tuple[Head,
         loss_before = float(_losses(head, validation).mean())
     means = {decay: float(loss.mean()) for decay, loss in losses.items()}
     lowest = min(means, key=lambda decay: means[decay])
-    if loss_before <= means[lowest]:
-        print(f"{head.task}: last layer left as it was, validation cross entropy {loss_before:.3f}.")
-        return head, None
     above = {decay: losses[decay] - losses[lowest] for decay in DECAYS}
     chosen = next(decay for decay in DECAYS if above[decay].mean() <= above[decay].std() / len(above[decay]) ** 0.5)
+    if loss_before <= means[chosen]:  # as it is when the head was fitted to the same cases before
+        print(f"{head.task}: last layer left as it was, validation cross entropy {loss_before:.3f}.")
+        return head, None
     print(
         f"{head.task}: last layer fitted anew with weight decay {chosen:g}, validation cross entropy "
         f"{loss_before:.3f} -> {means[chosen]:.3f}."

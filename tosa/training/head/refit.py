@@ -51,7 +51,8 @@ def refit_head(
     It learns from each case as it is and changed once as in fine-tuning, with labels weighted as there. Of the weight
     decays it takes the largest whose cross entropy on validation cases, unchanged and changed, is within one standard
     error of the lowest (Breiman et al., Classification and Regression Trees, 1984): small weights make less of small
-    differences. If the head as it was is no worse than that one, or there are no validation cases, it is returned with None.
+    differences. If the head as it was is no worse than that one, or there are no validation cases, it is returned with
+    None.
     """
     if not in_split(cases, "validation"):
         print(f"{head.task}: last layer left as it was, since there are no validation cases to choose by.")

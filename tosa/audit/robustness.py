@@ -22,12 +22,12 @@ from tosa.audit.sound_changes import sound_changes
 from tosa.errors import RequestError, TosaError, UsageError
 from tosa.inputs import audio, xray
 from tosa.model.network import Network
+from tosa.scale.executor import prefetch
 from tosa.settings import Settings
 from tosa.training.data import dataset
 from tosa.training.data.dataset import Case
 from tosa.training.data.drawing import decode, draw_sound
 from tosa.training.data.kinds import Kind
-from tosa.training.data.prefetch import prefetch
 from tosa.training.data.table import from_csv
 from tosa.training.features.bottlenecks import BATCH
 from tosa.training.files import progress

@@ -14,9 +14,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tosa.inputs import audio
+from tosa.scale.executor import prefetch
 from tosa.training.data.dataset import Case
 from tosa.training.data.drawing import decode, draw_decoded
-from tosa.training.data.prefetch import prefetch
 from tosa.training.files import progress
 from tosa.training.metrics import Answers
 

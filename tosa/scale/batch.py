@@ -132,13 +132,14 @@ def screen_batch(
     if out.exists():
         raise UsageError(f"'{out}' exists already. Name another --out, or remove it.")
     total = count_items(sources)
-    sha256 = GraphFile.read(config.graph, config.labels).model.sha256
+    file = GraphFile.read(config.graph, config.labels)
+    sha256 = file.model.sha256
     if heatmaps:
         _make_folder(heatmaps)
     run = {"model_sha256": sha256, "heatmaps": str(heatmaps) if heatmaps else None}
     with Journal(out, run) as journal:
         resumed = len(journal)
-        with _workers(config, sha256, heatmaps, ray_address) as (make, executor):
+        with _workers(config, file, heatmaps, ray_address) as (make, executor):
             run_batch(make, find_items(sources, lines), journal, total, executor)
         write_results(out, (row for record in journal.records() for row in rows_of(record, sha256)))
         summary = summarize(journal.records(), resumed)
@@ -148,7 +149,7 @@ def screen_batch(
 
 @contextmanager
 def _workers(
-    config: settings.Settings, sha256: str, heatmaps: Path | None, ray_address: str | None
+    config: settings.Settings, file: GraphFile, heatmaps: Path | None, ray_address: str | None
 ) -> Iterator[tuple[Callable[[], Callable[[Item], Record]], Executor]]:
     """What makes the function that answers an item, and what calls it."""
     if ray_address:
@@ -158,9 +159,9 @@ def _workers(
         import ray
 
         stored = ray.put(config.graph.read_bytes())
-        yield RemoteScreener(stored, config.labels.read_bytes(), sha256, heatmaps), executor
+        yield RemoteScreener(stored, config.labels.read_bytes(), file.model.sha256, heatmaps), executor
         return
-    network = Network.load(config.graph, config.labels)
+    network = file.start()
     with decoder_pool.Pool(min(CORES, settings.MAX_DECODERS)) as decode:
         decode.wait_until_ready()
         screener = Screener(network, decode, heatmaps)

@@ -2,12 +2,13 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
+PREFETCHED = 32  # results computed or waiting at most
 IN_FLIGHT = 4  # items given out for each thread at most, so that none waits for work
 
 
@@ -30,14 +31,21 @@ class LocalExecutor:
 
     def map(self, make: Callable[[], Callable[[T], R]], items: Iterable[T]) -> Iterator[R]:
         """See Executor; results come in the order of the items. An exception of the function ends the iteration."""
-        function, pool = make(), ThreadPoolExecutor(self._threads)
-        futures: deque = deque()
+        pool = ThreadPoolExecutor(self._threads)
         try:
-            for item in items:
-                futures.append(pool.submit(function, item))
-                if len(futures) >= self._threads * IN_FLIGHT:
-                    yield futures.popleft().result()
-            while futures:
-                yield futures.popleft().result()
+            yield from prefetch(pool, make(), items, self._threads * IN_FLIGHT)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def prefetch(
+    pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T], count: int = PREFETCHED
+) -> Iterator[R]:
+    """Yields function(item) of each item in order; at most `count` results are computed or waiting in the pool."""
+    futures: deque[Future[R]] = deque()
+    for item in items:
+        futures.append(pool.submit(function, item))
+        if len(futures) > count:
+            yield futures.popleft().result()
+    while futures:
+        yield futures.popleft().result()

@@ -8,12 +8,12 @@ from pathlib import Path
 from tosa.errors import UsageError
 from tosa.model.metadata import FIRST_TASK
 from tosa.preprocessing import Preprocessing
+from tosa.scale.executor import prefetch
 from tosa.training.data import dataset, spectrogram_folders, splits
 from tosa.training.data.check_cases import check_labels, check_training_cases, same_labels
 from tosa.training.data.dataset import Case, Percentages, SkippedFiles
 from tosa.training.data.drawing import DEFAULT, decode
 from tosa.training.data.folders import from_folders
-from tosa.training.data.prefetch import prefetch
 from tosa.training.data.table import from_csv
 from tosa.training.files import progress
 

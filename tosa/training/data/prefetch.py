@@ -1,31 +1,15 @@
-"""Work done in threads before its results are needed, in order and with bounded memory."""
+"""Cases worked on in threads, and those left out whose files cannot be read."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from tosa.errors import UsageError
+from tosa.scale.executor import prefetch
 from tosa.training.data.dataset import SkippedFiles
 from tosa.training.files import progress
 
-PREFETCHED = 32  # results computed or waiting at most
-
-Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-def prefetch(
-    pool: ThreadPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item], count: int = PREFETCHED
-) -> Iterator[Result]:
-    """Yields function(item) of each item in order; at most `count` results are computed or waiting in the pool."""
-    futures: deque[Future[Result]] = deque()
-    for item in items:
-        futures.append(pool.submit(function, item))
-        if len(futures) > count:
-            yield futures.popleft().result()
-    while futures:
-        yield futures.popleft().result()
 
 
 def map_readable(

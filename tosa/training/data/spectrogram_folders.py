@@ -10,12 +10,12 @@ from PIL import Image
 from tosa.errors import RequestError, UsageError
 from tosa.inputs import audio
 from tosa.preprocessing import Preprocessing
+from tosa.scale.executor import prefetch
 from tosa.training.data import kinds
 from tosa.training.data.dataset import SkippedFiles
 from tosa.training.data.drawing import DEFAULT, draw_window, drawing_key
 from tosa.training.data.folders import PassedOver, files_below
 from tosa.training.data.kinds import Kind
-from tosa.training.data.prefetch import prefetch
 from tosa.training.files import atomic_write, progress
 
 KEY_FILE = ".drawing"  # in the folder of pictures: how they were drawn

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from tosa.scale.executor import prefetch
 from tosa.training.data import dataset, duplicates
 from tosa.training.data.dataset import Case, SkippedFiles
-from tosa.training.data.prefetch import prefetch
 from tosa.training.data.splits import crossing_groups
 from tosa.training.files import progress
 

@@ -17,9 +17,9 @@ from tosa.errors import UsageError
 from tosa.inputs import xray
 from tosa.model.network import Network
 from tosa.preprocessing import Preprocessing
+from tosa.scale.executor import prefetch
 from tosa.training.data.dataset import Case, SkippedFiles
 from tosa.training.data.drawing import DEFAULT, decode_content, draw_decoded, drawing_key, read_case
-from tosa.training.data.prefetch import prefetch
 from tosa.training.features.bottleneck_cache import Cache
 from tosa.training.files import progress
 

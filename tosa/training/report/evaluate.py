@@ -7,11 +7,11 @@ import numpy as np
 
 from tosa.errors import UsageError
 from tosa.model.network import Network
+from tosa.scale.executor import prefetch
 from tosa.training.data import dataset
 from tosa.training.data.dataset import Case, SkippedFiles, in_split, of_task
 from tosa.training.data.drawing import draw
 from tosa.training.data.load_cases import check_against_graph
-from tosa.training.data.prefetch import prefetch
 from tosa.training.data.summary import summarize_data
 from tosa.training.features.bottlenecks import BATCH
 from tosa.training.files import progress

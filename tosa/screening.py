@@ -11,6 +11,7 @@ from tosa.inputs import decoder_pool, foreign_formats, sound_formats, spectrogra
 from tosa.model import heatmap
 from tosa.model.metadata import Input, OperatingPoint
 from tosa.model.network import Network, Task
+from tosa.model.text import in_language
 from tosa.preprocessing import Preprocessing
 
 DISCLAIMER = (
@@ -156,7 +157,7 @@ def _finding(network: Network, task: Task, scores: np.ndarray) -> dict[str, Any]
     if metadata.demonstration:
         finding["demonstration"] = True
     if metadata.note:
-        finding["note"] = metadata.note
+        finding["note"] = in_language(metadata.note)
     return finding
 
 

@@ -5,18 +5,23 @@ from dataclasses import replace
 import pytest
 
 from tosa.model.metadata import Calibration, GraphMetadata, OperatingPoint, TaskMetadata
+from tosa.model.text import in_language
 from tosa.preprocessing import Preprocessing
 
 POINT = OperatingPoint(("viral", "bacterial"), 0.25, 0.98, 0.96, ill=357, healthy=142)
 LUNGS = TaskMetadata(
     "lungs", "picture", ("healthy", "viral", "bacterial"), gate=True, calibration=Calibration(0.03, 499),
     operating_point=POINT, demonstration=True, note="Of one hospital.", population="children",
-    training={"steps": 4000}, refit={"decay": 1}, extra={"limits": ["lateral views"]},
+    calibrated=False, uncalibrated_reason="Too few.", margin=0.0,
+    descriptions={"viral": {"en": "viral", "fr": "virale"}}, limits={"en": "Children.", "es": "Niños."},
+    counts={"training": {"viral": {"cases": 3, "groups": 2}}},
+    training={"steps": 4000}, refit={"decay": 1}, extra={"colour": ["red"]},
 )  # fmt: skip
 WHOLE = GraphMetadata(
-    "lungs and coughs", {"lungs": LUNGS, "cough": TaskMetadata("cough", "sound", ("well", "sick"))},
-    replace(Preprocessing(), n_mels=96), {"layers": "mixed3"}, "ab" * 32, {"training": 10}, ({"files": {}},),
-    {"by": "us"},
+    name="lungs and coughs", title={"en": "Lungs", "fr": "Poumons"}, description="Two tasks.", licence="CC0",
+    command="retrain.py --seed=1", tasks={"lungs": LUNGS, "cough": TaskMetadata("cough", "sound", ("well", "sick"))},
+    preprocessing=replace(Preprocessing(), n_mels=96), recipe={"layers": "mixed3"}, weights_sha256="ab" * 32,
+    files={"training": 10}, before=({"files": {}},), extra={"by": "us"},
 )  # fmt: skip
 
 OLD = {  # as graphs have it that were made before this module
@@ -63,6 +68,19 @@ def test_a_graph_that_says_nothing_has_defaults():
     assert not metadata.task("lungs").gate and metadata.task("lungs").note is None
 
 
+def test_not_calibrated_is_written_and_unknown_is_not():
+    known = [TaskMetadata("lungs", "picture", calibrated=each).to_dict().get("calibrated") for each in (False, None)]
+    assert known == [False, None]
+    assert TaskMetadata("lungs", "picture").to_dict() == {"from": "picture"}
+
+
+def test_a_text_falls_back_to_english_and_then_to_what_there_is():
+    text = {"fr": "Toux", "en": "Cough"}
+    assert [in_language(text, each) for each in ("fr", "en", "es")] == ["Toux", "Cough", "Cough"]
+    assert in_language(text) == "Cough" and in_language({"fr": "Toux"}, "es") == "Toux"
+    assert in_language("plain", "fr") == "plain" and in_language(None, "fr") == ""
+
+
 def test_unknown_fields_are_kept():
     text = '{"colour": [1], "tasks": {"lungs": {"colour": 2, "from": "picture"}}}'
     metadata = GraphMetadata.from_json(text)
@@ -90,6 +108,15 @@ def test_tasks_are_replaced_and_removed_in_copies():
         ('{"tasks": {"lungs": {"gate": "yes"}}}', "tasks.lungs.gate = 'yes'"),
         ('{"tasks": {"lungs": {"calibration": {"ece": true, "n": 3}}}}', "tasks.lungs.calibration.ece = True"),
         ('{"tasks": {"lungs": {"operating_point": {"labels": ["ill"]}}}}', "tasks.lungs.operating_point.cases = None"),
+        ('{"tasks": {"lungs": {"note": 1}}}', "tasks.lungs.note = 1"),
+        ('{"tasks": {"lungs": {"limits": {}}}}', "tasks.lungs.limits = {}"),
+        ('{"tasks": {"lungs": {"limits": {"en": 1}}}}', "tasks.lungs.limits = {'en': 1}"),
+        ('{"tasks": {"lungs": {"descriptions": {"ill": ["x"]}}}}', "tasks.lungs.descriptions = "),
+        ('{"tasks": {"lungs": {"calibrated": "no"}}}', "tasks.lungs.calibrated = 'no'"),
+        ('{"tasks": {"lungs": {"margin": 1.5}}}', "tasks.lungs.margin = 1.5"),
+        ('{"tasks": {"lungs": {"counts": {"training": 3}}}}', "tasks.lungs.counts.training = 3"),
+        ('{"tasks": {"lungs": {"counts": {"training": {"ill": {"cases": "3"}}}}}}', "counts.training.ill.cases = '3'"),
+        ('{"title": ["a"]}', "title = ['a']"),
         ('{"preprocessing": {"n_mels": 3}}', "n_mels is 3"),
         ('{"preprocessing": {"wavelet": "db4"}}', "wavelet is 'db4'"),
         ('{"preprocessing": 1}', "preprocessing = 1"),

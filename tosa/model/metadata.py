@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self, get_args
 
+from tosa.model.json_fields import JsonFields, present
+from tosa.model.text import Text
 from tosa.preprocessing import Preprocessing
 
 Input = Literal["sound", "picture"]
 INPUTS: tuple[str, ...] = get_args(Input)
+Counts = Mapping[str, Mapping[str, int]]  # by label, the numbers of `cases` and of `groups`
 FIRST_TASK = "cough"  # the task of label lines that name none; it takes sounds unless the graph says otherwise
 
 
@@ -56,9 +59,15 @@ class TaskMetadata:
     gate: bool = False  # whether the graph's out-of-distribution gate may refuse a picture for this task
     calibration: Calibration | None = None
     operating_point: OperatingPoint | None = None
+    calibrated: bool | None = None  # False: its scores are not frequencies; None: unknown, as in older graphs
+    uncalibrated_reason: Text | None = None  # why `calibrated` is False
+    margin: float | None = None  # scores closer than this to a decision at int8 are computed again in more precision
+    descriptions: Mapping[str, Text] = field(default_factory=dict)  # what each label means, by label
+    limits: Text | None = None  # one or two sentences on what the task must not be used for, or where it fails
     demonstration: bool = False
-    note: str | None = None  # a sentence that each finding of the task carries
+    note: Text | None = None  # a sentence that each finding of the task carries
     population: str | None = None  # whom the task was learnt from: "children", "adults", or None where nothing is known
+    counts: Mapping[str, Counts] = field(default_factory=dict)  # of its cases, by split
     training: Mapping[str, Any] | None = None  # the recipe of its last layer
     refit: Mapping[str, Any] | None = None  # how its last layer was fitted anew
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -66,7 +75,7 @@ class TaskMetadata:
     @classmethod
     def from_dict(cls, name: str, values: Mapping[str, Any]) -> Self:
         """Returns the task that `to_dict` described. Raises ValueError, which names the field, on a wrong type."""
-        held = _Fields(f"tasks.{name}", values)
+        held = JsonFields(f"tasks.{name}", values)
         return cls(
             name=name,
             input=_input(held, name),
@@ -74,9 +83,15 @@ class TaskMetadata:
             gate=bool(held.take("gate", bool)),
             calibration=_calibration(held),
             operating_point=_operating_point(held),
+            calibrated=held.take("calibrated", bool),
+            uncalibrated_reason=held.take_text("uncalibrated_reason"),
+            margin=_margin(held),
+            descriptions=held.take_texts("descriptions"),
+            limits=held.take_text("limits"),
             demonstration=bool(held.take("demonstration", bool)),
-            note=held.take("note", str),
+            note=held.take_text("note"),
             population=held.take("population", str),
+            counts=_counts(held),
             training=held.take("training", dict),
             refit=held.take("refit", dict),
             extra=held.rest,
@@ -87,16 +102,22 @@ class TaskMetadata:
         values = {
             "from": self.input,
             "labels": list(self.labels),
-            "gate": self.gate,
+            "gate": self.gate or None,
             "calibration": self.calibration and asdict(self.calibration),
             "operating_point": self.operating_point and self.operating_point.to_dict(),
-            "demonstration": self.demonstration,
+            "calibrated": self.calibrated,
+            "uncalibrated_reason": self.uncalibrated_reason,
+            "margin": self.margin,
+            "descriptions": self.descriptions,
+            "limits": self.limits,
+            "demonstration": self.demonstration or None,
             "note": self.note,
             "population": self.population,
+            "counts": self.counts,
             "training": self.training,
             "refit": self.refit,
         }
-        return {**self.extra, **{key: value for key, value in values.items() if value}}
+        return {**self.extra, **present(values)}
 
 
 @dataclass(frozen=True)
@@ -104,6 +125,10 @@ class GraphMetadata:
     """What a graph says of itself. `GraphMetadata()` is that of a graph without metadata."""
 
     name: str | None = None
+    title: Text | None = None  # a short name for people
+    description: Text | None = None  # one or two sentences
+    licence: Text | None = None  # of the weights
+    command: str | None = None  # that made it: the flags that decide the result, without paths and dates
     tasks: Mapping[str, TaskMetadata] = field(default_factory=dict)  # by name
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     recipe: Mapping[str, Any] | None = None  # of the last fine-tuning of the trunk
@@ -125,9 +150,13 @@ class GraphMetadata:
             raise ValueError("holds damaged JSON") from error
         if not isinstance(parsed, dict):
             raise ValueError("holds no JSON object")
-        values = _Fields("", parsed)
+        values = JsonFields("", parsed)
         return cls(
             name=values.take("name", str),
+            title=values.take_text("title"),
+            description=values.take_text("description"),
+            licence=values.take_text("licence"),
+            command=values.take("command", str),
             tasks={name: TaskMetadata.from_dict(name, task) for name, task in _tasks(values).items()},
             preprocessing=_preprocessing(values),
             recipe=values.take("recipe", dict),
@@ -141,6 +170,10 @@ class GraphMetadata:
         """Returns the JSON text, the same for the same content; a field that is not set is left out."""
         values = {
             "name": self.name,
+            "title": self.title,
+            "description": self.description,
+            "licence": self.licence,
+            "command": self.command,
             "tasks": {name: task.to_dict() for name, task in self.tasks.items()},
             "preprocessing": self.preprocessing.to_dict(),
             "recipe": self.recipe,
@@ -148,7 +181,7 @@ class GraphMetadata:
             "files": self.files,
             "before": list(self.before),
         }
-        written = {**self.extra, **{key: value for key, value in values.items() if value}}
+        written = {**self.extra, **present(values)}
         return json.dumps(written, ensure_ascii=False, sort_keys=True)
 
     def task(self, name: str) -> TaskMetadata:
@@ -164,68 +197,56 @@ class GraphMetadata:
         return replace(self, tasks={other: task for other, task in self.tasks.items() if other != name})
 
 
-class _Fields:
-    """The fields of a JSON object, taken one after the other; those that nobody took are the `rest`."""
-
-    def __init__(self, path: str, values: Mapping[str, Any]) -> None:
-        if not isinstance(values, Mapping):
-            raise ValueError(f"holds {path} that is not a JSON object")
-        self.path, self.rest = path, dict(values)
-
-    def take(self, name: str, *types: type) -> Any:
-        """Returns the field's value, None if it is missing. Raises ValueError if it has another type."""
-        value = self.rest.pop(name, None)
-        if value is not None and (not isinstance(value, types) or (isinstance(value, bool) and bool not in types)):
-            raise self.error(name, value)
-        return value
-
-    def take_words(self, name: str) -> tuple[str, ...]:
-        words = self.take(name, list) or []
-        if not all(isinstance(word, str) for word in words):
-            raise self.error(name, words)
-        return tuple(words)
-
-    def need(self, name: str, *types: type) -> Any:
-        """Returns the field's value. Raises ValueError if it is missing or has another type."""
-        if (value := self.take(name, *types)) is None:
-            raise self.error(name, None)
-        return value
-
-    def error(self, name: str, value: Any) -> ValueError:
-        place = f"{self.path}.{name}" if self.path else name
-        return ValueError(f"holds {place} = {value!r}, which this Tosa cannot read")
-
-
-def _tasks(values: _Fields) -> Mapping[str, Any]:
+def _tasks(values: JsonFields) -> Mapping[str, Any]:
     return values.take("tasks", dict) or {}
 
 
-def _preprocessing(values: _Fields) -> Preprocessing:
+def _preprocessing(values: JsonFields) -> Preprocessing:
     try:
         return Preprocessing.from_dict(values.take("preprocessing", dict) or {})
     except ValueError as error:
         raise ValueError(f"asks for preprocessing that this Tosa cannot do: {error}") from error
 
 
-def _input(values: _Fields, name: str) -> Input:
+def _input(values: JsonFields, name: str) -> Input:
     value = values.take("from", str) or default_input(name)
     if value not in INPUTS:
         raise values.error("from", value)
     return value
 
 
-def _calibration(task: _Fields) -> Calibration | None:
-    if (values := task.take("calibration", dict)) is None:
+def _calibration(task: JsonFields) -> Calibration | None:
+    if (held := task.object("calibration")) is None:
         return None
-    held = _Fields(f"{task.path}.calibration", values)
     return Calibration(float(held.need("ece", int, float)), held.need("n", int))
 
 
-def _operating_point(task: _Fields) -> OperatingPoint | None:
-    if (values := task.take("operating_point", dict)) is None:
+def _margin(task: JsonFields) -> float | None:
+    margin = task.take("margin", int, float)
+    if margin is not None and not 0 <= margin <= 1:
+        raise task.error("margin", margin)
+    return margin
+
+
+def _counts(task: JsonFields) -> dict[str, Counts]:
+    """The numbers of cases and groups, by split and label."""
+    counts: dict[str, Counts] = {}
+    if splits := task.object("counts"):
+        for split in list(splits.rest):
+            labels = JsonFields(splits.place(split), splits.need(split, dict))
+            counts[split] = {label: _numbers(labels, label) for label in list(labels.rest)}
+    return counts
+
+
+def _numbers(labels: JsonFields, label: str) -> dict[str, int]:
+    numbers = JsonFields(labels.place(label), labels.need(label, dict))
+    return {name: numbers.need(name, int) for name in list(numbers.rest)}
+
+
+def _operating_point(task: JsonFields) -> OperatingPoint | None:
+    if (held := task.object("operating_point")) is None:
         return None
-    held = _Fields(f"{task.path}.operating_point", values)
-    cases = _Fields(f"{held.path}.cases", held.need("cases", dict))
+    cases = JsonFields(held.place("cases"), held.need("cases", dict))
     point = OperatingPoint(
         labels=held.take_words("labels"),
         threshold=float(held.need("threshold", int, float)),

@@ -5,6 +5,7 @@ from typing import Any
 from tosa import __version__, settings
 from tosa.errors import PICTURE_FORMATS, SOUND_FORMATS
 from tosa.model.network import Network, Task
+from tosa.model.text import in_language
 from tosa.screening import DISCLAIMER, MODEL_CARD
 
 LICENCE = "Apache-2.0"
@@ -40,7 +41,7 @@ def _describe_task(network: Network, task: Task) -> dict[str, Any]:
         "labels": list(task.labels),
         "calibrated": metadata.calibration is not None,
         "demonstration": metadata.demonstration or None,
-        "note": metadata.note,
+        "note": in_language(metadata.note) or None,
         "population": metadata.population,
     }
     return {key: value for key, value in known.items() if value is not None}

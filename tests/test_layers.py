@@ -25,7 +25,7 @@ LAYERS = (  # from top to bottom; those of one line do not know each other
     "tosa.training.features",
     "tosa.training.data",
     "tosa.training.tensorboard_curves",
-    "tosa.training.files tosa.training.flag_types tosa.training.metrics",
+    "tosa.training.files tosa.training.flag_types tosa.training.metrics tosa.training.packages",
     "tosa.scale",
     "tosa.screening",
     "tosa.inputs tosa.model",

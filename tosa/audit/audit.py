@@ -17,8 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from tosa.audit import gate_evaluation, robustness, shortcuts
-from tosa.audit.subgroups import subgroup_accuracy
 from tosa.errors import TosaError, UsageError
 from tosa.model.graph import Graph
 from tosa.model.network import Network
@@ -32,8 +30,13 @@ from tosa.training.data.table import from_csv
 from tosa.training.features.bottlenecks import Drawing, FeatureExtractor
 from tosa.training.files import atomic_write
 from tosa.training.head.stored_heads import heads_of
-from tosa.training.metrics import Answers, calibration, negative_of, rate, task_metrics
+from tosa.training.packages import end_without_packages
 from tosa.training.trunk.serialize import trunk_sha256
+
+with end_without_packages(__name__):
+    from tosa.audit import gate_evaluation, robustness, shortcuts
+    from tosa.audit.subgroups import subgroup_accuracy
+    from tosa.training.metrics import Answers, calibration, negative_of, rate, task_metrics
 
 TRAINING_CASES = 1000  # of each task whose bottlenecks are looked at, at most
 MIN_CASES = 10  # below which where_wrong is not measured

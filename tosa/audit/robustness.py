@@ -17,7 +17,6 @@ import numpy as np
 import soxr
 
 from tosa.audit.picture_changes import PICTURE_CHANGES, PictureChange
-from tosa.audit.robustness_rows import REFUSED, Answered, Bound, Row, Truth, changed_row, rates_row
 from tosa.audit.sound_changes import sound_changes
 from tosa.errors import RequestError, TosaError, UsageError
 from tosa.inputs import audio, xray
@@ -31,7 +30,11 @@ from tosa.training.data.kinds import Kind
 from tosa.training.data.table import from_csv
 from tosa.training.features.bottlenecks import BATCH
 from tosa.training.files import progress
-from tosa.training.metrics import negative_of
+from tosa.training.packages import end_without_packages
+
+with end_without_packages(__name__):
+    from tosa.audit.robustness_rows import REFUSED, Answered, Bound, Row, Truth, changed_row, rates_row
+    from tosa.training.metrics import negative_of
 
 UNCHANGED = "as it came"
 CASES = 150  # of each task, the first by the hash of their names

@@ -16,6 +16,7 @@ from tosa.errors import ModelError, SettingError, UsageError
 from tosa.preprocessing import GEOMETRIES
 from tosa.settings import Settings
 from tosa.training.flag_types import Parser, between, count, flag_group, positive, share
+from tosa.training.packages import missing_package
 
 PROGRAM = "retrain.py"
 BALANCES = ("drawn", "weighted", "none")
@@ -158,9 +159,7 @@ def main(arguments: list[str] | None = None, program: str = PROGRAM) -> int:
 
         run.run(flags, Settings())
     except ModuleNotFoundError as error:
-        if (error.name or "tosa").startswith("tosa"):
-            raise
-        return _end(program, _missing((error.name or "").partition(".")[0]))
+        return _end(program, missing_package(error))
     except (UsageError, ModelError, SettingError) as error:
         return _end(program, str(error))
     except KeyboardInterrupt:
@@ -193,13 +192,3 @@ def _check_combination(reader: argparse.ArgumentParser, flags: argparse.Namespac
 def _end(program: str, message: str, status: int = 2) -> int:
     print(f"{program}: {message}", file=sys.stderr)
     return status
-
-
-def _missing(package: str) -> str:
-    """What to do where a package that only training needs is not installed."""
-    if sys.version_info >= (3, 14) and package in ("tensorflow", "keras"):
-        return f"training needs {package}, which has no wheels for Python 3.14 yet. Use Python 3.11, 3.12 or 3.13."
-    return (
-        f"training needs {package}, which is not installed. In a clone of Tosa, run 'make train-env'. Elsewhere, "
-        "install Tosa with the packages for training: pip install 'WHEEL_OR_CLONE[train]'."
-    )

@@ -10,6 +10,7 @@ import numpy as np
 from tosa.inputs.spectrogram import MEL_BANK_FILE
 from tosa.preprocessing import Preprocessing
 from tosa.training.files import atomic_write
+from tosa.training.packages import end_without_packages
 
 
 @cache
@@ -42,4 +43,5 @@ def write_packaged_mel_bank() -> None:
 
 
 if __name__ == "__main__":
-    write_packaged_mel_bank()
+    with end_without_packages(__name__):
+        write_packaged_mel_bank()

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markdown_it import MarkdownIt
 
 from tosa.settings import ROOT
 from tosa.training.files import atomic_write
+from tosa.training.packages import end_without_packages
+
+with end_without_packages(__name__):
+    from markdown_it import MarkdownIt
 
 HERE = Path(__file__).resolve().parent
 PAGE = """<!doctype html>

@@ -45,6 +45,21 @@ def atomic_write(target: Path) -> Iterator[Path]:
             unfinished.unlink(missing_ok=True)
 
 
+def keep_previous(target: Path) -> None:
+    """Copies target beside itself, graph.pb to graph.previous.pb, in the place of an older copy; nothing if missing.
+
+    Raises UsageError if the copy cannot be written.
+    """
+    if target.is_file():
+        with atomic_write(previous_of(target)) as copy:
+            shutil.copyfile(target, copy)
+
+
+def previous_of(target: Path) -> Path:
+    """Returns where keep_previous copies target."""
+    return target.with_suffix(f".previous{target.suffix}")
+
+
 @contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
     """Yields a folder beside target, which is renamed in the same way. target must not exist, or be empty."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from tosa.errors import UsageError
 from tosa.model.network import GraphFile
 from tosa.training.commands.finish import FinishOptions, finish
+from tosa.training.commands.messages import tell_what_is_replaced
 from tosa.training.data import dataset
 from tosa.training.data.dataset import SkippedFiles
 from tosa.training.data.load_cases import DataOptions, check_against_graph, load_cases
@@ -42,6 +43,7 @@ def calibrate(options: CalibrateOptions) -> None:
     check_against_graph(cases, {head.task: head.labels for head in heads})
     if options.finish.refits:
         check_training_labels(heads, cases)
+    tell_what_is_replaced(options.finish.files, stored)
     trunk = graph.trunk()
     assemble.check_result_name(options.finish.files.result, trunk)
     metadata = finalize.describe_tasks(metadata, cases, options.demonstration)

@@ -13,7 +13,7 @@ from tosa.model.network import GraphFile
 from tosa.settings import Settings
 from tosa.training import tensorboard_curves
 from tosa.training.commands.finish import FinishOptions, finish
-from tosa.training.commands.messages import print_input_note, warn_of_lost_tasks
+from tosa.training.commands.messages import print_input_note, tell_what_is_replaced, warn_of_lost_tasks
 from tosa.training.data import dataset
 from tosa.training.data.dataset import SkippedFiles, in_split
 from tosa.training.data.load_cases import DataOptions, load_cases
@@ -51,6 +51,7 @@ def fine_tune(options: FineTuneOptions, settings: Settings) -> None:
     metadata = GraphMetadata(preprocessing=preprocessing)
     metadata = finalize.describe_tasks(metadata, cases, options.demonstration)
     warn_of_lost_tasks(options.data, settings, metadata.tasks, "--fine_tune changes the trunk that they rest on")
+    tell_what_is_replaced(options.finish.files, metadata.tasks)
     around = freeze.freeze_trunk(lambda pictures, **_: pictures)  # the nodes around any trunk
     assemble.check_result_name(options.finish.files.result, GraphDef.FromString(around))
     bfloat16 = options.precision == "bfloat16" or (options.precision == "auto" and inception.has_fast_bfloat16())

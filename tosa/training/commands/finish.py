@@ -65,6 +65,7 @@ def finish(
     graph = Graph(trunk.SerializeToString())
     ranges = measure_activation_ranges(graph, training, skipped, metadata.preprocessing)
     metadata, gate = _with_gate(metadata, training, skipped)
+    options.files.keep_previous()
     finalize.write_graph(options.files, trunk, heads, metadata, gate | ranges)
     tested = [finalize.answers_to_testing(head, data[head.task], options.most_tested) for head in heads]
     curves = tensorboard_curves.read(options.curves) if options.curves else None

@@ -1,6 +1,11 @@
 """What a training tells about the graph that it makes."""
 
+import os
+import shlex
+import shutil
+import sys
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from tosa.errors import ModelError
 from tosa.model.graph import Graph, GraphError
@@ -10,19 +15,47 @@ from tosa.settings import Settings
 from tosa.training.data import dataset
 from tosa.training.data.dataset import Case
 from tosa.training.data.load_cases import DataOptions
+from tosa.training.files import previous_of
+from tosa.training.graph.finalize import GraphFiles
 
 
 def warn_of_lost_tasks(options: DataOptions, settings: Settings, tasks: Collection[str], reason: str) -> None:
     """Prints which tasks of the served graph a new one with `tasks` lacks, though --task promises to keep them."""
-    if not options.task:
-        return
-    try:
-        served = Graph(settings.graph.read_bytes()).metadata().tasks or read_labels(settings.labels)
-    except (OSError, GraphError, ModelError):  # no graph is served
-        return
-    if lost := [task for task in served if task not in tasks]:
+    if options.task and (lost := _lost(settings.graph, settings.labels, tasks)):
         names = ", ".join(lost)
         print(f"WARNING: The new graph will not have {names} of the served one, '{settings.graph}': {reason}.")
+
+
+def tell_what_is_replaced(files: GraphFiles, tasks: Collection[str]) -> None:
+    """Prints which tasks of the graph that is there the new one with `tasks` lacks, and where the old one is kept."""
+    if lost := _lost(files.graph, files.labels, tasks):
+        print(
+            f"WARNING: '{files.graph}' is replaced, and the new graph has only {', '.join(tasks)}: {', '.join(lost)} "
+            f"will be dropped. What is there is kept as '{previous_of(files.graph)}' and '{previous_of(files.labels)}'."
+        )
+
+
+def _lost(graph: Path, labels: Path, tasks: Collection[str]) -> list[str]:
+    """The tasks of a graph file that are not among `tasks`; none if there is no graph."""
+    try:
+        stored = Graph(graph.read_bytes()).metadata().tasks or read_labels(labels)
+    except (OSError, GraphError, ModelError):
+        return []
+    return [task for task in stored if task not in tasks]
+
+
+def print_how_to_serve(file: Path) -> None:
+    """Prints the command that serves the new graph, as this program was started: from a clone or installed."""
+    graph = file if os.name == "nt" else shlex.quote(str(file))
+    tosa = "tosa" if shutil.which("tosa") else f"{_python()} -m tosa"
+    command = f"{tosa} serve --graph {graph}" if os.name == "nt" else f"TOSA_GRAPH={graph} {tosa} serve"
+    print(f"To serve it: {command}")
+
+
+def _python() -> str:
+    """This Python as one types it: relative to the working folder where it lies below, or by its name."""
+    executable, here = Path(sys.executable), Path.cwd()
+    return str(executable.relative_to(here)) if executable.is_relative_to(here) else executable.name
 
 
 def print_input_note(options: DataOptions, cases: Sequence[Case]) -> None:

@@ -13,7 +13,7 @@ from tosa.model.metadata import GraphMetadata, TaskMetadata
 from tosa.model.network import GraphFile
 from tosa.settings import Settings
 from tosa.training import tensorboard_curves
-from tosa.training.commands.messages import print_input_note, warn_of_lost_tasks
+from tosa.training.commands.messages import print_input_note, tell_what_is_replaced, warn_of_lost_tasks
 from tosa.training.data import dataset
 from tosa.training.data.check_cases import check_labels, check_training_cases
 from tosa.training.data.dataset import Case, SkippedFiles
@@ -88,6 +88,7 @@ def retrain(options: RetrainOptions, settings: Settings) -> None:
     check_size(options.trunk, network.size)
     assemble.check_result_name(options.files.result, start.trunk)
     warn_of_lost_tasks(options.data, settings, {*start.heads, task}, "they belong to another trunk")
+    tell_what_is_replaced(options.files, {*start.heads, task})
     metadata = finalize.describe_tasks(start.metadata.without_task(task), cases, options.demonstration)
     extractor = FeatureExtractor(network, trunk_sha256(start.trunk), options.bottleneck_dir, preprocessing)
     data = make_bottleneck_dataset(cases, extractor, skipped, options.variants)
@@ -138,6 +139,7 @@ def _train_and_write(
     head = finalize.calibrated(_trained(options, task, data, start.trunk, write), data)
     trained = replace(metadata.task(task), training=asdict(options.recipe) | options.variants.to_dict())
     validated = finalize.with_validation(trained, head, data, options.report.negative_label)
+    files.keep_previous()
     write(head, files.graph, files.labels, metadata.with_task(validated))
     if options.saved_model_dir:
         outputs.write_saved_model(options.saved_model_dir, files.graph, files.labels, files.result)

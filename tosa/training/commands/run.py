@@ -7,6 +7,7 @@ from tosa.training.commands import options
 from tosa.training.commands.calibrate import calibrate
 from tosa.training.commands.evaluate import evaluate
 from tosa.training.commands.fine_tune import fine_tune
+from tosa.training.commands.messages import print_how_to_serve
 from tosa.training.commands.retrain import retrain
 
 
@@ -15,9 +16,11 @@ def run(flags: Namespace, settings: Settings) -> None:
     options.check_flags(flags)
     if flags.evaluate:
         evaluate(options.evaluate_options(flags, settings))
-    elif flags.calibrate or flags.refit:
+        return
+    if flags.calibrate or flags.refit:
         calibrate(options.calibrate_options(flags, settings))
     elif flags.fine_tune:
         fine_tune(options.fine_tune_options(flags), settings)
     else:
         retrain(options.retrain_options(flags), settings)
+    print_how_to_serve(flags.output_graph)

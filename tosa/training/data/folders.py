@@ -26,7 +26,10 @@ def from_folders(
     """
     skipped = skipped or SkippedFiles()
     if not folder.is_dir():
-        raise UsageError(f"Image directory '{folder}' not found.")
+        raise UsageError(
+            f"Image directory '{folder}' not found. It needs one folder of pictures for each label. "
+            "--audio_dir=SOUNDS, with one folder of sounds for each label, makes it by drawing spectrograms."
+        )
     folders = sorted(path for path in folder.iterdir() if path.is_dir() and not kinds.is_hidden(Path(path.name)))
     labels = _labels_of([path.name for path in folders])
     _warn_of_same_labels(folders, labels)
@@ -40,7 +43,10 @@ def from_folders(
             cases.append(Case(file, task, label, group, percentages.split_of(group)))
     passed_over.print_summary()
     if not cases:
-        raise UsageError(f"No valid folders of pictures or sounds found at '{folder}': one folder a label is needed.")
+        raise UsageError(
+            f"No valid folders of pictures or sounds found at '{folder}': one folder for each label is needed. "
+            "--audio_dir=SOUNDS, with one folder of sounds for each label, draws spectrograms into it."
+        )
     return cases
 
 

@@ -14,7 +14,7 @@ from tosa.model.network import MEL_BANK
 from tosa.training.data import dataset
 from tosa.training.data.dataset import Case, in_split
 from tosa.training.data.mel_bank import bank_to_carry
-from tosa.training.files import atomic_write, wrap_os_error
+from tosa.training.files import atomic_write, keep_previous, wrap_os_error
 from tosa.training.graph import assemble
 from tosa.training.head import train_head
 from tosa.training.head.bottleneck_dataset import BottleneckDataset
@@ -32,6 +32,11 @@ class GraphFiles:
     labels: Path
     result: str = RESULT  # name of the node with the scores
     bare_labels: bool = False  # write the labels of task cough without its name, as the classic did
+
+    def keep_previous(self) -> None:
+        """Copies graph and labels that are there beside themselves, before they are replaced."""
+        for file in (self.graph, self.labels):
+            keep_previous(file)
 
 
 def describe_tasks(metadata: GraphMetadata, cases: Sequence[Case], demonstration: str | None = None) -> GraphMetadata:

@@ -23,7 +23,9 @@ TosaError
 │   │   ├── MissingElement  422 missing_element
 │   │   └── NotAChestXray   422 not_a_chest_xray
 │   ├── TaskMissing         422 task_missing
-│   └── Busy                503 busy
+│   ├── Busy                503 busy
+│   ├── Starting            503 starting
+│   └── Stopping            503 stopping
 ├── SettingError            at the start: an environment variable has a wrong value
 ├── ModelError              at the start: the graph or its labels cannot be served
 ├── DecoderError            at the start: the decoding processes do not start
@@ -165,6 +167,16 @@ class TaskMissing(RequestError):
 class Busy(RequestError):
     status, code = 503, "busy"
     public = "The server is busy. Try again in a moment."
+
+
+class Starting(RequestError):
+    status, code = 503, "starting"
+    public = "Tosa is starting: its network is being loaded. Try again in a few seconds."
+
+
+class Stopping(RequestError):
+    status, code = 503, "stopping"
+    public = "Tosa is stopping. It finishes the requests that it has, and takes no new ones."
 
 
 class SettingError(TosaError):

@@ -75,6 +75,7 @@ class Pool:
     """Processes that decode, for any number of threads at once; called as `decode_file` is."""
 
     def __init__(self, size: int) -> None:
+        self.restarts = 0  # of processes that were lost
         self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()  # the last one used has its memory at hand
         self._asked: set[_Worker] = set()
         self._closed = threading.Event()
@@ -87,17 +88,21 @@ class Pool:
         worker = self._idle.get()
         try:
             if not worker.alive():  # whatever ended it since, it was not this file
-                worker = _Worker()
+                worker = self._replace()
             worker.wait_until_ready()
             with self._in_time(worker, len(data)):
                 return worker.decode(kind, data, preprocessing)
         except _Lost as lost:
             print(f"A decoding process was lost: {lost}. Another takes its place.", file=sys.stderr, flush=True)
             late = lost.status == -TIME_IS_UP or time.monotonic() > worker.due
-            worker = _Worker()
+            worker = self._replace()
             raise errors.Damaged(TOOK_TOO_LONG if late else None) from lost
         finally:
             self._idle.put(worker)
+
+    def _replace(self) -> "_Worker":
+        self.restarts += 1
+        return _Worker()
 
     @contextmanager
     def _in_time(self, worker: "_Worker", size: int) -> Iterator[None]:

@@ -1,17 +1,18 @@
-"""The web app: GET / is the page, POST / one JSON answer."""
+"""The web app: GET / is the page, or the server's description or metrics; POST / is one JSON answer."""
 
 import sys
 import time
 
 from flask import Flask, Response, g, jsonify, make_response, render_template, request
+from werkzeug.datastructures import MIMEAccept
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from tosa import screening, settings
 from tosa.inputs import decoder_pool
 from tosa.model.network import Network
 from tosa.preprocessing import Preprocessing
-from tosa.web import description, refusals, request_log, uploads
-from tosa.web.model_reloader import ModelReloader
+from tosa.web import description, health, refusals, request_log, uploads
+from tosa.web.metrics import CONTENT_TYPE, Metrics
 from tosa.web.same_origin import refuse_other_sites
 from tosa.web.slots import Slots
 from tosa.web.static_files import StaticFiles, compress
@@ -28,16 +29,17 @@ HEADERS = {
 
 
 def create_app(
-    network: Network | ModelReloader | None = None,
+    network: health.Served | None = None,
     config: settings.Settings | None = None,
     decode: screening.Decode = decoder_pool.decode_file,
 ) -> Flask:
-    """Returns the app of a network, or of one that may be replaced; by default of the one that the settings name.
+    """Returns the app of a network, by default of the one that the settings name.
 
+    network: one that stays, a ModelReloader, or the future of one, until whose result all requests are refused.
     decode: decodes in this process by default; a decoder_pool.Pool does it in other processes. Raises ModelError.
     """
     config = config or settings.Settings()
-    served = network or Network.load(config.graph, config.labels)
+    model = health.model_of(network or Network.load(config.graph, config.labels))
     app = Flask("tosa", root_path=str(settings.ROOT), template_folder="templates", static_folder=None)
     files = StaticFiles(settings.ROOT / "static")
     files.install(app)
@@ -47,12 +49,14 @@ def create_app(
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.MAX_BODY_BYTES  # so that a file sent as text gets a message that fits
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
     slots = Slots(config.slots)
+    metrics = Metrics(slots, model, lambda: getattr(decode, "restarts", 0))
+    app.extensions["metrics"] = metrics
 
     @app.route("/", methods=["GET", "POST"])
     def tosa() -> Response:
-        current = served.network if isinstance(served, ModelReloader) else served
+        current, _ = model()
         if request.method != "POST":
-            return _page(current, page_values)
+            return _read(current, metrics, page_values)
         refuse_other_sites()
         with slots.inside():
             explain = uploads.explanation_wanted()
@@ -63,18 +67,23 @@ def create_app(
         return jsonify(answer)
 
     refusals.register(app)
-    _watch_requests(app, config.log, {name: files.policy(value) for name, value in HEADERS.items()})
+    _watch_requests(app, metrics, config.log, {name: files.policy(value) for name, value in HEADERS.items()})
     if config.proxies:
         count = config.proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, count, count, count, x_prefix=count)  # type: ignore[method-assign]
     return app
 
 
-def _page(network: Network, values: dict[str, object]) -> Response:
-    """The page, from the template's values; for clients that ask for JSON, what this server is."""
-    if request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json":
+def _read(network: Network, metrics: Metrics, values: dict[str, object]) -> Response:
+    """What GET / answers, by its Accept header: the page, the server's description as JSON, or its metrics."""
+    accepted = MIMEAccept([(kind.partition(";")[0], quality) for kind, quality in request.accept_mimetypes])
+    kind = accepted.best_match(["text/html", "application/json", "text/plain"], "text/html")
+    if kind == "application/json":
+        health.refuse_if_stopping()
         response = jsonify(description.describe(network))
-    else:
+    elif kind == "text/plain":
+        response = Response(metrics.text(), content_type=CONTENT_TYPE)
+    else:  # the template's values are the page's
         response = compress(make_response(render_template("index.html", tasks=list(network.tasks), **values)))
     response.vary.add("Accept")
     return response
@@ -91,8 +100,8 @@ def _noting_duration(decode: screening.Decode) -> screening.Decode:
     return decode_and_note
 
 
-def _watch_requests(app: Flask, logged: bool, headers: dict[str, str]) -> None:
-    """Gives each request an id, each response its headers, and the log its line."""
+def _watch_requests(app: Flask, metrics: Metrics, logged: bool, headers: dict[str, str]) -> None:
+    """Gives each request an id, each response its headers, the metrics their counts and the log its line."""
 
     @app.before_request
     def begin() -> None:
@@ -104,8 +113,12 @@ def _watch_requests(app: Flask, logged: bool, headers: dict[str, str]) -> None:
         response.headers["X-Request-Id"] = g.id
         if request.endpoint != "static":
             response.headers["Cache-Control"] = "no-store"
+        seconds = time.perf_counter() - g.started
+        if request.method == "POST":
+            metrics.count(g.get("kind"), response.status_code, seconds)
+        if "code" in g:
+            metrics.count_refusal(g.code)
         if logged:
-            milliseconds = (time.perf_counter() - g.started) * 1000
             size = request.content_length or 0
-            request_log.write(g.id, response.status_code, g.get("kind"), size, g.get("duration"), milliseconds)
+            request_log.write(g.id, response.status_code, g.get("kind"), size, g.get("duration"), seconds * 1000)
         return response

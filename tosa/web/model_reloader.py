@@ -42,7 +42,7 @@ class ModelReloader:
 
     def __init__(self, files: ModelFiles, network: Network, stamp: Stamp | None) -> None:
         """stamp: of the files when the network was read."""
-        self.network = network
+        self.network, self.loaded_at = network, time.time()
         self._files = files
         self._tried = self._last = stamp
 
@@ -83,7 +83,7 @@ class ModelReloader:
             return False
         if self._files.stamp() != now:  # they changed while they were read
             return False
-        self._tried, self.network = now, network
+        self._tried, self.network, self.loaded_at = now, network, time.time()
         print(f"Tosa answers with a new graph, sha256 {network.sha256}.", file=sys.stderr, flush=True)
         return True
 

@@ -1,10 +1,10 @@
 """Errors as JSON answers."""
 
-from flask import Flask, Response, current_app, jsonify, request
+from flask import Flask, Response, current_app, g, jsonify, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from tosa import settings
-from tosa.errors import Busy, RequestError, SeveralParts, TooLarge
+from tosa.errors import RequestError, SeveralParts, TooLarge
 
 OFFERS = "GET / is the page, POST / screens a sound or a picture."
 TOO_MANY_PARTS = f"The form has more than {settings.MAX_PARTS} parts. Send one sound, one picture or one of each."
@@ -25,7 +25,7 @@ def register(app: Flask) -> None:
 def refuse(error: RequestError) -> Response:
     """Returns the answer to a request that is refused."""
     response = _answer(error.status, error.code, str(error))
-    if isinstance(error, Busy):
+    if error.status == 503:
         response.headers["Retry-After"] = str(settings.RETRY_AFTER_SECONDS)
     return response
 
@@ -55,6 +55,7 @@ def _report_fault(error: Exception) -> Response:
 
 
 def _answer(status: int, code: str, message: str) -> Response:
+    g.code = code
     response = jsonify(error={"code": code, "message": message})
     response.status_code = status
     return response

@@ -1,10 +1,14 @@
-"""Starts the web server: first decoder processes and network, then Flask, whose import takes as long as they do."""
+"""Starts the web server: first decoder processes and network, then Flask, whose import takes as long as they do.
+
+Until the network is loaded, the server listens and refuses requests with status 503.
+"""
 
 import io
 import os
 import sys
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 from tosa import settings
 from tosa.errors import DecoderError, ModelError, SettingError
@@ -31,17 +35,37 @@ def main() -> int:
 
         with decoders:
             config = settings.Settings()
-            served = loading.result()
-            decoders.wait_until_ready()
-            listening = server.make(create_app(served, config, decoders), config)
+            ready = ThreadPoolExecutor(1).submit(_when_ready, loading, decoders)
+            listening = server.make(create_app(ready, config, decoders), config)
             server.stop_on_signals(listening)
-            _print_start(config, served.network, server.authority(config))
-            served.watch()
+            ready.add_done_callback(lambda _: _begin_answering(ready, config, listening))
             server.run(listening)
+            if ready.done():
+                ready.result()  # raises what kept the network from being loaded
     except (SettingError, ModelError, DecoderError) as error:
         print(f"Tosa cannot start: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _when_ready(
+    loading: "Future[model_reloader.ModelReloader]", decoders: decoder_pool.Pool
+) -> model_reloader.ModelReloader:
+    """The loaded model, once the decoder processes are ready too. Raises ModelError, SettingError and DecoderError."""
+    served = loading.result()
+    decoders.wait_until_ready()
+    return served
+
+
+def _begin_answering(ready: "Future[model_reloader.ModelReloader]", config: settings.Settings, listening: Any) -> None:
+    """Announces the server, or stops it if the model could not be loaded."""
+    from tosa.web import server
+
+    if ready.exception():
+        server.stop(listening)
+        return
+    _print_start(config, ready.result().network, server.authority(config))
+    ready.result().watch()
 
 
 def _print_start(config: settings.Settings, network: Network, authority: str) -> None:

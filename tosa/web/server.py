@@ -20,6 +20,7 @@ from waitress.task import ErrorTask, WSGITask
 from tosa import settings
 from tosa.errors import Busy, SettingError, TooLarge
 from tosa.web import request_log
+from tosa.web.health import STOPPING
 from tosa.web.refusals import BODY_TOO_LARGE
 from tosa.web.upload_memory import MEMORY_FULL, Parser, UploadMemory
 
@@ -33,6 +34,10 @@ ANY_ADDRESS = "::"  # TOSA_HOST for all addresses of both families
 
 class Task(WSGITask):
     """One request for the app; it is the last one of its connection if the server is about to stop."""
+
+    def get_environment(self) -> dict[str, Any]:
+        """Returns the WSGI environment, which says whether the server is about to stop."""
+        return super().get_environment() | {STOPPING: not self.channel.server.accepting}
 
     def start(self) -> None:
         """Begins the answer."""
@@ -57,6 +62,8 @@ class JsonErrorTask(ErrorTask):
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(body)
+        if metrics := self.channel.server.metrics:
+            metrics.count_refusal(code)
         if self.channel.server.log:
             size = max(self.request.content_length, self.request.body_bytes_received)
             milliseconds = (time.time() - self.start_time) * 1000
@@ -139,9 +146,11 @@ def make(app: Any, config: settings.Settings) -> Any:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "there is no such address"
         raise SettingError(f"it cannot listen on {authority(config)}: {reason}. Set TOSA_HOST or TOSA_PORT.") from error
+    metrics = getattr(app, "extensions", {}).get("metrics")  # counts what is refused before the app sees it
     memory = UploadMemory(config.upload_memory * 2**20)
     for listening in _listening(sockets):
         listening.channel_class, listening.log, listening.memory = Channel, config.log, memory
+        listening.metrics = metrics
     return server
 
 
@@ -166,17 +175,22 @@ def _sockets(server: Any) -> dict[int, Any]:
 
 def stop_on_signals(server: Any) -> None:
     """Makes SIGTERM and Ctrl-C end `run`; a second Ctrl-C ends it at once."""
-    listening = _listening(_sockets(server))
 
-    def stop(*_: object) -> None:
+    def on_signal(*_: object) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        if listening[0].accepting:  # only once: the second time, the trigger may be closed
-            for each in listening:
-                each.accepting = False
-            listening[0].pull_trigger()
+        stop(server)
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+        signal.signal(number, on_signal)
+
+
+def stop(server: Any) -> None:
+    """Makes `run` end, from any thread."""
+    listening = _listening(_sockets(server))
+    if listening and listening[0].accepting:  # only once: the second time, the trigger may be closed
+        for each in listening:
+            each.accepting = False
+        listening[0].pull_trigger()
 
 
 def run(server: Any) -> None:

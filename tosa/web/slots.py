@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 
 from tosa import settings
 from tosa.errors import Busy
@@ -12,25 +12,37 @@ class Slots:
     """As many requests at work as there are slots. A few more wait for a short time; the others are refused at once."""
 
     def __init__(self, slots: int) -> None:
-        self.places = BoundedSemaphore(slots + settings.MAX_WAITING)
-        self.working = BoundedSemaphore(slots)
+        self.count = slots
+        self.inside_count = self.working_count = 0  # requests that have a place; those of them that have a slot
+        self._places = BoundedSemaphore(slots + settings.MAX_WAITING)
+        self._working = BoundedSemaphore(slots)
+        self._counting = Lock()
 
     @contextmanager
     def inside(self) -> Iterator[None]:
         """A place to work or to wait. Raises Busy at once if none is left, so enter before reading the request."""
-        if not self.places.acquire(blocking=False):
+        if not self._places.acquire(blocking=False):
             raise Busy()
+        self._add(inside=1)
         try:
             yield
         finally:
-            self.places.release()
+            self._add(inside=-1)
+            self._places.release()
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
         """A slot. Raises Busy after waiting for settings.MAX_WAIT_SECONDS."""
-        if not self.working.acquire(timeout=settings.MAX_WAIT_SECONDS):
+        if not self._working.acquire(timeout=settings.MAX_WAIT_SECONDS):
             raise Busy()
+        self._add(working=1)
         try:
             yield
         finally:  # when the work is done, even if the client has disconnected
-            self.working.release()
+            self._add(working=-1)
+            self._working.release()
+
+    def _add(self, inside: int = 0, working: int = 0) -> None:
+        with self._counting:
+            self.inside_count += inside
+            self.working_count += working

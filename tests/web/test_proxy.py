@@ -1,11 +1,16 @@
 """Tosa behind the proxies of docs/proxy.md, with the very lines that stand there."""
 
+import base64
 import http.client
 import json
+import os
 import re
 import shutil
+import socket
+import ssl
 import subprocess
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -15,7 +20,7 @@ from sounds import coughs, wav
 DOCS = (ROOT / "docs" / "proxy.md").read_text(encoding="utf-8")
 SOUND = wav(coughs())
 NGINX = """
-daemon off; pid {folder}/pid; error_log stderr;
+daemon off; {user} pid {folder}/pid; error_log stderr;
 events {{}}
 http {{
     access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
@@ -25,9 +30,9 @@ http {{
 """
 
 
-def example(language: str) -> str:
-    (text,) = re.findall(rf"```{language}\n(.*?)```", DOCS, re.DOTALL)
-    return text
+def example(language: str, number: int = 0) -> str:
+    """One of the file's blocks of a language: the proxy, a password, client certificates."""
+    return re.findall(rf"```{language}\n(.*?)```", DOCS, re.DOTALL)[number]
 
 
 def nginx(folder, port: int, tosa: int, prefix: bool) -> list[str]:
@@ -37,7 +42,8 @@ def nginx(folder, port: int, tosa: int, prefix: bool) -> list[str]:
     if prefix:
         text = text.replace("location /", "location /tosa/").replace(f":{tosa};", f":{tosa}/;")
         text = text.replace('X-Forwarded-Prefix ""', "X-Forwarded-Prefix /tosa")
-    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, example=text))
+    user = "user root;" if os.geteuid() == 0 else ""  # whose workers may read the test's folder
+    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, example=text, user=user))
     return ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")]
 
 
@@ -56,21 +62,28 @@ def proxy(request, small_graph, tmp_path_factory):
     prefix, port = "folder" in request.param, free_port()
     with Running(*small_graph, tmp_path_factory.mktemp("temporary"), TOSA_PROXY=1) as tosa:
         command = {"nginx": nginx, "caddy": caddy}[program](folder, port, tosa.port, prefix)
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=folder)
-        try:
-            until = time.monotonic() + 20 * PATIENCE
-            while True:
-                try:
-                    ask(port, "GET", "/")
-                    break
-                except ConnectionError:
-                    assert process.poll() is None, process.stderr.read()
-                    assert time.monotonic() < until
-                    time.sleep(0.05)
+        with started(command, folder, port):
             yield port, "/tosa/" if prefix else "/"
-        finally:
-            process.terminate()
-            process.wait(20 * PATIENCE)
+
+
+@contextmanager
+def started(command: list[str], folder, port: int):
+    """A proxy, from its first answer on."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=folder)
+    try:
+        until = time.monotonic() + 20 * PATIENCE
+        while True:
+            try:
+                ask(port, "GET", "/")
+                break
+            except ConnectionError:
+                assert process.poll() is None, process.stderr.read()
+                assert time.monotonic() < until
+                time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait(20 * PATIENCE)
 
 
 def ask(port, method, path, body=None, **headers):
@@ -102,3 +115,80 @@ def test_large_uploads_reach_tosa(proxy):
     port, path = proxy
     status, answer = ask(port, "POST", path, SOUND + bytes(60 * 2**20))
     assert status == 413 and "10 MiB" in json.loads(answer)["error"]["message"]
+
+
+def output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.parametrize("program", ["nginx", "caddy"])
+def test_without_the_password_nothing_reaches_tosa(program, tmp_path):
+    """No server runs behind the proxy: who is let through gets 502 from it."""
+    if not shutil.which(program) or not shutil.which("openssl"):
+        pytest.skip(f"{program} or openssl is not installed")
+    port = free_port()
+    command = {"nginx": nginx, "caddy": caddy}[program](tmp_path, port, free_port(), False)
+    if program == "nginx":
+        (tmp_path / "tosa.htpasswd").write_text(f"nurse:{output('openssl', 'passwd', '-apr1', 'secret')}\n")
+        file, before, lock = tmp_path / "nginx.conf", "        proxy_pass", example("nginx", 1)
+    else:
+        hashed = output("caddy", "hash-password", "--plaintext", "secret")
+        file, before, lock = tmp_path / "Caddyfile", "    reverse_proxy", example("caddy", 1).replace("HASH", hashed)
+    file.write_text(file.read_text().replace(before, lock + before))
+    with started(command, tmp_path, port):
+        assert ask(port, "GET", "/")[0] == ask(port, "POST", "/", SOUND)[0] == 401
+        for password, status in [("wrong", 401), ("secret", 502)][program == "caddy" :]:  # whose hashes are slow
+            word = base64.b64encode(f"nurse:{password}".encode()).decode()
+            assert ask(port, "GET", "/", Authorization=f"Basic {word}")[0] == status
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """A folder with an authority, clients.pem, and a certificate that it has signed, used by server and client."""
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed")
+    folder = tmp_path_factory.mktemp("certificates")
+    for name, signer in [("clients", []), ("other", []), ("nurse", ["-CA", "clients.pem", "-CAkey", "clients.key"])]:
+        make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}"]
+        make += ["-addext", "subjectAltName=DNS:tosa.example", *signer, "-out", f"{name}.pem", "-keyout", f"{name}.key"]
+        subprocess.run(make, cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.parametrize("program", ["nginx", "caddy"])
+def test_without_a_signed_certificate_nothing_reaches_tosa(program, certificates, tmp_path):
+    if not shutil.which(program):
+        pytest.skip(f"{program} is not installed")
+    shutil.copytree(certificates, tmp_path, dirs_exist_ok=True)
+    port = free_port()
+    command = {"nginx": nginx, "caddy": caddy}[program](tmp_path, port, free_port(), False)
+    if program == "nginx":
+        file, lock = tmp_path / "nginx.conf", example("nginx", 2)
+        own = f"{port} ssl;\n    ssl_certificate nurse.pem; ssl_certificate_key nurse.key;\n{lock}"
+        file.write_text(file.read_text().replace(f"{port};", own))
+    else:
+        file = tmp_path / "Caddyfile"
+        lock = example("caddy", 2).replace("tls {", "tls nurse.pem nurse.key {")
+        file.write_text(
+            file.read_text().replace(f"http://tosa.example:{port} {{\n", f"https://tosa.example:{port} {{\n{lock}")
+        )
+        file.write_text(file.read_text().replace("admin off", "admin off\n    auto_https disable_redirects"))
+    with started(command, tmp_path, port):
+        assert secure_status(port, tmp_path, "nurse") == 502
+        for name in (None, "other"):
+            assert secure_status(port, tmp_path, name) in (None, 400)
+
+
+def secure_status(port, folder, certificate: str | None) -> int | None:
+    """The status of an answer over TLS to who shows this certificate; None if the proxy ends the connection."""
+    context = ssl.create_default_context(cafile=folder / "clients.pem")
+    if certificate:
+        context.load_cert_chain(folder / f"{certificate}.pem", folder / f"{certificate}.key")
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=30 * PATIENCE, context=context)
+    with socket.create_connection(("127.0.0.1", port)) as plain:
+        try:
+            connection.sock = context.wrap_socket(plain, server_hostname="tosa.example")
+            connection.request("GET", "/", headers={"Host": f"tosa.example:{port}"})
+            return connection.getresponse().status
+        except (ssl.SSLError, ConnectionError):
+            return None

@@ -101,6 +101,28 @@ def test_classic_command_and_its_graph_served(embedded, sounds, tmp_path, capsys
     assert "0 bottleneck files created." in capsys.readouterr().out
 
 
+def test_the_graph_carries_the_card_of_its_training(embedded, sounds, tmp_path):
+    """With what the report says, and without a path, a name of a file, or a hash."""
+    report = tmp_path / "report"
+    assert retrain.main(flags(tmp_path, sounds, report_dir=report, how_many_training_steps=50)) == 0
+    graph = Graph((tmp_path / "graph.pb").read_bytes())
+    card = graph.card()
+    told = json.loads((report / "report.json").read_text())
+    metrics, tested = told["tasks"]["cough"], card["tasks"]["cough"]["tested"]
+    assert tested["confusion"] == metrics["confusion_matrix"] and tested["cases"] == metrics["cases"]
+    limits = metrics["accuracy"]["over_groups"]  # a cough and a tone share a name, so a group
+    assert tested["accuracy"]["low"] == pytest.approx(limits["low"], abs=1e-4)
+    assert tested["accuracy"]["groups"] == limits["groups"]
+    assert tested["auc"]["value"] == pytest.approx(metrics["auc"]["value"], abs=1e-4)
+    counts = [row[split] for row in card["tasks"]["cough"]["files"] for split in ("training", "validation", "testing")]
+    assert sum(files for files, _ in counts) == 60
+    (data,) = card["data"]
+    assert data["tasks"] == ["cough"] and data["copies"] == told["data"]["same_content"]
+    text = graph.constant("tosa/card").item().decode()
+    assert len(text) < 4000 and str(tmp_path) not in text and ".wav" not in text
+    assert graph.sha256 not in text and graph.sha256[:12] not in text
+
+
 def test_same_command_same_graph(embedded, sounds, tmp_path):
     graphs = []
     for name in ("one", "two"):
@@ -119,7 +141,9 @@ def test_task_is_added_and_others_kept(embedded, sounds, tmp_path, monkeypatch, 
     out = capsys.readouterr().out
     assert "0 bottleneck files created." in out and "will not have" not in out and "answers sounds" not in out
     both = Network.load(tmp_path / "graph.pb", tmp_path / "labels.txt")
-    assert list(both.tasks) == ["cough", "lungs"]
+    assert list(both.tasks) == list(both.card["tasks"]) == ["cough", "lungs"]
+    assert both.card["tasks"]["cough"] == first.card["tasks"]["cough"]
+    assert [of["tasks"] for of in both.card["data"]] == [["cough"], ["lungs"]]
     picture = spectrogram.draw_file(wav(coughs()))[None]
     np.testing.assert_allclose(both.run(picture).scores[:, :2], first.run(picture).scores, atol=1e-5)
 
@@ -263,6 +287,7 @@ def test_calibrating_drops_what_held_of_the_old_temperature(small_graph, sounds,
     assert not (tmp_path / "report" / "plot.png").exists()
     task = Graph((tmp_path / "graph.pb").read_bytes()).metadata().task("cough")
     assert task.operating_point is None and task.calibration.n < 20
+    assert Network.load(tmp_path / "graph.pb", tmp_path / "labels.txt").card["tasks"]["cough"]["tested"]["cases"] > 0
 
 
 def test_a_test_batch_is_of_all_labels(embedded, pictures, tmp_path, capsys):

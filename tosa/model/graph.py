@@ -10,6 +10,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from tensorboard.util.tensor_util import make_ndarray, make_tensor_proto
 
+from tosa.model.card import ModelCard, card_from_json
 from tosa.model.metadata import GraphMetadata
 
 # Names that have been the same in every retrain.py since 2015, and that users' own programs feed and fetch.
@@ -20,6 +21,7 @@ BOTTLENECK = "pool_3/_reshape"
 RESULT = "final_result"
 HEADS = "final_training_ops"
 METADATA = "tosa/metadata"
+CARD = "tosa/card"
 ACTIVATION_RANGES = "tosa/peaks"
 SEAL = "tosa/sha256"  # the last node of a sealed graph: the digest of all bytes before it
 MAX_SIDE = 2048  # pixels; a graph that takes larger pictures is damaged
@@ -124,6 +126,15 @@ class Graph:
             return GraphMetadata.from_json(self._text(METADATA))
         except ValueError as error:
             raise GraphError(f"{error} (in {METADATA})") from error
+
+    def card(self) -> ModelCard | None:
+        """Returns the model card that the graph carries, None without one."""
+        if CARD not in self.nodes:
+            return None
+        try:
+            return card_from_json(self._text(CARD))
+        except ValueError as error:
+            raise GraphError(f"{error} (in {CARD})") from error
 
     def labels(self) -> dict[str, tuple[str, ...]]:
         """Returns the labels by task that the graph carries, both in the order of its scores."""

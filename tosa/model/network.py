@@ -13,6 +13,7 @@ import numpy as np
 
 from tosa import memory
 from tosa.errors import ModelError
+from tosa.model.card import ModelCard
 from tosa.model.compiled_cache import CompiledModelCache
 from tosa.model.engine import Engine, cache_key_parts, native_precision
 from tosa.model.graph import BOTTLENECK, Graph, GraphError
@@ -56,6 +57,7 @@ class Model:
     metadata: GraphMetadata
     gate: OutOfDistributionGate | None  # None if the graph has none
     mel_bank: np.ndarray | None  # (mel bands, FFT bins) float32; None if the graph has none
+    card: ModelCard | None  # None if the graph has none
     files: str  # what errors call graph and labels
 
 
@@ -82,6 +84,7 @@ class GraphFile:
             metadata=metadata,
             gate=OutOfDistributionGate.of(graph),
             mel_bank=_mel_bank(graph, metadata),
+            card=graph.card(),
             files=files,
         )
 
@@ -157,6 +160,7 @@ class Network:
         self.metadata = model.metadata
         self.gate = model.gate
         self.mel_bank = model.mel_bank
+        self.card = model.card
         self.precision = engine.precision()  # of its calculations: f32, bf16 or int8
         self._engine = engine
         self._stored = stored

@@ -131,5 +131,6 @@ def test_metrics_are_made_once(tmp_path, monkeypatch):
     """A bootstrap takes seconds on large data sets; the terminal, report.json and report.md share one."""
     calls = []
     monkeypatch.setattr(report, "task_metrics", lambda *given: calls.append(given) or metrics.task_metrics(*given))
-    outputs.write_outputs(ReportOptions(tmp_path / "report", tmp_path / "plot.png"), [answered(tmp_path, 30)], {})
+    options = ReportOptions(tmp_path / "report", tmp_path / "plot.png")
+    outputs.write_outputs(options, outputs.task_reports(options, [answered(tmp_path, 30)]), {})
     assert len(calls) == 1 and (tmp_path / "plot.png").is_file()

@@ -26,6 +26,7 @@ from tosa.training.head.bottleneck_dataset import BottleneckDataset, make_bottle
 from tosa.training.head.head import Head
 from tosa.training.head.refit import refit_head
 from tosa.training.report import outputs
+from tosa.training.report.card import card_constant, training_card
 from tosa.training.report.options import ReportOptions
 from tosa.training.trunk.serialize import trunk_sha256
 
@@ -65,11 +66,15 @@ def finish(
     graph = Graph(trunk.SerializeToString())
     ranges = measure_activation_ranges(graph, training, skipped, metadata.preprocessing)
     metadata, gate = _with_gate(metadata, training, skipped)
+    tested = outputs.task_reports(
+        options.report, [finalize.answers_to_testing(head, data[head.task], options.most_tested) for head in heads]
+    )
+    summary = summarize_data(list(cases), skipped)
+    card = card_constant(training_card(tested, cases, summary))
     options.files.keep_previous()
-    finalize.write_graph(options.files, trunk, heads, metadata, gate | ranges)
-    tested = [finalize.answers_to_testing(head, data[head.task], options.most_tested) for head in heads]
+    finalize.write_graph(options.files, trunk, heads, metadata, gate | ranges | card)
     curves = tensorboard_curves.read(options.curves) if options.curves else None
-    outputs.write_outputs(options.report, tested, summarize_data(list(cases), skipped), curves)
+    outputs.write_outputs(options.report, tested, summary, curves)
 
 
 def _extractor(trunk: GraphDef, cache_dir: Path, preprocessing: Preprocessing) -> FeatureExtractor:

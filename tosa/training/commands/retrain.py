@@ -1,13 +1,15 @@
 """Train the last layer of one task on cached bottlenecks, as the classic retrain.py does."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from tosa.errors import UsageError
+from tosa.model.card import ModelCard
 from tosa.model.graph import Graph
 from tosa.model.metadata import GraphMetadata, TaskMetadata
 from tosa.model.network import GraphFile
@@ -29,7 +31,9 @@ from tosa.training.head.head import Head
 from tosa.training.head.stored_heads import heads_of
 from tosa.training.head.train_head import HeadRecipe, train_head
 from tosa.training.report import outputs
+from tosa.training.report.card import card_constant, training_card
 from tosa.training.report.options import ReportOptions
+from tosa.training.report.report import TaskReport
 from tosa.training.trunk.resolve import TrunkOptions, check_size, trunk_file, trunk_preprocessing
 from tosa.training.trunk.serialize import trunk_sha256
 
@@ -61,6 +65,7 @@ class _Start:
     heads: dict[str, Head]  # of the tasks that are kept, and of the one that is replaced, if the graph has it
     metadata: GraphMetadata
     constants: dict[str, np.ndarray]
+    card: ModelCard | None  # of the tasks that are kept
 
     @classmethod
     def of(cls, graph: Graph, keeps_tasks: bool) -> "_Start":
@@ -72,6 +77,7 @@ class _Start:
             heads=heads,
             metadata=metadata if keeps_tasks else GraphMetadata(preprocessing=metadata.preprocessing),
             constants=constants | stored_activation_ranges(graph),
+            card=graph.card() if keeps_tasks else None,
         )
 
 
@@ -95,9 +101,8 @@ def retrain(options: RetrainOptions, settings: Settings) -> None:
     check_labels(data.cases, str(options.data.place))
     check_training_cases(data.cases)
     metadata = metadata.with_task(_gated(metadata.task(task), start.metadata.task(task)))
-    head = _train_and_write(options, start, metadata, task, data)
-    tested = [finalize.answers_to_testing(head, data, options.most_tested)]
     summary = summarize_data(data.cases, skipped, data.made.contents, data.made.fingerprints)
+    tested = _train_and_write(options, start, metadata, task, data, summary)
     outputs.write_outputs(options.report, tested, summary, tensorboard_curves.read(options.summaries_dir))
     if not options.data.task:
         print("The graph has only this task. --task NAME adds to the graph it starts from, and keeps its others.")
@@ -126,24 +131,34 @@ def _gated(task: TaskMetadata, replaced: TaskMetadata) -> TaskMetadata:
 
 
 def _train_and_write(
-    options: RetrainOptions, start: _Start, metadata: GraphMetadata, task: str, data: BottleneckDataset
-) -> Head:
-    """Trains and calibrates the head, and writes curves, intermediate graphs, graph, labels and SavedModel."""
+    options: RetrainOptions,
+    start: _Start,
+    metadata: GraphMetadata,
+    task: str,
+    data: BottleneckDataset,
+    summary: Mapping[str, Any],
+) -> list[TaskReport]:
+    """Trains, calibrates and tests the head, and writes curves, intermediate graphs, graph, labels and SavedModel.
+
+    summary: as summarize_data returns it. Returns the report of the test.
+    """
     files = options.files
 
-    def write(head: Head, graph: Path, labels: Path, metadata: GraphMetadata = metadata) -> None:
+    def write(head: Head, graph: Path, labels: Path, metadata: GraphMetadata = metadata, **card: np.ndarray) -> None:
         heads = list((start.heads | {task: head}).values())
         places = replace(files, graph=graph, labels=labels)
-        finalize.write_graph(places, start.trunk, heads, metadata, start.constants)
+        finalize.write_graph(places, start.trunk, heads, metadata, start.constants | card)
 
     head = finalize.calibrated(_trained(options, task, data, start.trunk, write), data)
     trained = replace(metadata.task(task), training=asdict(options.recipe) | options.variants.to_dict())
     validated = finalize.with_validation(trained, head, data, options.report.negative_label)
+    tested = outputs.task_reports(options.report, [finalize.answers_to_testing(head, data, options.most_tested)])
+    card = card_constant(training_card(tested, data.cases, summary, start.card))
     files.keep_previous()
-    write(head, files.graph, files.labels, metadata.with_task(validated))
+    write(head, files.graph, files.labels, metadata.with_task(validated), **card)
     if options.saved_model_dir:
         outputs.write_saved_model(options.saved_model_dir, files.graph, files.labels, files.result)
-    return head
+    return tested
 
 
 def _trained(

@@ -35,7 +35,7 @@ def evaluate_graph(
         scores = answers(network, task_cases)[:, task.columns]
         groups = [case.group for case in task_cases]
         tasks.append((Answers(name, task.labels, targets, scores, groups), task_cases))
-    outputs.write_outputs(options, tasks, summarize_data(asked, skipped))
+    outputs.write_outputs(options, outputs.task_reports(options, tasks), summarize_data(asked, skipped))
 
 
 def answers(network: Network, cases: list[Case]) -> np.ndarray:

@@ -75,23 +75,22 @@ def write_saved_model(folder: Path, graph_file: Path, label_file: Path, result: 
     print(f"Wrote '{folder}'.")
 
 
+def task_reports(options: ReportOptions, tasks: list[tuple[Answers, list[Case]]]) -> list[report.TaskReport]:
+    """Returns the report of each task that has cases. tasks: each one's answers and the cases that they answer."""
+    return [report.TaskReport.of(answers, cases, options) for answers, cases in tasks if cases]
+
+
 def write_outputs(
-    options: ReportOptions,
-    tasks: list[tuple[Answers, list[Case]]],
-    data: dict[str, Any],
-    curves: Points | None = None,
+    options: ReportOptions, tested: list[report.TaskReport], data: dict[str, Any], curves: Points | None = None
 ) -> None:
     """Prints the classic's last lines and each task's metrics, and writes the report and the plot of the curves.
 
-    tasks: each task's answers and the cases that they answer; data: as summarize_data returns it.
+    data: as summarize_data returns it.
     """
-    tested = []
-    for answers, cases in tasks:
-        if not cases:
-            print("No case was left for testing, so there is no final test accuracy.")
-            continue
-        tested.append(report.TaskReport.of(answers, cases, options))
-        _print_task(tested[-1], options)
+    if not tested:
+        print("No case was left for testing, so there is no final test accuracy.")
+    for task in tested:
+        _print_task(task, options)
     report.write(options.report_dir, report.Report(tested, data, curves or {}))
     if options.plot:
         report.save_plot(curves or {}, options.plot)

@@ -9,6 +9,8 @@ import math
 from types import UnionType
 from typing import Any, NotRequired, TypedDict, cast, get_args, get_origin, get_type_hints, is_typeddict
 
+from tosa.model.text import Text, is_text
+
 DIGITS = 4  # of each share and each limit of an interval
 
 
@@ -188,12 +190,15 @@ def _check_shapes(name: str, task: TaskCard) -> None:
 def _conform(value: Any, kind: Any, path: str) -> None:
     """Raises ValueError, which names the field, unless a value from JSON has the type `kind`."""
     origin, arguments = get_origin(kind), get_args(kind)
-    if isinstance(kind, UnionType):
+    if kind == Text:
+        if not is_text(value):
+            raise _unreadable(value, path)
+    elif isinstance(kind, UnionType):
         _conform_to_one(value, arguments, path)
     elif is_typeddict(kind):
         _conform_to_fields(value, kind, path)
     elif not isinstance(value, _plain_types(origin or kind)) or (isinstance(value, bool) and kind is not bool):
-        raise ValueError(f"holds a model card in which {path} is {str(value)[:60]!r}, which this Tosa cannot read")
+        raise _unreadable(value, path)
     elif isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"holds a model card in which {path} is not a finite number")
     if origin is dict:
@@ -202,6 +207,10 @@ def _conform(value: Any, kind: Any, path: str) -> None:
     if origin is list:
         for number, each in enumerate(list(value)):
             _conform(each, arguments[0], f"{path}[{number}]")
+
+
+def _unreadable(value: Any, path: str) -> ValueError:
+    return ValueError(f"holds a model card in which {path} is {str(value)[:60]!r}, which this Tosa cannot read")
 
 
 def _plain_types(kind: Any) -> tuple[type, ...]:

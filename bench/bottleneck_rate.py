@@ -11,7 +11,7 @@ from pathlib import Path
 
 from measure import PICTURES, Row, bare_forward, in_turns, main, picture
 
-from tosa.model.network import MAX_BATCH, Network
+from tosa.model.network import MAX_BATCH, GraphFile
 from tosa.settings import Settings
 from tosa.training.data.dataset import Case, SkippedFiles
 from tosa.training.features.bottlenecks import Drawing, bottlenecks
@@ -20,7 +20,7 @@ COUNT, ROUNDS = 64, 3
 
 
 def rows(data: Path | None) -> list[Row]:
-    network = Network.load(Settings().graph, None)
+    network = GraphFile.read_trunk(Settings().graph).start()
     forward = bare_forward(batch=MAX_BATCH)
     with tempfile.TemporaryDirectory() as folder:
         drawings = [Drawing(case) for case in cases(data, Path(folder))]

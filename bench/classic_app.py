@@ -24,6 +24,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from tosa.model.labels import label_file_beside
 from tosa.settings import Settings
 
 SERVED = Settings()
@@ -63,7 +64,8 @@ def classify():
         else:
             request.files["image_data"].save(picture)
         scores = scores_of(picture.read_bytes())
-    labels = SERVED.labels.read_text(encoding="utf-8").splitlines()
+    label_file = SERVED.labels or label_file_beside(SERVED.graph)
+    labels = label_file.read_text(encoding="utf-8").splitlines()
     best = int(np.argmax(scores))
     return jsonify(diagnosis=labels[best], score=float(scores[best]))
 

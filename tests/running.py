@@ -50,11 +50,14 @@ class Lines:
 class Running:
     """A server on a free port, with a temporary folder of its own; a context manager that ends it with SIGTERM."""
 
-    def __init__(self, graph: Path, labels: Path, temporary: Path, command=("app.py",), cwd: Path = ROOT, **variables):
+    def __init__(
+        self, graph: Path, labels: Path | None, temporary: Path, command=("app.py",), cwd: Path = ROOT, **variables
+    ):
         self.port, self.temporary = free_port(), temporary
         names = {"TOSA_GRAPH": graph, "TOSA_LABELS": labels, "TOSA_PORT": self.port, "TMPDIR": temporary, **variables}
+        variables = {name: str(value) for name, value in names.items() if value is not None}
         self.process = subprocess.Popen(
-            [sys.executable, *command], cwd=cwd, env=os.environ | {name: str(names[name]) for name in names},
+            [sys.executable, *command], cwd=cwd, env=os.environ | variables,
             text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         self.out, self.err = Lines(self.process.stdout), Lines(self.process.stderr)

@@ -1,6 +1,7 @@
 """The Python interface: `import tosa`."""
 
 import io
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -73,11 +74,28 @@ def test_the_embedded_graph_carries_its_labels(monkeypatch):
     assert own.screen(sound=SOUND) == embedded.screen(sound=SOUND)
 
 
-def test_classic_graphs_need_their_label_file(classic_graph):
-    assert tosa.load(*classic_graph).tasks == {"cough": ("not sick", "sick")}
-    with pytest.raises(tosa.ModelError, match=r"does not carry its labels.*label file") as error:
-        tosa.load(classic_graph[0])
-    assert str(classic_graph[0]) in str(error.value)
+def test_classic_graphs_need_their_label_file(classic_graph, tmp_path):
+    expected = {"cough": ("not sick", "sick")}
+    assert (
+        tosa.load(*classic_graph).tasks == tosa.load(classic_graph[0]).tasks == expected
+    )  # labels.txt beside graph.pb
+    alone = tmp_path / "my_graph_1.pb"
+    shutil.copy(classic_graph[0], alone)
+    with pytest.raises(tosa.ModelError, match=r"my_graph_1.pb does not carry its labels.*TOSA_LABELS") as error:
+        tosa.load(alone)
+    assert "my_labels_1.txt or my_graph_1.txt" in str(error.value)
+    for name in ("my_labels_1.txt", "my_graph_1.txt"):
+        shutil.copy(classic_graph[1], tmp_path / name)
+        assert tosa.load(alone).tasks == expected
+        (tmp_path / name).unlink()
+
+
+def test_a_label_file_that_contradicts_the_graph_is_an_error(classic_graph):
+    with pytest.raises(
+        tosa.ModelError, match=r"carries the labels cough: not sick, sick; .* cough: not sick, sick\."
+    ) as error:
+        tosa.load(ROOT / "retrained_graph.pb", classic_graph[1])
+    assert "this graph needs none" in str(error.value)
 
 
 def test_importing_is_cheap():

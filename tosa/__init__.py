@@ -62,19 +62,16 @@ class Model:
 def load(graph: str | os.PathLike[str] | None = None, labels: str | os.PathLike[str] | None = None) -> Model:
     """Returns the model of a graph file; by default the one that TOSA_GRAPH names, or the embedded one.
 
-    labels: the label file of a classic graph. Other graphs carry their labels themselves.
+    labels: the label file of a classic graph, if it does not lie beside it as `labels.txt` lies beside `graph.pb`.
+    Graphs that Tosa trained carry their labels and need none.
     Raises ModelError, which names the file, if graph or labels cannot be used.
     """
     from tosa.model.network import GraphFile
     from tosa.settings import Settings
 
     config = Settings()
-    if graph is None:
-        file = GraphFile.read(config.graph, Path(labels) if labels else config.labels)
-    elif labels is None:
-        file = GraphFile.read_with_own_labels(Path(graph))
-    else:
-        file = GraphFile.read(Path(graph), Path(labels))
+    label_file = Path(labels) if labels else config.labels if graph is None else None
+    file = GraphFile.read(Path(graph) if graph else config.graph, label_file)
     return Model(file.start(cache=config.cache))
 
 

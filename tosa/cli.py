@@ -24,7 +24,7 @@ def main() -> None:
 @click.option("--host", help="Address to listen on; TOSA_HOST, by default 127.0.0.1.")
 @click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen on; TOSA_PORT, by default 5000.")
 @click.option("--graph", type=click.Path(), help="Frozen graph to serve; TOSA_GRAPH, by default the embedded one.")
-@click.option("--labels", type=click.Path(), help="Its label file; TOSA_LABELS, by default the embedded one.")
+@click.option("--labels", type=click.Path(), help="Label file of a classic graph; TOSA_LABELS.")
 def serve(**settings: str | int | None) -> None:
     """Serve the page and the JSON answers until stopped.
 
@@ -41,7 +41,7 @@ def serve(**settings: str | int | None) -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Table to write: .csv, .jsonl or .parquet.")
 @click.option("--heatmaps", type=click.Path(path_type=Path), help="Folder for PNGs of where the network looked.")
 @click.option("--graph", type=click.Path(), help="Frozen graph to ask; TOSA_GRAPH, by default the embedded one.")
-@click.option("--labels", type=click.Path(), help="Its label file; TOSA_LABELS, by default the embedded one.")
+@click.option("--labels", type=click.Path(), help="Label file of a classic graph; TOSA_LABELS.")
 @click.option("--ray", "ray_address", help="Ray cluster to work on, such as auto or 10.0.0.1:6379.")
 def screen(
     sources: tuple[str, ...],

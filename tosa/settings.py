@@ -46,6 +46,12 @@ def _number(name: str, default: int, least: int, most: int) -> int:
     return int(value)
 
 
+def _file(name: str) -> Path | None:
+    """The file in an environment variable; None if it is empty or not set."""
+    value = os.environ.get(name)
+    return Path(value) if value else None
+
+
 def _folder(name: str, default: Path) -> Path | None:
     """The folder in an environment variable; None if it is empty."""
     value = os.environ.get(name, str(default))
@@ -72,7 +78,8 @@ class Settings:
     """What environment variables can change. Raises SettingError, which names the variable, on a wrong value."""
 
     graph: Path = field(default_factory=lambda: Path(os.environ.get("TOSA_GRAPH", ROOT / "retrained_graph.pb")))
-    labels: Path = field(default_factory=lambda: Path(os.environ.get("TOSA_LABELS", ROOT / "retrained_labels.txt")))
+    # only for a graph that does not carry its labels; None: the file beside the graph, under the usual name
+    labels: Path | None = field(default_factory=lambda: _file("TOSA_LABELS"))
     host: str = field(default_factory=lambda: os.environ.get("TOSA_HOST", "127.0.0.1"))
     port: int = field(default_factory=lambda: _number("TOSA_PORT", 5000, 1, 65_535))
     log: bool = field(default_factory=lambda: bool(_number("TOSA_LOG", 1, 0, 1)))  # one line for each request on stderr

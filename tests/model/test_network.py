@@ -192,7 +192,7 @@ def test_a_trunk_needs_neither_head_nor_labels(small_graph, network, pictures, t
         nodes["DecodeJpeg"].input[0] = "nobody"
         del definition.node[list(nodes).index("pool_3/_reshape") + 1 :]
 
-    trunk = Network.load(altered(small_graph, tmp_path, behead), None)
+    trunk = GraphFile.read_trunk(altered(small_graph, tmp_path, behead)).start()
     answer, expected = trunk.run(pictures), network.run(pictures)
     assert trunk.tasks == {} and answer.scores.shape == (11, 0)
     np.testing.assert_array_equal(answer.bottleneck, expected.bottleneck)

@@ -306,7 +306,7 @@ def test_the_graph_knows_which_label_is_health(embedded, pictures, tmp_path):
         assert retrain.main([*given, "--negative_label=light"]) == 0
         known.append(Graph((tmp_path / "graph.pb").read_bytes()).metadata().task("cough").operating_point)
         given = [*without_steps(given), "--calibrate"]
-        given += [f"--graph={tmp_path}/graph.pb", f"--labels={tmp_path}/labels.txt"]
+        given.append(f"--graph={tmp_path}/graph.pb")  # which carries its labels
     assert known[0].labels == ("dark",) and known[0] == known[1]
 
 
@@ -365,7 +365,7 @@ BAD = {
     "embedded graph to calibrate damaged": ({"calibrate": True}, "none.pb"),
     "embedded graph to fine-tune damaged": ({"fine_tune": "all"}, "none.pb"),
     "calibrating a graph of other makers": ({"calibrate": True}, "classic graph"),
-    "a graph without its labels": ({"calibrate": True, "graph": "none.pb"}, "--labels"),
+    "labels without their graph": ({"calibrate": True, "labels": "none.txt"}, "--labels needs --graph"),
     "fine-tuning a graph of other makers": ({"fine_tune": "all"}, "is not one that retrain.py --fine_tune wrote"),
     "one file for two outputs": ({"output_labels": "graph.pb", "output_graph": "graph.pb"}, "same file"),
     "report is a file": ({"report_dir": "/dev/null"}, "/dev/null"),
@@ -523,8 +523,7 @@ def test_skip_unreadable_lists_and_goes_on(embedded, pictures, tmp_path, capsys)
         assert any(name in sentence for sentence in skipped), name
     capsys.readouterr()
     source = [f for f in given if "image_dir" in f]
-    pair = [f"--graph={tmp_path}/graph.pb", f"--labels={tmp_path}/labels.txt"]
-    assert retrain.main([*source, *pair, "--evaluate=all", "--skip_unreadable"]) == 0
+    assert retrain.main([*source, f"--graph={tmp_path}/graph.pb", "--evaluate=all", "--skip_unreadable"]) == 0
     out = capsys.readouterr().out
     assert "(N=40)" in out and out.count("Skipped: ") == 4 and "WARNING: No" not in out
 

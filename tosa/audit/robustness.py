@@ -174,11 +174,11 @@ def main() -> None:
     flags.add_argument("--cases", type=int, default=CASES, help=f"cases of each task, at most (default: {CASES})")
     flags.add_argument("--task", help="only this task (default: all of the table)")
     flags.add_argument("--graph", type=Path, help="graph file (default: the served one)")
-    flags.add_argument("--labels", type=Path, help="its label file")
+    flags.add_argument("--labels", type=Path, help="its label file, for a graph that does not carry its labels")
     arguments, settings = flags.parse_args(), Settings()
     try:
-        graph, labels = arguments.graph or settings.graph, arguments.labels or settings.labels
-        network = Network.load(graph, labels, precision="f32")
+        labels = arguments.labels if arguments.graph else settings.labels
+        network = Network.load(arguments.graph or settings.graph, labels, precision="f32")
         cases = from_csv(arguments.table, "cough", dataset.Percentages())
         for task in dataset.labels_by_task(cases):
             if arguments.task in (None, task):

@@ -136,15 +136,18 @@ class Graph:
         except ValueError as error:
             raise GraphError(f"{error} (in {CARD})") from error
 
-    def labels(self) -> dict[str, tuple[str, ...]]:
-        """Returns the labels by task that the graph carries, both in the order of its scores."""
+    def own_labels(self) -> dict[str, tuple[str, ...]] | None:
+        """Returns the labels by task that the graph carries, both in the order of its scores; None without them.
+
+        Every graph that Tosa trains carries them; those of other makers do not.
+        """
         tasks, softmaxes = self.metadata().tasks, self.softmaxes()
         by_softmax = {f"{scope}/softmax": task for task in tasks.values() for scope in scopes_of(task.name)}
         if len(tasks) == len(softmaxes) == 1:
             by_softmax[softmaxes[0]] = next(iter(tasks.values()))
         ordered = [by_softmax[name] for name in softmaxes if name in by_softmax]
         if len(ordered) < len(softmaxes) or not all(task.labels for task in ordered):
-            raise GraphError("does not carry its labels; give the label file that was made with it")
+            return None
         return {task.name: task.labels for task in ordered}
 
     def activation_ranges(self) -> dict[str, float]:

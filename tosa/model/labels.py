@@ -36,6 +36,27 @@ def read_labels(path: Path) -> Labels:
     return {task: tuple(labels) for task, labels in tasks.items()}
 
 
+def label_file_beside(graph: Path) -> Path | None:
+    """Returns the label file that lies beside a graph under the usual name, None if there is none.
+
+    The usual names are `labels.txt` for `graph.pb`, `retrained_labels.txt` for `retrained_graph.pb`, and the graph's
+    own name with `.txt`.
+    """
+    named = [graph.with_name(name) for name in usual_label_names(graph)]
+    return next((file for file in named if file.is_file()), None)
+
+
+def usual_label_names(graph: Path) -> list[str]:
+    """Returns the names that the label file of a graph may have, the most usual first."""
+    before, found, after = graph.stem.rpartition("graph")
+    return [f"{before}labels{after}.txt", f"{graph.stem}.txt"] if found else [f"{graph.stem}.txt"]
+
+
+def lines_of(labels: Labels) -> list[str]:
+    """Returns `task: label, label` for each task, for people."""
+    return [f"{task}: {', '.join(names)}" for task, names in labels.items()]
+
+
 def read_file(path: Path, advice: str) -> bytes:
     """Returns the file's bytes. Raises ModelError, which ends with the advice, if it cannot be read."""
     try:

@@ -17,7 +17,7 @@ from tosa.model.card import ModelCard
 from tosa.model.compiled_cache import CompiledModelCache
 from tosa.model.engine import Engine, cache_key_parts, native_precision
 from tosa.model.graph import BOTTLENECK, Graph, GraphError
-from tosa.model.labels import REPAIR, Labels, read_file, read_labels
+from tosa.model.labels import REPAIR, Labels, label_file_beside, lines_of, read_file, read_labels, usual_label_names
 from tosa.model.metadata import GraphMetadata, Input
 from tosa.model.out_of_distribution import OutOfDistributionGate
 from tosa.model.subgraph import prune
@@ -44,7 +44,7 @@ class Answer:
 
     feature_map: np.ndarray  # (N, h, w, C), the last convolutional layer
     bottleneck: np.ndarray  # (N, C), its average over h and w
-    scores: np.ndarray  # (N, K) in [0, 1], each task's columns sum to 1; K is 0 in a network loaded without labels
+    scores: np.ndarray  # (N, K) in [0, 1], each task's columns sum to 1; K is 0 in a trunk
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +74,7 @@ class GraphFile:
             )
         metadata = graph.metadata()
         self.graph = graph
+        self.label_file: Path | None = None  # which the labels were read from; None if the graph carries them
         self.outputs = [graph.feature_map(), BOTTLENECK, *softmaxes]
         self.activation_ranges = graph.activation_ranges()
         weights = [graph.linear_weights(name) for name in softmaxes]
@@ -89,26 +90,27 @@ class GraphFile:
         )
 
     @classmethod
-    def read(cls, graph: Path, labels: Path | None) -> Self:
-        """Returns the graph of a file with the labels of a label file.
+    def read(cls, graph: Path, labels: Path | None = None) -> Self:
+        """Returns the graph of a file with its labels.
 
-        Without `labels` only the part up to the bottleneck is used, and the graph needs no head.
-        Raises ModelError, which names the file, if one is missing or damaged, or if they do not fit each other.
+        labels: the label file of a graph that does not carry its labels; by default the one that lies beside it under
+        the usual name. Raises ModelError, which names the file, if one is missing or damaged, if they do not fit each
+        other, or if the graph carries other labels than the label file has.
         """
-        by_task = read_labels(labels) if labels else {}
-        return cls._read(graph, by_task, f"{graph} (labels: {labels})" if labels else f"{graph}")
-
-    @classmethod
-    def read_with_own_labels(cls, graph: Path) -> Self:
-        """Returns the graph of a file with the labels that it carries itself. Raises ModelError as `read` does."""
-        return cls._read(graph, None, f"{graph}")
-
-    @classmethod
-    def _read(cls, path: Path, labels: Labels | None, files: str) -> Self:
-        data = read_file(path, "Set TOSA_GRAPH to a frozen graph, or make one with retrain.py.")
+        read = _graph_in(graph)
+        found, label_file = _labels_of(read, graph, labels)
+        files = f"{graph} (labels: {label_file})" if label_file else f"{graph}"
         with _naming(files):
-            graph = Graph(data)
-            return cls(graph, graph.labels() if labels is None else labels, files)
+            file = cls(read, found, files)
+        file.label_file = label_file
+        return file
+
+    @classmethod
+    def read_trunk(cls, graph: Path) -> Self:
+        """Returns the part of a graph up to the bottleneck, which needs no labels. Raises ModelError as `read` does."""
+        read = _graph_in(graph)
+        with _naming(f"{graph}"):
+            return cls(read, {}, f"{graph}")
 
     def start(self, threads: int | None = None, precision: str | None = None, cache: Path | None = None) -> "Network":
         """Returns the network, compiled or loaded from the folder `cache`; it has answered one picture.
@@ -168,9 +170,9 @@ class Network:
 
     @classmethod
     def load(
-        cls, graph: Path, labels: Path | None, threads: int | None = None, precision: str | None = None
+        cls, graph: Path, labels: Path | None = None, threads: int | None = None, precision: str | None = None
     ) -> "Network":
-        """Returns the network of a graph file and a label file. Arguments and errors: see GraphFile."""
+        """Returns the network of a graph file and its labels. Arguments and errors: see GraphFile."""
         return GraphFile.read(graph, labels).start(threads, precision)
 
     def save(self) -> None:
@@ -223,6 +225,32 @@ class Network:
                 )
             if abs(vector.sum() - 1) > 1e-3:
                 raise GraphError(f"gives scores for {task.name} that do not sum to 1")
+
+
+def _graph_in(path: Path) -> Graph:
+    data = read_file(path, "Set TOSA_GRAPH to a frozen graph, or make one with retrain.py.")
+    with _naming(f"{path}"):
+        return Graph(data)
+
+
+def _labels_of(graph: Graph, path: Path, label_file: Path | None) -> tuple[Labels, Path | None]:
+    """A graph's labels, and the file that they were read from, None if the graph carries them."""
+    with _naming(f"{path}"):
+        own = graph.own_labels()
+    if own and label_file and list((given := read_labels(label_file)).items()) != list(own.items()):
+        raise ModelError(
+            f"The graph {path} carries the labels {'; '.join(lines_of(own))}, and the label file {label_file} has "
+            f"{'; '.join(lines_of(given))}. Leave the label file out (TOSA_LABELS, --labels): this graph needs none."
+        )
+    if own:
+        return own, None
+    label_file = label_file or label_file_beside(path)
+    if label_file is None:
+        raise ModelError(
+            f"The graph {path} does not carry its labels, and no label file {' or '.join(usual_label_names(path))} "
+            "lies beside it. Name the label file that was made with it: TOSA_LABELS, or --labels."
+        )
+    return read_labels(label_file), label_file
 
 
 @contextmanager

@@ -89,10 +89,10 @@ def heatmap_name(item: Item, task: str) -> str:
 
 @dataclass(frozen=True)
 class RemoteScreener:
-    """Makes a Screener in another process, on another machine maybe, from the bytes of graph and labels."""
+    """Makes a Screener in another process, on another machine maybe, from the bytes of a graph and its label file."""
 
     graph: Any  # a reference into Ray's object store, which brings the bytes to each node once
-    labels: bytes
+    labels: bytes | None  # None if the graph carries its labels
     sha256: str
     heatmaps: Path | None
 
@@ -106,8 +106,9 @@ class RemoteScreener:
         with tempfile.TemporaryDirectory() as folder:
             graph, labels = Path(folder, "graph.pb"), Path(folder, "labels.txt")
             graph.write_bytes(ray.get(self.graph))
-            labels.write_bytes(self.labels)
-            network = Network.load(graph, labels, threads=1)
+            if self.labels:
+                labels.write_bytes(self.labels)
+            network = Network.load(graph, labels if self.labels else None, threads=1)
         if network.sha256 != self.sha256:
             raise ModelError(f"The graph that arrived has the SHA-256 {network.sha256}, not {self.sha256}.")
         screener = Screener(network, decoder_pool.Pool(1), self.heatmaps)
@@ -159,7 +160,8 @@ def _workers(
         import ray
 
         stored = ray.put(config.graph.read_bytes())
-        yield RemoteScreener(stored, config.labels.read_bytes(), file.model.sha256, heatmaps), executor
+        labels = file.label_file.read_bytes() if file.label_file else None
+        yield RemoteScreener(stored, labels, file.model.sha256, heatmaps), executor
         return
     network = file.start()
     with decoder_pool.Pool(min(CORES, settings.MAX_DECODERS)) as decode:

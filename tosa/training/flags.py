@@ -145,7 +145,7 @@ def _report_flags(flags: argparse.ArgumentParser) -> None:
         action="store_true",
     )  # fmt: skip
     flag("graph", None, "graph to evaluate, calibrate or refit, in the place of the served one", type=Path)
-    flag("labels", None, "its labels", type=Path)
+    flag("labels", None, "its label file, for a graph that does not carry its labels", type=Path)
 
 
 def main(arguments: list[str] | None = None, program: str = PROGRAM) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tosa import memory
 from tosa.errors import ModelError
+from tosa.model.labels import label_file_beside
 from tosa.model.network import GraphFile, Network
 from tosa.settings import Settings
 
@@ -21,7 +22,7 @@ class ModelFiles:
     """The files that a network is loaded from."""
 
     graph: Path
-    labels: Path
+    labels: Path | None = None  # of a graph that does not carry its labels, and has no label file beside it
     cache: Path | None = None  # folder for compiled networks
 
     def read(self) -> GraphFile:
@@ -31,7 +32,7 @@ class ModelFiles:
     def stamp(self) -> Stamp | None:
         """Returns what changes when the files change; None if one is missing."""
         try:
-            stats = [file.stat() for file in (self.graph, self.labels)]
+            stats = [file.stat() for file in (self.graph, self.labels or label_file_beside(self.graph)) if file]
         except OSError:
             return None
         return tuple((stat.st_ino, stat.st_mtime_ns, stat.st_size) for stat in stats)

@@ -275,7 +275,7 @@ def test_goes_on_from_a_graph(table, inception):
     cases = from_csv(table, "t", dataset.Percentages())
     tuning = fine_tune.FineTuning(cases, FineTuneRecipe(layers="mixed10"), inception)
     pixels = np.random.default_rng(0).integers(0, 256, (1, 299, 299, 3), dtype=np.uint8)
-    bottleneck = Network.load(inception, None).run(pixels).bottleneck
+    bottleneck = GraphFile.read_trunk(inception).start().run(pixels).bottleneck
     np.testing.assert_allclose(tuning._bottleneck(pixels), bottleneck, rtol=1e-3, atol=1e-5)
     dark, light = (tuning.columns["lungs", label] for label in ("dark", "light"))
     assert tuning.head.bias.numpy()[[dark, light]].tolist() == [1, 2]

@@ -21,7 +21,7 @@ class CalibrateOptions:
 
     data: DataOptions
     graph: Path
-    labels: Path
+    labels: Path | None  # needed only for a graph that does not carry its labels
     demonstration: str | None
     finish: FinishOptions
 

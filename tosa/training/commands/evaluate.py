@@ -16,7 +16,7 @@ class EvaluateOptions:
 
     data: DataOptions
     graph: Path
-    labels: Path
+    labels: Path | None  # needed only for a graph that does not carry its labels
     split: str  # one of dataset.SPLITS, or all
     report: ReportOptions
 

@@ -44,7 +44,7 @@ def fine_tune(options: FineTuneOptions, settings: Settings) -> None:
     from tosa.training.trunk import freeze, inception
 
     weights = network_in(options.model_dir) or settings.graph
-    start = GraphFile.read(weights, None).model.metadata if weights.suffix == ".pb" else GraphMetadata()
+    start = GraphFile.read_trunk(weights).model.metadata if weights.suffix == ".pb" else GraphMetadata()
     preprocessing = replace(start.preprocessing, geometry=options.geometry or start.preprocessing.geometry)
     skipped = SkippedFiles(options.data.skip_unreadable)
     cases = load_cases(options.data, skipped, preprocessing=preprocessing)

@@ -10,7 +10,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from tosa.model.graph import Graph
 from tosa.model.metadata import GraphMetadata
-from tosa.model.network import Network
+from tosa.model.network import GraphFile
 from tosa.preprocessing import Preprocessing
 from tosa.training import tensorboard_curves
 from tosa.training.data import dataset
@@ -82,7 +82,7 @@ def _extractor(trunk: GraphDef, cache_dir: Path, preprocessing: Preprocessing) -
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "trunk.pb"
         file.write_bytes(trunk.SerializeToString(deterministic=True))
-        network = Network.load(file, None, precision="f32")
+        network = GraphFile.read_trunk(file).start(precision="f32")
     return FeatureExtractor(network, trunk_sha256(trunk), cache_dir, preprocessing)
 
 

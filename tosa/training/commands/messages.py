@@ -8,9 +8,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from tosa.errors import ModelError
-from tosa.model.graph import Graph, GraphError
-from tosa.model.labels import read_labels
 from tosa.model.metadata import FIRST_TASK
+from tosa.model.network import GraphFile
 from tosa.settings import Settings
 from tosa.training.data import dataset
 from tosa.training.data.dataset import Case
@@ -35,13 +34,14 @@ def tell_what_is_replaced(files: GraphFiles, tasks: Collection[str]) -> None:
         )
 
 
-def _lost(graph: Path, labels: Path, tasks: Collection[str]) -> list[str]:
-    """The tasks of a graph file that are not among `tasks`; none if there is no graph."""
-    try:
-        stored = Graph(graph.read_bytes()).metadata().tasks or read_labels(labels)
-    except (OSError, GraphError, ModelError):
-        return []
-    return [task for task in stored if task not in tasks]
+def _lost(graph: Path, labels: Path | None, tasks: Collection[str]) -> list[str]:
+    """The tasks of a graph file that are not among `tasks`; none if there is no graph that can be served."""
+    for label_file in (None, labels):  # which only a graph that does not carry its labels needs
+        try:
+            return [task for task in GraphFile.read(graph, label_file).model.tasks if task not in tasks]
+        except ModelError:
+            continue
+    return []
 
 
 def print_how_to_serve(file: Path) -> None:

@@ -163,8 +163,8 @@ def _distortion(flags: Namespace) -> Distortion:
     )
 
 
-def _graph_and_labels(flags: Namespace, settings: Settings) -> tuple[Path, Path]:
-    """The files of --graph and --labels, or the served ones. Raises UsageError for one without the other."""
-    if bool(flags.graph) != bool(flags.labels):
-        raise UsageError("--graph and --labels belong together: name both, or neither for the served graph.")
+def _graph_and_labels(flags: Namespace, settings: Settings) -> tuple[Path, Path | None]:
+    """The files of --graph and --labels, or the served ones. Raises UsageError for --labels alone."""
+    if flags.labels and not flags.graph:
+        raise UsageError("--labels needs --graph, the graph that it belongs to.")
     return (flags.graph, flags.labels) if flags.graph else (settings.graph, settings.labels)

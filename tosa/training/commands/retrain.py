@@ -88,7 +88,7 @@ def retrain(options: RetrainOptions, settings: Settings) -> None:
     cases = load_cases(options.data, skipped, preprocessing=preprocessing)
     task = _one_task(cases)
     with trunk_file(options.trunk, settings.graph) as file:
-        read = GraphFile.read(file, None)
+        read = GraphFile.read_trunk(file)
         start = _Start.of(read.graph, keeps_tasks=options.data.task is not None)
         network = read.start(precision="f32")
     check_size(options.trunk, network.size)

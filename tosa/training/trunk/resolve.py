@@ -55,7 +55,7 @@ def trunk_preprocessing(options: TrunkOptions, embedded: Path) -> Preprocessing:
     is_default = architecture_named(options.architecture) == INCEPTION
     file = _named_file(options) or (embedded if is_default else None)
     if file and file.suffix == ".pb":
-        return GraphFile.read(file, None).model.metadata.preprocessing
+        return GraphFile.read_trunk(file).model.metadata.preprocessing
     return Preprocessing()
 
 

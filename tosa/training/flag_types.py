@@ -57,3 +57,17 @@ def share(text: str) -> float:
     if not 0 < (number := float(text)) < 1:
         raise argparse.ArgumentTypeError(f"{text} must lie between 0 and 1")
     return number
+
+
+def shares(text: str) -> dict[str, float]:
+    """Returns shares by name, given as NAME:SHARE,NAME:SHARE. Raises argparse's error for other forms."""
+    pairs = [part.rpartition(":") for part in text.split(",")]
+    try:
+        found = {name.strip(): float(share) for name, _, share in pairs}
+    except ValueError:
+        found = {}
+    if len(found) < len(pairs) or "" in found or not all(0 <= share < 1e9 for share in found.values()):
+        raise argparse.ArgumentTypeError(f"must be NAME:SHARE,NAME:SHARE with shares of 0 or more, not '{text}'")
+    if not any(found.values()):
+        raise argparse.ArgumentTypeError(f"must have a share above 0, not '{text}'")
+    return found

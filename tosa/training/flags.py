@@ -15,7 +15,7 @@ from pathlib import Path
 from tosa.errors import ModelError, SettingError, UsageError
 from tosa.preprocessing import GEOMETRIES
 from tosa.settings import Settings
-from tosa.training.flag_types import Parser, between, count, flag_group, positive, share
+from tosa.training.flag_types import Parser, between, count, flag_group, positive, share, shares
 from tosa.training.packages import missing_package
 
 PROGRAM = "retrain.py"
@@ -106,6 +106,11 @@ def _trunk_flags(flags: argparse.ArgumentParser) -> None:
         "letterbox: the aspect ratio is kept, and black added. Default: as in the graph that is fine-tuned, or squash",
         choices=GEOMETRIES,
     )  # fmt: skip
+    flag(
+        "pool_shares", None, "for --fine_tune: NAME:SHARE,NAME:SHARE, the shares of a batch that are sampled from the "
+        "cases of each pool, which the table's column pool names. Default: by the square root of each label's size",
+        type=shares,
+    )  # fmt: skip
     flag("checkpoint_dir", Path("checkpoints"), "where --fine_tune saves checkpoints, to resume from")
     flag(
         "precision", "auto", "for --fine_tune; auto: whichever is faster on this processor",
@@ -181,6 +186,8 @@ def _check_combination(reader: argparse.ArgumentParser, flags: argparse.Namespac
     for name in (*(LAST_LAYER if commands else ()), *(STEPS if uses_graph else ())):
         if getattr(flags, name) != reader.get_default(name):
             reader.error(f"--{name} has no effect with --{commands[0]}; leave it out")
+    if flags.pool_shares and not flags.fine_tune:
+        reader.error("--pool_shares needs --fine_tune")
     if flags.geometry and not flags.fine_tune:
         reader.error("--geometry needs --fine_tune: a trunk keeps the geometry that it was trained with")
     if (flags.graph or flags.labels) and not uses_graph:

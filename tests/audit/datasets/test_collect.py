@@ -100,6 +100,20 @@ def test_native_sizes_are_known_but_of_squashed_pictures(data):
     assert sizes["kermany_native/b.jpg"] == ("1300", "900") and sizes["kermany224/a.jpeg"] == ("", "")
 
 
+def test_squashed_pictures_are_told_and_cases_are_in_pools(data):
+    rows = collected(data)
+    aspects = {name: row["aspect"] for name, row in rows.items() if row["task"] != "cough"}
+    assert {name for name, aspect in aspects.items() if aspect == "unknown"} == {"kermany224/a.jpeg"}
+    assert set(aspects.values()) == {"unknown", ""}
+    drawn = {name: (row["pool"], row["stratum"]) for name, row in rows.items()}
+    assert drawn["kermany224/a.jpeg"] == ("children", "kermany224")
+    assert drawn["kermany_native/b.jpg"] == ("children", "kermany_native middle")  # 1300 to 900
+    assert drawn["cohen_cc/d.jpg"] == ("adults", "")
+    assert drawn["emogator/1.flac"] == ("human_noises", "emogator laughter")
+    assert drawn["scratch_debian/1.flac"] == ("sick_sounds", "scratch_debian")
+    assert drawn["esc10/1.flac"] == ("other_sounds", "esc10")
+
+
 def test_commercial_leaves_out_what_forbids_it(data):
     everything, free = collected(data), collected(data, commercial=True)
     assert everything.keys() - free.keys() == {"mtsounds/2.flac", "mtsounds/3.flac", "cohen_cc/c.jpg"}

@@ -12,7 +12,7 @@ from tosa.training.data.framing import Framing, frame
 SQUASH, LETTERBOX = Preprocessing(), Preprocessing(geometry="letterbox")
 SIDE = SQUASH.size
 STILL = Framing(  # nothing but a mirror
-    whole=0, crop=0, stretch=0, zoom=(1, 1), rotation=0, shift=0, coarse=0, margin=0, black=1
+    whole=0, crop=0, most_stretch=0, stretch=0, zoom=(1, 1), rotation=0, shift=0, coarse=0, margin=0, black=1
 )
 
 
@@ -54,11 +54,38 @@ def test_without_any_change_a_frame_is_the_served_picture_or_its_mirror():
         assert min(np.abs(made - served).mean(), np.abs(made[:, ::-1] - served).mean()) < 3
 
 
-@pytest.mark.parametrize("preprocessing, pixels", [(SQUASH, disc(200, 200, 30)), (LETTERBOX, disc(200, 201, 30))])
-def test_stretching_spreads_the_shape_as_far_as_it_says(preprocessing, pixels):
-    extents = [extent(made) for made in frames(pixels, preprocessing, replace(STILL, stretch=0.2), 150)]
-    ratios = np.log([wide / high for high, wide in extents])
-    assert np.abs(ratios).max() < 0.45 and ratios.std() > 0.12 and abs(ratios.mean()) < 0.05
+def ratios(made):
+    """Logarithms of width to height of the bright part."""
+    return np.log([wide / high for high, wide in map(extent, made)])
+
+
+def test_a_letterbox_is_stretched_as_far_as_it_says():
+    found = ratios(frames(disc(200, 201, 30), LETTERBOX, replace(STILL, stretch=0.2), 150))
+    assert np.abs(found).max() < 0.45 and found.std() > 0.12 and abs(found.mean()) < 0.05
+
+
+@pytest.mark.parametrize("cropped", [False, True])
+def test_whatever_the_shape_the_distortion_is_drawn_from_the_same_shapes(cropped):
+    """A disc looks as a squash of 0.95 to 1.8 would show it, whether its picture is narrow, wide or was cropped."""
+    how = replace(STILL, most_stretch=9, crop=0.15 if cropped else 0)
+    for height, width in ((300, 270), (200, 360), (250, 300)):
+        found = -ratios(frames(disc(height, width), SQUASH, how, 60))
+        assert found.min() == pytest.approx(np.log(0.95), abs=0.07)
+        assert found.max() == pytest.approx(np.log(1.8), abs=0.07)
+        assert found.mean() == pytest.approx(np.log(0.95 * 1.8) / 2, abs=0.05)
+
+
+def test_a_squashed_picture_of_known_aspect_is_distorted_as_if_it_had_it_still():
+    how = replace(STILL, most_stretch=9)
+    squashed = np.asarray(Image.fromarray(disc(300, 450)).resize((300, 300)))
+    made = [frame(squashed, np.random.default_rng(seed), SQUASH, how, aspect=1.5) for seed in range(80)]
+    assert -ratios(made).mean() == pytest.approx(np.log(0.95 * 1.8) / 2, abs=0.05)
+
+
+def test_stretching_has_a_bound():
+    """Whatever is drawn, height and width are scaled by 0.25 at most each, so that a chest stays one."""
+    found = ratios(frames(disc(100, 400, 30), SQUASH, replace(STILL, most_stretch=0.25), 30))
+    assert found == pytest.approx(np.full(30, np.log(100 / 400) + 0.5), abs=0.1)
 
 
 def test_the_disc_stays_in_sight_whatever_is_drawn():
@@ -77,8 +104,8 @@ def test_each_side_is_cropped_on_its_own():
 
 def test_square_pictures_get_a_random_aspect_where_it_is_kept():
     """They came squashed, and what they were before is not known."""
-    ratios = np.array([wide / high for high, wide in map(extent, frames(disc(200, 200), LETTERBOX, STILL, 40))])
-    assert ratios.min() > 1.05 and ratios.max() < 1.85 and ratios.std() > 0.1
+    found = np.exp(ratios(frames(disc(200, 200), LETTERBOX, STILL, 40)))
+    assert found.min() > 0.9 and found.max() < 1.85 and found.std() > 0.1
 
 
 def test_resolutions_are_many():

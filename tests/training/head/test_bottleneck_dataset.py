@@ -18,6 +18,7 @@ from tosa.training.data import duplicates
 from tosa.training.data.dataset import Case, SkippedFiles
 from tosa.training.data.distortion import Distortion
 from tosa.training.data.drawing import draw
+from tosa.training.data.kinds import Kind
 from tosa.training.features import bottlenecks
 from tosa.training.features.bottlenecks import Drawing
 
@@ -145,8 +146,11 @@ GRADIENT = np.repeat(np.linspace(0, 255, 60).astype(np.uint8)[None, :, None], 60
 
 
 def test_distortions_do_what_they_say():
+    case = Case(Path("gradient.png"), "lungs", "a", "g", "training")
+    vars(case)["kind"] = Kind.XRAY  # cached, so that no file is needed
+
     def drawn(seed=0, pixels=GRADIENT, **flags):
-        return Distortion(**flags).draw(pixels, False, np.random.default_rng(seed)).astype(int)
+        return Distortion(**flags).draw(pixels, case, np.random.default_rng(seed)).astype(int)
 
     plain = drawn(random_brightness=0, random_rotation=1e-9)
     assert np.abs(plain - drawn()).max() <= 1

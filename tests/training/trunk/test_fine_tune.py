@@ -10,19 +10,18 @@ from PIL import Image
 
 import retrain
 from sounds import coughs, wav
-from tosa.errors import UsageError
 from tosa.model.graph import SEAL, Graph
 from tosa.model.metadata import GraphMetadata
 from tosa.model.network import GraphFile, Network
 from tosa.training import tensorboard_curves
 from tosa.training.commands import finish, options
-from tosa.training.data import dataset, drawing
+from tosa.training.data import dataset
 from tosa.training.data.table import from_csv
 from tosa.training.graph import assemble
 from tosa.training.head import refit
 from tosa.training.head.head import Head
 from tosa.training.trunk.recipe import FineTuneRecipe
-from tosa.training.trunk.sampler import Sampler, columns_of
+from tosa.training.trunk.sampler import Sampler
 from tosa.training.trunk.serialize import to_float16
 
 FEATURES = 8
@@ -207,35 +206,6 @@ def test_a_new_training_clears_the_curves_of_others(tmp_path, table, weights, mo
         assert run(tmp_path, table, weights, "graph", steps=2) == 0
         steps.append([step for step, _ in tensorboard_curves.read(tmp_path / "sum")["train", "accuracy"]])
     assert steps == [[1, 2], [1, 2]]
-
-
-def test_sampler_and_network_agree_on_the_columns(table):
-    """Where the first case is not one to train on, tasks appear in another order among those that are."""
-    cases = from_csv(table, "t", dataset.Percentages())
-    cases.sort(key=lambda case: (case.split != "testing", case.task == "lungs"))
-    columns = columns_of(cases)
-    sampler = Sampler(dataset.in_split(cases, "training"), FineTuneRecipe(), columns)
-    pictures, targets = sampler.batch(0)
-    gray = np.ptp(pictures.astype(int).mean(axis=(1, 2)), axis=1) < 1  # the lungs here are gray, sounds are in colour
-    assert {bool(g) for g in gray} == {True, False}
-    lungs = {column for (task, _), column in columns.items() if task == "lungs"}
-    assert [target in lungs for target in targets] == gray.tolist()
-
-
-def test_pictures_of_sounds_are_left_as_they_are(tmp_path):
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (299, 299, 3), dtype=np.uint8)).save(tmp_path / "a.png")
-    for task, same in (("cough", True), ("lungs", False)):
-        case = dataset.Case(tmp_path / "a.png", task, "sick", "a", "training")
-        pictures, _ = Sampler([case], FineTuneRecipe(batch_size=2), columns_of([case])).batch(0)
-        assert (pictures == drawing.draw(case)).all() == same
-
-
-def test_a_label_without_training_cases_is_refused(table):
-    cases = from_csv(table, "t", dataset.Percentages())
-    columns = columns_of(cases)
-    light = [case for case in cases if case.label != "dark"]
-    with pytest.raises(UsageError, match="lungs: dark"):
-        Sampler(light, FineTuneRecipe(), columns)
 
 
 @pytest.mark.parametrize("damage", ["other", "junk", "cut", "flipped", "empty"])

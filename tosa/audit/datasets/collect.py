@@ -3,8 +3,10 @@
     python -m tosa.audit.datasets.collect [--commercial] DATA [DATA ...] cases.csv
 
 Each DATA holds folders of the names in SETS, each with its own table of labels. The columns of cases.csv are those that
-`retrain.py --labels_csv` reads: file (relative to the table), task, label, group, source; and for the audit age, sex,
-view, kind (what is heard), native_width and native_height (pixels before anyone resized a picture), and licence.
+`retrain.py --labels_csv` reads: file (relative to the table), task, label, group, source, aspect (`unknown` for
+pictures that were squashed to a square), pool and stratum (how batches are drawn, see docs/training.md); and for the
+audit age, sex, view, kind (what is heard), native_width and native_height (pixels before anyone resized a picture),
+and licence.
 """
 
 import argparse
@@ -17,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tosa.errors import UsageError
+from tosa.training.data.aspects import UNKNOWN
 from tosa.training.files import atomic_write
 
 Row = dict[str, str]
@@ -32,8 +35,11 @@ ADULTS = {
 SICK = {"1": "sick", "0": "not sick"}
 SIGHS = {"Relief", "Disappointment", "Serenity", "Contentment"}  # acted as sighs, which sound like laboured breath
 MIN_SECONDS = 0.3  # shorter sounds are left out, as serving refuses them
+WIDE, WIDER = 1.3, 1.5  # width to height: a third of the children's X-rays is narrower, a third wider than the other
+NOISES = {"laughter", "scream", "crying_baby", "human_imitating_animal", "eating"}  # of people, most like a cough
+DIVERSE = ("coswara_20200413", "emogator")  # sets of people's sounds whose classes are counted as sets of their own
 EXTRA = ("age", "sex", "view", "kind", "native_width", "native_height", "licence")
-COLUMNS = ("file", "task", "label", "group", "source", *EXTRA)
+COLUMNS = ("file", "task", "label", "group", "source", "aspect", "pool", "stratum", *EXTRA)
 KINDS = ("cough", "xray")  # folders of DATA that hold data sets
 COMMERCIAL_USE = re.compile(  # licences that allow it; what is not listed here counts as forbidding it
     r"CC0|public domain|CC[ -]BY(-SA)?( |$)|Apache-2\.0|GPL|ODbL|free packages of Debian|free use with attribution",
@@ -105,6 +111,32 @@ def allows_commercial_use(licence: str) -> bool:
     return bool(COMMERCIAL_USE.match(licence))
 
 
+def pool_of(data_set: DataSet, row: Row) -> str:
+    """Returns the pool of a case, of which each batch of a fine-tuning has a fixed share."""
+    if data_set.folder.startswith("xray/"):
+        return "children" if data_set.task == "pneumonia" else "adults"
+    if data_set.label(row) == "sick":
+        return "sick_sounds"
+    is_human = data_set.name == "emogator" or row.get("class") in NOISES
+    return "human_noises" if is_human else "other_sounds"
+
+
+def stratum_of(data_set: DataSet, row: Row) -> str:
+    """Returns the stratum of a case: within a label of a pool, large ones are sampled less often than their size says.
+
+    It is the source; of children's X-rays also the third of the aspect ratio, of people's sounds also the class.
+    """
+    pool = pool_of(data_set, row)
+    if pool == "adults":
+        return ""
+    if pool == "children" and data_set.has_native_size:
+        aspect = int(row["source_width"]) / int(row["source_height"])
+        return f"{data_set.name} {'narrow' if aspect < WIDE else 'middle' if aspect < WIDER else 'wide'}"
+    if pool in ("sick_sounds", "human_noises") and data_set.name in DIVERSE:
+        return f"{data_set.name} {row.get('class') or ''}".strip()
+    return data_set.name
+
+
 def find_sets(data: list[Path]) -> list[tuple[DataSet, Path]]:
     """Returns the sets of SETS that are in the folders `data`, each with its folder.
 
@@ -147,6 +179,8 @@ def read_set(data_set: DataSet, folder: Path, start: Path, commercial: bool) -> 
             extra |= {"licence": licence, "kind": row.get("class") or ""}
             if data_set.has_native_size:
                 extra |= {"native_width": row["source_width"], "native_height": row["source_height"]}
+            extra |= {"pool": pool_of(data_set, row), "stratum": stratum_of(data_set, row)}
+            is_squashed = data_set.folder.startswith("xray/") and not data_set.has_native_size
             yield (
                 {
                     "file": os.path.relpath(file, start),
@@ -154,6 +188,7 @@ def read_set(data_set: DataSet, folder: Path, start: Path, commercial: bool) -> 
                     "label": data_set.label(row),
                     "group": data_set.group(row),
                     "source": data_set.name,
+                    "aspect": UNKNOWN if is_squashed else "",
                     **extra,
                 },
                 row.get("url") or "",

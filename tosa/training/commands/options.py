@@ -143,6 +143,7 @@ def _fine_tune_recipe(flags: Namespace) -> FineTuneRecipe:
         "steps": flags.how_many_training_steps,
         "learning_rate": flags.learning_rate,
         "batch_size": flags.train_batch_size,
+        "pool_shares": flags.pool_shares,
         "seed": flags.seed,
     }
     return FineTuneRecipe(**{name: value for name, value in values.items() if value is not None})

@@ -8,6 +8,7 @@ from PIL import Image
 from tosa.inputs import audio, xray
 from tosa.preprocessing import Preprocessing
 from tosa.training.data import sound_augmentation
+from tosa.training.data.dataset import Case
 from tosa.training.data.drawing import DEFAULT, draw_window
 
 
@@ -37,10 +38,10 @@ class Distortion:
         return self.random_bandwidth or any((self.random_shift, self.random_gain, self.background_snr is not None))
 
     def draw(
-        self, decoded: np.ndarray, is_sound: bool, rng: np.random.Generator, preprocessing: Preprocessing = DEFAULT
+        self, decoded: np.ndarray, case: Case, rng: np.random.Generator, preprocessing: Preprocessing = DEFAULT
     ) -> np.ndarray:
         """Returns the changed picture uint8 (size, size, 3) of samples (n,) or of pixels uint8 (height, width, 3)."""
-        if is_sound:
+        if case.is_sound:
             fitting = draw_window(self._changed_sound(decoded, rng, preprocessing), preprocessing)
         else:
             fitting = xray.fit(decoded, preprocessing)

@@ -2,8 +2,9 @@
 
 In public data the shape of a picture alone can tell ill from normal: in the children's X-rays that Tosa is trained on,
 normal pictures are 1.2 times as wide as high and ill ones 1.5 times, and squashing both to a square shows that to the
-network as a distortion. Here every side is cropped on its own, and pictures are stretched, zoomed, rotated, mirrored,
-shrunk and padded, so that the same chest comes in all shapes and resolutions.
+network as a distortion. Here every side is cropped on its own, and pictures are zoomed, rotated, mirrored, shrunk and
+padded, so that the same chest comes in all resolutions. A squashed picture is then stretched so that it is distorted as
+a picture of a random aspect ratio would be, which does not depend on its own: distortion and label are independent.
 """
 
 from dataclasses import dataclass
@@ -22,8 +23,10 @@ class Framing:
     whole: float = 0.1  # share of the pictures whose frame is left as it is
     crop: float = 0.15  # of height or width, at most, from each side on its own
     cropped_sides: float = 0.6  # share of the sides
-    stretch: float = 0.22  # logarithm, at most, by which height and width are each scaled; 25 %
-    zoom: tuple[float, float] = (0.92, 1.3)
+    shapes: tuple[float, float] = (0.95, 1.8)  # width to height that squashed pictures seem to have had, log-uniform
+    most_stretch: float = 0.25  # logarithm by which width and height are each scaled for that, at most
+    stretch: float = 0.22  # logarithm, at most, by which height and width are each scaled in a letterbox; 25 %
+    zoom: tuple[float, float] = (0.92, 1.25)
     rotation: float = 15.0  # degrees at most, to either side
     visible: float = 0.7  # of height and of width, at least, that stay in the frame before rotation and shift
     shift: float = 0.05  # of the side, at most; a picture that is larger than the frame may be moved further
@@ -33,33 +36,51 @@ class Framing:
     margin: float = 0.15  # share of the pictures with a black or white margin
     widest_margin: float = 0.125  # of the side
     black: float = 0.7  # share of the pictures with black around them; half of the others have white, half gray
-    aspects: tuple[float, float] = (1.1, 1.75)  # width to height, for square pictures where the aspect ratio is kept
 
 
 def frame(
-    pixels: np.ndarray, rng: np.random.Generator, preprocessing: Preprocessing, framing: Framing = Framing()
+    pixels: np.ndarray,
+    rng: np.random.Generator,
+    preprocessing: Preprocessing,
+    framing: Framing = Framing(),
+    aspect: float | None = None,
 ) -> np.ndarray:
     """Returns a gray picture in a random frame: uint8 (size, size).
 
-    pixels: uint8 (height, width). Where the preprocessing keeps the aspect ratio, a square picture is taken for one
-    that was squashed before, and gets a random aspect ratio.
+    pixels: uint8 (height, width). aspect: width to height of what was photographed, where it differs from that of
+    pixels. By default it is theirs; only a square picture is taken for one that was squashed before, from an aspect
+    ratio drawn from framing.shapes.
     """
     image = Image.fromarray(np.ascontiguousarray(pixels))
+    if aspect is None:
+        is_square = image.width == image.height
+        aspect = random_aspect(rng, framing) if is_square else image.width / image.height
     if rng.random() < framing.coarse:
         image = _coarse(image, int(rng.integers(*framing.coarse_sides)))
-    if preprocessing.geometry == "letterbox" and image.width == image.height:
-        aspect = np.exp(rng.uniform(*np.log(framing.aspects)))
+    if preprocessing.geometry == "letterbox":
         image = _resized(image, image.height * aspect, image.height)
     if rng.random() < 0.5:  # letter and place of the side marker must not tell one label from another
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if rng.random() < framing.whole:
         return _fitted(np.asarray(image), preprocessing)
-    width, height = image.size
+    whole = np.array(image.size)
     image = _cropped(image, framing, rng)
-    largest = (image.width / width / framing.visible, image.height / height / framing.visible)
+    largest = np.array(image.size) / whole / framing.visible
     if rng.random() < framing.margin:
         image = _with_margin(image, framing, rng)
-    return _placed(_scaled(image, framing, rng, preprocessing, largest), framing, rng, preprocessing.size)
+    if preprocessing.geometry == "letterbox":
+        stretched = _stretched_in_letterbox(image, framing, rng)
+    else:
+        across, down = np.array(image.size) / whole
+        stretched = _stretched_in_square(aspect * across / down, framing, rng)
+    return _placed(
+        _scaled(image, framing, rng, preprocessing.size, stretched, largest), framing, rng, preprocessing.size
+    )
+
+
+def random_aspect(rng: np.random.Generator, framing: Framing = Framing()) -> float:
+    """Returns a random ratio of width to height, log-uniform in framing.shapes."""
+    return float(np.exp(rng.uniform(*np.log(framing.shapes))))
 
 
 def _fitted(pixels: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
@@ -95,21 +116,37 @@ def _with_margin(image: Image.Image, framing: Framing, rng: np.random.Generator)
     return padded
 
 
+def _stretched_in_square(aspect: float, framing: Framing, rng: np.random.Generator) -> np.ndarray:
+    """Width and height of a squashed picture in sides of the square, stretched to seem of a random aspect ratio.
+
+    aspect: that of what the picture shows.
+    """
+    half = np.log(aspect / random_aspect(rng, framing)) / 2
+    across = np.clip(half, -framing.most_stretch, framing.most_stretch)
+    return np.exp([across, -across])
+
+
+def _stretched_in_letterbox(image: Image.Image, framing: Framing, rng: np.random.Generator) -> np.ndarray:
+    """Width and height in sides of the square, each stretched at random; the longer one fills the square."""
+    lengths = np.array(image.size) * np.exp(rng.uniform(-framing.stretch, framing.stretch, 2))
+    return lengths / lengths.max()
+
+
 def _scaled(
     image: Image.Image,
     framing: Framing,
     rng: np.random.Generator,
-    preprocessing: Preprocessing,
-    largest: tuple[float, float],
+    size: int,
+    stretched: np.ndarray,
+    largest: np.ndarray,
 ) -> Image.Image:
-    """Zoomed and stretched to about the network's size. largest: times that size that width and height may have."""
-    size, zoom = preprocessing.size, np.exp(rng.uniform(*np.log(framing.zoom)))
-    across, down = np.exp(rng.uniform(-framing.stretch, framing.stretch, 2))
-    if preprocessing.geometry == "letterbox":
-        across, down = across * image.width, down * image.height
-        across, down = across / max(across, down), down / max(across, down)  # the longer side fills the picture
-    shrunk = min(1, largest[0] / zoom / across, largest[1] / zoom / down)
-    return _resized(image, size * zoom * across * shrunk, size * zoom * down * shrunk)
+    """Zoomed to about `stretched` times the network's size.
+
+    stretched, largest: width and height in sides of the square, as they should be and at most.
+    """
+    lengths = stretched * np.exp(rng.uniform(*np.log(framing.zoom)))
+    width, height = lengths * min(1, *(largest / lengths)) * size
+    return _resized(image, width, height)
 
 
 def _placed(image: Image.Image, framing: Framing, rng: np.random.Generator, size: int) -> np.ndarray:

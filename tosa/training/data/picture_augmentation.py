@@ -13,9 +13,17 @@ from tosa.training.data.drawing import DEFAULT
 from tosa.training.data.framing import frame
 
 
-def change_picture(pixels: np.ndarray, rng: np.random.Generator, preprocessing: Preprocessing = DEFAULT) -> np.ndarray:
-    """Returns a changed picture uint8 (size, size, 3) of gray pixels uint8 (height, width, 3)."""
-    return change_exposure(frame(pixels[:, :, 0], rng, preprocessing), rng)
+def change_picture(
+    pixels: np.ndarray,
+    rng: np.random.Generator,
+    preprocessing: Preprocessing = DEFAULT,
+    aspect: float | None = None,
+) -> np.ndarray:
+    """Returns a changed picture uint8 (size, size, 3) of gray pixels uint8 (height, width, 3).
+
+    aspect: width to height of what was photographed, as `frame` takes it.
+    """
+    return change_exposure(frame(pixels[:, :, 0], rng, preprocessing, aspect=aspect), rng)
 
 
 def change_exposure(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

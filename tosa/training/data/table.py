@@ -5,6 +5,8 @@ import unicodedata
 from pathlib import Path
 
 from tosa.errors import UsageError
+from tosa.training.data.aspects import COLUMN as ASPECT
+from tosa.training.data.aspects import is_aspect
 from tosa.training.data.dataset import SPLITS, Case, Percentages, group_of
 
 COLUMNS = ("file", "label", "task", "group", "split", "source")  # the first two are required
@@ -18,7 +20,7 @@ def from_csv(
     Files are looked up from the table's folder. A row without a group has that of its file's name, as in from_folders;
     one without a split that of its group's name; one without a task is of `task`. Other columns are in each case's
     `extra`. only: leave out the rows of other tasks. Raises UsageError, which names the table, on missing columns or
-    files, an unknown split, a file that is twice in a task, and where no row is left.
+    files, an unknown split or aspect ratio, a file that is twice in a task, and where no row is left.
     """
     cases: list[Case] = []
     lines: dict[tuple[str, Path], int] = {}  # of each file in a task
@@ -37,6 +39,11 @@ def from_csv(
         split = fields["split"] or percentages.split_of(group)
         extra = {column: (value or "").strip() for column, value in row.items() if column and column not in COLUMNS}
         split_given = bool(fields["split"])
+        if not is_aspect(told := extra.get(ASPECT, "")):
+            raise UsageError(
+                f"'{table}': the aspect of '{fields['file']}' must be empty, 'unknown' or its width divided by its "
+                f"height, such as 1.25; it is '{told}'."
+            )
         cases.append(Case(file, row_task, fields["label"], group, split, fields["source"], split_given, extra))
     if not cases:
         raise UsageError(f"'{table}' has no task '{task}'; it has {', '.join(tasks)}.")

@@ -18,6 +18,7 @@ from tosa.inputs import xray
 from tosa.model.network import Network
 from tosa.preprocessing import Preprocessing
 from tosa.scale.executor import prefetch
+from tosa.training.data.aspects import COLUMN as ASPECT
 from tosa.training.data.dataset import Case, SkippedFiles
 from tosa.training.data.drawing import DEFAULT, decode_content, draw_decoded, drawing_key, read_case
 from tosa.training.features.bottleneck_cache import Cache
@@ -30,7 +31,7 @@ class Change(Protocol):
     """What makes variants of a case, such as a Distortion. Its text is part of the key of their bottlenecks."""
 
     def draw(
-        self, decoded: np.ndarray, is_sound: bool, rng: np.random.Generator, preprocessing: Preprocessing
+        self, decoded: np.ndarray, case: Case, rng: np.random.Generator, preprocessing: Preprocessing
     ) -> np.ndarray:
         """Returns the changed picture uint8 (size, size, 3) of samples or pixels."""
 
@@ -45,7 +46,7 @@ class Drawing:
 
     def key(self, content: bytes, preprocessing: Preprocessing = DEFAULT) -> bytes:
         """Returns a SHA-256 of all that the picture depends on: the file's content, how it is drawn, the change."""
-        change = f"{self.change} {self.variant}" if self.change else ""
+        change = f"{self.change} {self.variant} {self.case.extra.get(ASPECT, '')}" if self.change else ""
         return hashlib.sha256(content + f"{drawing_key(self.case.kind, preprocessing)} {change}".encode()).digest()
 
     def draw(
@@ -56,7 +57,7 @@ class Drawing:
         if not self.change:
             return draw_decoded(self.case, decoded, size, preprocessing)
         rng = np.random.default_rng(int.from_bytes(key[:16], "little"))
-        return xray.resize(self.change.draw(decoded, self.case.is_sound, rng, preprocessing), size)
+        return xray.resize(self.change.draw(decoded, self.case, rng, preprocessing), size)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,7 @@
 """How a trunk is fine-tuned."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -19,4 +20,5 @@ class FineTuneRecipe:
     bfloat16: bool = False  # forward and backward passes in bfloat16, over float32 weights
     checkpoint_every: int = 200
     validate_every: int = 800
+    pool_shares: Mapping[str, float] = field(default_factory=dict)  # of each batch, by the table's column pool
     seed: int = 0

@@ -41,22 +41,32 @@ class Model:
         return self._network.sha256
 
     def screen(
-        self, *, sound: Source | None = None, picture: Source | None = None, explain: bool = False
+        self,
+        *,
+        sound: Source | None = None,
+        picture: Source | None = None,
+        explain: bool = False,
+        timeline: bool = False,
+        at: float | None = None,
     ) -> dict[str, Any]:
         """Returns the findings for a sound, a picture or both: the same dict as the JSON of POST /.
 
         With `explain`, each finding has the picture that the network saw and a heat map, as PNG data URIs.
+        With `timeline`, the answer has a score for each second of the sound and the episodes of its coughs; with `at`,
+        the findings of the sound are about the second around that time, in seconds.
         Files are decoded in this process, without the limits on time and memory that the web app sets: send files of
         strangers to that. Raises RequestError, which has a `code` and a `status`, if a file cannot be
         read or judged, and OSError if a path cannot be opened.
         """
         from tosa import screening
+        from tosa.timeline import screen_recording
 
         files: dict[str, bytes | None] = {"sound": _content(sound), "picture": _content(picture)}
         for kind, data in files.items():
             if data is not None:
                 screening.check_kind(data, kind, f"{kind}=")
-        return screening.screen(self._network, files["sound"], files["picture"], explain)
+        sound_file, picture_file = files["sound"], files["picture"]
+        return screen_recording(self._network, sound_file, picture_file, explain, with_timeline=timeline, at=at)
 
 
 def load(graph: str | os.PathLike[str] | None = None, labels: str | os.PathLike[str] | None = None) -> Model:

@@ -40,6 +40,7 @@ def serve(**settings: str | int | None) -> None:
 @click.argument("sources", nargs=-1, required=True, metavar="PATH...")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Table to write: .csv, .jsonl or .parquet.")
 @click.option("--heatmaps", type=click.Path(path_type=Path), help="Folder for PNGs of where the network looked.")
+@click.option("--timeline", is_flag=True, help="Also write a row for each episode of coughs in a sound.")
 @click.option("--graph", type=click.Path(), help="Frozen graph to ask; TOSA_GRAPH, by default the embedded one.")
 @click.option("--labels", type=click.Path(), help="Label file of a classic graph; TOSA_LABELS.")
 @click.option("--ray", "ray_address", help="Ray cluster to work on, such as auto or 10.0.0.1:6379.")
@@ -47,6 +48,7 @@ def screen(
     sources: tuple[str, ...],
     out: Path,
     heatmaps: Path | None,
+    timeline: bool,
     graph: str | None,
     labels: str | None,
     ray_address: str | None,
@@ -63,7 +65,7 @@ def screen(
     from tosa.settings import Settings
 
     try:
-        summary = screen_batch(list(sources), out, Settings(), heatmaps, ray_address)
+        summary = screen_batch(list(sources), out, Settings(), heatmaps, ray_address, timeline=timeline)
     except (UsageError, ModelError, SettingError, DecoderError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:

@@ -143,14 +143,13 @@ def _admitted(tasks: list[Task], network: Network, pixels: np.ndarray) -> list[T
 def _finding(network: Network, task: Task, scores: np.ndarray) -> dict[str, Any]:
     """scores: the task's, float32 (labels,)."""
     metadata = network.metadata.task(task.name)
-    rounded = _rounded(scores)
-    best = int(np.argmax(scores))
+    by_label, diagnosis = scores_by_label(task, scores), task.labels[int(np.argmax(scores))]
     finding: dict[str, Any] = {
         "task": task.name,
         "from": task.input,
-        "diagnosis": task.labels[best],
-        "score": rounded[best],
-        "scores": dict(zip(task.labels, rounded, strict=True)),
+        "diagnosis": diagnosis,
+        "score": by_label[diagnosis],
+        "scores": by_label,
     }
     if metadata.operating_point:
         finding["operating_point"] = _compared(metadata.operating_point, finding["scores"])
@@ -163,7 +162,7 @@ def _finding(network: Network, task: Task, scores: np.ndarray) -> dict[str, Any]
 
 def _compared(point: OperatingPoint, scores: dict[str, float]) -> dict[str, Any]:
     """A task's operating point, and on which side of it these scores are, in numbers and in words."""
-    score = round(sum(scores[label] for label in point.labels), 6)
+    score = score_at(point, scores)
     return {
         "labels": list(point.labels),
         "score": score,
@@ -175,6 +174,16 @@ def _compared(point: OperatingPoint, scores: dict[str, float]) -> dict[str, Any]
         "meaning": f"In validation, {point.sensitivity:.0%} of {point.ill} cases of {' or '.join(point.labels)} had a "
         f"score of {point.threshold:.2f} or more; so had {1 - point.specificity:.0%} of {point.healthy} other cases.",
     }
+
+
+def score_at(point: OperatingPoint, scores: dict[str, float]) -> float:
+    """Returns what is compared with an operating point's threshold: the summed scores of its labels."""
+    return round(sum(scores[label] for label in point.labels), 6)
+
+
+def scores_by_label(task: Task, scores: np.ndarray) -> dict[str, float]:
+    """Returns a task's scores, float32 (labels,), as JSON has them: rounded, with a sum of 1."""
+    return dict(zip(task.labels, _rounded(scores), strict=True))
 
 
 def _rounded(scores: np.ndarray) -> list[float]:

@@ -197,6 +197,15 @@ def load_window(data: bytes, preprocessing: Preprocessing = DEFAULT) -> tuple[np
 
     Returns float32 (preprocessing.window_samples,) and a float. Raises what decode_sound and check_sound raise.
     """
+    samples = load_recording(data, preprocessing)
+    return window(samples, preprocessing), len(samples) / preprocessing.sample_rate
+
+
+def load_recording(data: bytes, preprocessing: Preprocessing = DEFAULT) -> np.ndarray:
+    """Returns all samples of a sound file that passes the quality gate: float32 (n,) at preprocessing.sample_rate.
+
+    Raises what decode_sound and check_sound raise.
+    """
     samples = decode_sound(data, preprocessing.sample_rate)
     check_sound(samples, preprocessing.sample_rate)
-    return window(samples, preprocessing), len(samples) / preprocessing.sample_rate
+    return samples

@@ -35,8 +35,10 @@ from tosa.preprocessing import Preprocessing
 REQUEST = struct.Struct("<cHI")
 ANSWER = struct.Struct("<cdI")
 READY, GOOD, REFUSED = b"!", b"+", b"-"
-KINDS = {"sound": b"s", "picture": b"p"}
-TYPES: dict[str, np.dtype] = {"sound": np.dtype(np.float32), "picture": np.dtype(np.uint8)}
+KINDS = {"sound": b"s", "recording": b"r", "picture": b"p"}
+NAMES = {letter: kind for kind, letter in KINDS.items()}
+FLOAT, BYTE = np.dtype(np.float32), np.dtype(np.uint8)
+TYPES: dict[str, np.dtype] = {"sound": FLOAT, "recording": FLOAT, "picture": BYTE}
 IDLE_SECONDS = 0.5  # after which a process tidies up
 WATCH_SECONDS = 0.25  # between two looks at the processes
 PIPE_BYTES = 2**20  # what Linux lets any user have
@@ -50,7 +52,7 @@ REFUSALS = {error.code: error for error in errors.refusals()}
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """A sound's window, float32 (window_samples,), or an X-ray's picture, uint8 (size, size, 3)."""
+    """A sound's window, float32 (window_samples,), all of it, float32 (n,), or an X-ray, uint8 (size, size, 3)."""
 
     array: np.ndarray
     seconds: float | None = None  # that the whole sound lasts
@@ -58,15 +60,23 @@ class Decoded:
 
 
 def decode_file(kind: str, data: bytes, preprocessing: Preprocessing = DEFAULT) -> Decoded:
-    """Decodes and judges a file in this process. kind: 'sound' or 'picture'. Raises what audio and xray raise."""
+    """Decodes and judges a file in this process. Raises what audio and xray raise.
+
+    kind: 'sound' for the loudest window of a sound, 'recording' for all of it, 'picture' for an X-ray.
+    """
     if kind == "sound":
         return Decoded(*audio.load_window(data, preprocessing))
+    if kind == "recording":
+        samples = audio.load_recording(data, preprocessing)
+        return Decoded(samples, seconds=len(samples) / preprocessing.sample_rate)
     prepared = xray.prepare(data, preprocessing)
     return Decoded(prepared.pixels, age_years=prepared.age_years)
 
 
 def shape_of(kind: str, preprocessing: Preprocessing = DEFAULT) -> tuple[int, ...]:
-    """Returns the shape of the array that `decode_file` returns."""
+    """Returns the shape of the array that `decode_file` returns; of a recording, the largest that it may have."""
+    if kind == "recording":  # and what a resampler adds
+        return (round((settings.MAX_SOUND_SECONDS + 1) * preprocessing.sample_rate),)
     size = preprocessing.size
     return (preprocessing.window_samples,) if kind == "sound" else (size, size, 3)
 
@@ -169,12 +179,12 @@ class _Worker:
 
     def decode(self, kind: str, data: bytes, preprocessing: Preprocessing) -> Decoded:
         """Raises RequestError as the process says, and _Lost."""
-        shape = shape_of(kind, preprocessing)
+        shape = (-1,) if kind == "recording" else shape_of(kind, preprocessing)
         try:
             verdict, number, payload = self._ask(kind, data, preprocessing)
             if verdict == GOOD:
                 array = _array(payload, TYPES[kind], shape)
-                return Decoded(array, seconds=number) if kind == "sound" else Decoded(array, age_years=_age(number))
+                return Decoded(array, age_years=_age(number)) if kind == "picture" else Decoded(array, seconds=number)
             refusal = _refusal(payload)
         except (OSError, ValueError, struct.error) as error:
             raise _Lost(self.end()) from error
@@ -187,8 +197,9 @@ class _Worker:
         to.write(data)
         to.flush()
         verdict, number, length = ANSWER.unpack(back.read(ANSWER.size))
-        expected = math.prod(shape_of(kind, preprocessing)) * TYPES[kind].itemsize
-        if length != expected if verdict == GOOD else length > MAX_REFUSAL:
+        most = math.prod(shape_of(kind, preprocessing)) * TYPES[kind].itemsize if verdict == GOOD else MAX_REFUSAL
+        least = 1 if verdict != GOOD or kind == "recording" else most
+        if not least <= length <= most:
             raise ValueError(f"an answer of {length} bytes")
         return verdict, number, back.read(length)
 
@@ -281,7 +292,7 @@ def _answer(kind: bytes, data: bytes, preprocessing: Preprocessing) -> bytes:
     """Whatever is raised here beside RequestError ends the process, with which its memory goes too."""
     _limit_time(settings.decoding_seconds(len(data)))
     try:
-        decoded = decode_file("sound" if kind == KINDS["sound"] else "picture", data, preprocessing)
+        decoded = decode_file(NAMES[kind], data, preprocessing)
     except errors.RequestError as error:
         payload = f"{error.code}: {error}".encode()
         return ANSWER.pack(REFUSED, 0, len(payload)) + payload

@@ -20,9 +20,10 @@ from tosa.inputs import decoder_pool
 from tosa.model.network import GraphFile, Network
 from tosa.scale.executor import Executor, LocalExecutor
 from tosa.scale.journal import Journal
-from tosa.scale.results import rows_of, write_results, writer_for
+from tosa.scale.results import COLUMNS, EPISODE_COLUMNS, rows_of, write_results, writer_for
 from tosa.scale.sources import Item, count_items, find_items
-from tosa.screening import Decode, kind_of, screen
+from tosa.screening import Decode, kind_of
+from tosa.timeline import screen_recording
 
 Record = dict[str, Any]  # what a journal holds of a file
 
@@ -51,24 +52,33 @@ class Screener:
     """Answers one item at a time with a record for the journal; any number of threads may call it at once."""
 
     def __init__(
-        self, network: Network, decode: Decode = decoder_pool.decode_file, heatmaps: Path | None = None
+        self,
+        network: Network,
+        decode: Decode = decoder_pool.decode_file,
+        heatmaps: Path | None = None,
+        timeline: bool = False,
     ) -> None:
-        """decode: as screening.screen takes it. heatmaps: the folder that PNGs of where the network looked go to."""
-        self._network, self._decode, self._heatmaps = network, decode, heatmaps
+        """decode: as screening.screen takes it. heatmaps: the folder that PNGs of where the network looked go to.
+
+        timeline: the records of sounds also have their episodes.
+        """
+        self._network, self._decode, self._heatmaps, self._timeline = network, decode, heatmaps, timeline
 
     def __call__(self, item: Item) -> Record:
-        """Returns {"file", "findings"} or {"file", "error"}, the error being a stable code."""
+        """Returns {"file", "findings"} and maybe "episodes", or {"file", "error"}, the error being a stable code."""
         try:
             data = _read(item.path)
             sound, picture = (data, None) if kind_of(data) == "sound" else (None, data)
-            answer = screen(self._network, sound, picture, self._heatmaps is not None, self._decode)
+            explain, along = self._heatmaps is not None, self._timeline and sound is not None
+            answer = screen_recording(self._network, sound, picture, explain, self._decode, along)
         except RequestError as error:
             return {"file": item.name, "error": error.code}
         except OSError:
             return {"file": item.name, "error": UNREADABLE}
         for finding in answer["findings"]:
             self._keep_heatmap(item, finding)
-        return {"file": item.name, "findings": answer["findings"]}
+        record = {"file": item.name, "findings": answer["findings"]}
+        return record | {"episodes": episodes_of(answer["timeline"])} if "timeline" in answer else record
 
     def _keep_heatmap(self, item: Item, finding: dict[str, Any]) -> None:
         """Writes the finding's pictures as files, and takes them out of the finding."""
@@ -79,6 +89,12 @@ class Screener:
             partial = self._heatmaps / f".{heatmap_name(item, finding['task'])}"
             partial.write_bytes(png)
             partial.replace(self._heatmaps / heatmap_name(item, finding["task"]))
+
+
+def episodes_of(timeline: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns a timeline's episodes, each with its task and what it is an episode of; [] if the task has none."""
+    what = {"task": timeline["task"], "diagnosis": " or ".join(timeline.get("labels", ()))}
+    return [what | episode for episode in timeline.get("episodes", ())]
 
 
 def heatmap_name(item: Item, task: str) -> str:
@@ -95,6 +111,7 @@ class RemoteScreener:
     labels: bytes | None  # None if the graph carries its labels
     sha256: str
     heatmaps: Path | None
+    timeline: bool = False
 
     def __call__(self) -> Callable[[Any], Record]:
         """Returns the function that answers an item, which JSON has made a list.
@@ -111,7 +128,7 @@ class RemoteScreener:
             network = Network.load(graph, labels if self.labels else None, threads=1)
         if network.sha256 != self.sha256:
             raise ModelError(f"The graph that arrived has the SHA-256 {network.sha256}, not {self.sha256}.")
-        screener = Screener(network, decoder_pool.Pool(1), self.heatmaps)
+        screener = Screener(network, decoder_pool.Pool(1), self.heatmaps, self.timeline)
         return lambda item: screener(Item(*item))  # items travel as JSON lists
 
 
@@ -122,11 +139,13 @@ def screen_batch(
     heatmaps: Path | None = None,
     ray_address: str | None = None,
     lines: Iterable[str] = sys.stdin,
+    timeline: bool = False,
 ) -> Summary:
     """Screens all files of the sources (as sources.find_items takes them) into the table `out`.
 
     Stopped at any moment, the same call goes on: what is done is not done again, and no file is in the table twice.
     ray_address: a Ray cluster to work on, whose nodes read the files by the same paths; by default, this machine works.
+    timeline: also write a row for each episode of a sound.
     Raises UsageError where out exists already or cannot be written, ModelError, SettingError and DecoderError.
     """
     writer_for(out)
@@ -137,12 +156,14 @@ def screen_batch(
     sha256 = file.model.sha256
     if heatmaps:
         _make_folder(heatmaps)
-    run = {"model_sha256": sha256, "heatmaps": str(heatmaps) if heatmaps else None}
+    run: dict[str, Any] = {"model_sha256": sha256, "heatmaps": str(heatmaps) if heatmaps else None}
+    run |= {"timeline": True} if timeline else {}
     with Journal(out, run) as journal:
         resumed = len(journal)
-        with _workers(config, file, heatmaps, ray_address) as (make, executor):
+        with _workers(config, file, heatmaps, ray_address, timeline) as (make, executor):
             run_batch(make, find_items(sources, lines), journal, total, executor)
-        write_results(out, (row for record in journal.records() for row in rows_of(record, sha256)))
+        columns = COLUMNS + EPISODE_COLUMNS if timeline else COLUMNS
+        write_results(out, (row for record in journal.records() for row in rows_of(record, sha256)), columns)
         summary = summarize(journal.records(), resumed)
         journal.remove()
     return summary
@@ -150,7 +171,7 @@ def screen_batch(
 
 @contextmanager
 def _workers(
-    config: settings.Settings, file: GraphFile, heatmaps: Path | None, ray_address: str | None
+    config: settings.Settings, file: GraphFile, heatmaps: Path | None, ray_address: str | None, timeline: bool
 ) -> Iterator[tuple[Callable[[], Callable[[Item], Record]], Executor]]:
     """What makes the function that answers an item, and what calls it."""
     if ray_address:
@@ -161,12 +182,12 @@ def _workers(
 
         stored = ray.put(config.graph.read_bytes())
         labels = file.label_file.read_bytes() if file.label_file else None
-        yield RemoteScreener(stored, labels, file.model.sha256, heatmaps), executor
+        yield RemoteScreener(stored, labels, file.model.sha256, heatmaps, timeline), executor
         return
     network = file.start()
     with decoder_pool.Pool(min(CORES, settings.MAX_DECODERS)) as decode:
         decode.wait_until_ready()
-        screener = Screener(network, decode, heatmaps)
+        screener = Screener(network, decode, heatmaps, timeline)
         yield lambda: screener, LocalExecutor(CORES * THREADS_PER_CORE)
 
 

@@ -4,7 +4,7 @@ import csv
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,30 +21,37 @@ COLUMNS = (
     "model_sha256",
     "error",  # the refusal's code; all columns between are then empty
 )
+EPISODE_COLUMNS = (  # empty in the rows of findings
+    "start",  # seconds of the recording
+    "end",
+    "peak_time",
+    "peaks",
+)
 PART_ROWS = 100_000  # of a Parquet part
 
 Row = dict[str, Any]
 
 
 def rows_of(record: dict[str, Any], sha256: str) -> Iterator[Row]:
-    """Yields the rows of one file: one for each finding, or one with the error."""
+    """Yields the rows of one file: one for each finding, then one for each episode; or one with the error."""
+    same = dict.fromkeys(COLUMNS + EPISODE_COLUMNS) | {"file": record["file"], "model_sha256": sha256}
     if error := record.get("error"):
-        yield dict.fromkeys(COLUMNS) | {"file": record["file"], "model_sha256": sha256, "error": error}
+        yield same | {"error": error}
         return
     for finding in record["findings"]:
-        yield {
-            "file": record["file"],
+        yield same | {
             "task": finding["task"],
             "diagnosis": finding["diagnosis"],
             "score": finding["score"],
             "scores": finding["scores"],
             "above_operating_point": finding.get("operating_point", {}).get("above"),
-            "model_sha256": sha256,
-            "error": None,
         }
+    for episode in record.get("episodes", ()):
+        found = {name: episode[name] for name in ("task", "diagnosis", *EPISODE_COLUMNS)}
+        yield same | found | {"score": episode["peak_score"], "above_operating_point": True}
 
 
-def writer_for(target: Path) -> Callable[[Path, Iterable[Row]], None]:
+def writer_for(target: Path) -> Callable[[Path, Iterable[Row], Sequence[str]], None]:
     """Returns what writes rows to a path in the format that the target's ending names. Raises UsageError on others."""
     writers = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}
     if target.suffix not in writers:
@@ -54,12 +61,12 @@ def writer_for(target: Path) -> Callable[[Path, Iterable[Row]], None]:
     return writers[target.suffix]
 
 
-def write_results(target: Path, rows: Iterable[Row]) -> None:
-    """Writes rows beside the target and renames them to it, so that a kill leaves all of them or none."""
+def write_results(target: Path, rows: Iterable[Row], columns: Sequence[str] = COLUMNS) -> None:
+    """Writes the columns of rows beside the target and renames them to it: a kill leaves all of them or none."""
     write = writer_for(target)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
-        write(folder / target.name, rows)
+        write(folder / target.name, rows, columns)
         (folder / target.name).replace(target)
     except OSError as error:
         raise UsageError(f"Cannot write '{target}': {error.strerror}.") from error
@@ -67,9 +74,9 @@ def write_results(target: Path, rows: Iterable[Row]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write_csv(path: Path, rows: Iterable[Row]) -> None:
+def _write_csv(path: Path, rows: Iterable[Row], columns: Sequence[str]) -> None:
     with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
         for row in rows:
             scores = row["scores"] and json.dumps(row["scores"], ensure_ascii=False)
@@ -77,16 +84,17 @@ def _write_csv(path: Path, rows: Iterable[Row]) -> None:
             writer.writerow(row | {"scores": scores, "above_operating_point": above})
 
 
-def _write_jsonl(path: Path, rows: Iterable[Row]) -> None:
+def _write_jsonl(path: Path, rows: Iterable[Row], columns: Sequence[str]) -> None:
     with open(path, "w", encoding="utf-8") as file:
-        file.writelines(json.dumps(row) + "\n" for row in rows)
+        file.writelines(json.dumps({name: row[name] for name in columns}) + "\n" for row in rows)
 
 
-def _write_parquet(path: Path, rows: Iterable[Row]) -> None:
+def _write_parquet(path: Path, rows: Iterable[Row], columns: Sequence[str]) -> None:
     pyarrow, parquet = _pyarrow()
     text, scores = pyarrow.string(), pyarrow.map_(pyarrow.string(), pyarrow.float64())
     kinds = {"score": pyarrow.float64(), "scores": scores, "above_operating_point": pyarrow.bool_()}
-    schema = pyarrow.schema([(name, kinds.get(name, text)) for name in COLUMNS])
+    kinds |= dict.fromkeys(("start", "end", "peak_time"), pyarrow.float64()) | {"peaks": pyarrow.int64()}
+    schema = pyarrow.schema([(name, kinds.get(name, text)) for name in columns])
     path.mkdir()
     parts, number = iter(rows), 0
     while (part := list(islice(parts, PART_ROWS))) or number == 0:  # a table without rows has one part too

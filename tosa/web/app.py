@@ -7,7 +7,7 @@ from flask import Flask, Response, g, jsonify, make_response, render_template, r
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from tosa import screening, settings
+from tosa import screening, settings, timeline
 from tosa.inputs import decoder_pool
 from tosa.model.network import Network
 from tosa.preprocessing import Preprocessing
@@ -59,10 +59,12 @@ def create_app(
             return _read(current, metrics, page_values)
         refuse_other_sites()
         with slots.inside():
-            explain = uploads.explanation_wanted()
+            explain = uploads.is_wanted("explain", "explanations")
+            with_timeline, at = uploads.is_wanted("timeline", "a timeline of the sound"), uploads.time_wanted()
             sound, picture = uploads.read_files()
-            with slots.at_work():
-                answer = screening.screen(current, sound, picture, explain, _noting_duration(decode))
+            noting = _noting_duration(decode)
+            with slots.at_work(is_long=with_timeline):
+                answer = timeline.screen_recording(current, sound, picture, explain, noting, with_timeline, at)
         request_log.line(sys.stdout, {"diagnosis": answer["diagnosis"], "score": answer["score"]})
         return jsonify(answer)
 

@@ -1,11 +1,14 @@
 """How many requests are at work, how many wait, and when further ones are refused."""
 
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import BoundedSemaphore, Lock
 
 from tosa import settings
 from tosa.errors import Busy
+
+LONG_SHARE = 4  # of so many slots, long requests may have one
 
 
 class Slots:
@@ -16,6 +19,7 @@ class Slots:
         self.inside_count = self.working_count = 0  # requests that have a place; those of them that have a slot
         self._places = BoundedSemaphore(slots + settings.MAX_WAITING)
         self._working = BoundedSemaphore(slots)
+        self._long = BoundedSemaphore(max(slots // LONG_SHARE, 1))
         self._counting = Lock()
 
     @contextmanager
@@ -31,16 +35,21 @@ class Slots:
             self._places.release()
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """A slot. Raises Busy after waiting for settings.MAX_WAIT_SECONDS."""
-        if not self._working.acquire(timeout=settings.MAX_WAIT_SECONDS):
-            raise Busy()
-        self._add(working=1)
-        try:
+    def at_work(self, is_long: bool = False) -> Iterator[None]:
+        """A slot. Raises Busy after waiting for settings.MAX_WAIT_SECONDS.
+
+        is_long: the request works for seconds. Such requests get only one of LONG_SHARE slots, so that the others are
+        answered meanwhile.
+        """
+        deadline = time.monotonic() + settings.MAX_WAIT_SECONDS
+        with ExitStack() as held:  # until the work is done, even if the client has disconnected
+            for slot in (self._long, self._working) if is_long else (self._working,):
+                if not slot.acquire(timeout=max(deadline - time.monotonic(), 0)):
+                    raise Busy()
+                held.callback(slot.release)
+            self._add(working=1)
+            held.callback(self._add, working=-1)
             yield
-        finally:  # when the work is done, even if the client has disconnected
-            self._add(working=-1)
-            self._working.release()
 
     def _add(self, inside: int = 0, working: int = 0) -> None:
         with self._counting:

@@ -1,5 +1,6 @@
 """What a request asks for: the sound and the picture in it, and its parameters."""
 
+import math
 from io import BytesIO
 from typing import IO, Any
 
@@ -87,12 +88,29 @@ def _nothing_in_form() -> NothingSent:
     return NothingSent()
 
 
-def explanation_wanted() -> bool:
-    """Returns whether the address has ?explain=1, or another word for yes. Raises BadParameter for other words."""
-    value = request.args.get("explain", "0")
+def is_wanted(name: str, what: str) -> bool:
+    """Returns whether the address has ?name=1, or another word for yes. Raises BadParameter for other words.
+
+    what: what the parameter is for, for the message.
+    """
+    value = request.args.get(name, "0")
     if value.lower() not in YES | NO:
-        raise BadParameter(f"explain={_shown(value)} is not known. Send explain=1 for explanations, else explain=0.")
+        raise BadParameter(f"{name}={_shown(value)} is not known. Send {name}=1 for {what}, else {name}=0.")
     return value.lower() in YES
+
+
+def time_wanted() -> float | None:
+    """Returns the seconds of the address's ?at=, None without it. Raises BadParameter unless they are 0 or more."""
+    value = request.args.get("at")
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise BadParameter(f"at={_shown(value)} is not a time in the sound. Send seconds, such as at=12.5.")
+    return seconds
 
 
 def _curl(name: str) -> str:

@@ -15,13 +15,14 @@ from PIL import Image
 
 from pictures import encoded, phantom
 from running import PATIENCE, ROOT, TORTURE
+from sliding import recording, write_graph
 from sounds import coughs, wav
 from tosa import settings
 from tosa.errors import UsageError
 from tosa.scale import batch
 from tosa.scale.executor import LocalExecutor
 from tosa.scale.journal import Journal
-from tosa.scale.results import COLUMNS
+from tosa.scale.results import COLUMNS, EPISODE_COLUMNS
 from tosa.scale.sources import Item, count_items, find_items
 
 SOUND, PICTURE = wav(coughs()), encoded(Image.fromarray(phantom()))
@@ -116,6 +117,44 @@ class TestBatch:
         ]
         for row, finding in zip(found, answer["findings"], strict=True):
             assert row["scores"] == pytest.approx(finding["scores"], abs=1e-5)
+
+    def test_a_timeline_adds_a_row_for_each_episode(self, tf, tmp_path):
+        graph, labels = write_graph(tf, tmp_path)
+        (tmp_path / "in").mkdir()
+        (tmp_path / "in" / "a.wav").write_bytes(wav(recording((2.0, 6.0, 7.5), 9)))
+        (tmp_path / "in" / "b.wav").write_bytes(wav(recording((), 3)))
+        (tmp_path / "in" / "c.txt").write_text("no sound")
+        out, config = tmp_path / "results.csv", settings.Settings(graph=graph, labels=labels)
+        batch.screen_batch([str(tmp_path / "in")], out, config, timeline=True)
+        found = rows(out)
+        assert tuple(found[0]) == COLUMNS + EPISODE_COLUMNS
+        episodes = [row for row in found if row["start"]]
+        assert [Path(row["file"]).name for row in found if not row["start"]] == ["a.wav", "b.wav", "c.txt"]
+        assert [Path(row["file"]).name for row in episodes] == ["a.wav", "a.wav"]
+        assert [row["peaks"] for row in episodes] == ["1", "2"]
+        assert [float(row["start"]) for row in episodes] == pytest.approx([2.0, 6.0], abs=0.05)
+        assert min(abs(float(episodes[1]["peak_time"]) - time) for time in (6.0, 7.5)) < 0.1
+        for row in episodes:
+            assert (row["task"], row["diagnosis"], row["above_operating_point"]) == ("cough", "sick", "true")
+            assert float(row["score"]) > 0.9 and row["error"] == "" and len(row["model_sha256"]) == 64
+
+    def test_a_batch_with_a_timeline_is_not_continued_without_one(self, folder, config, tmp_path):
+        out = tmp_path / "results.csv"
+        run = {"model_sha256": batch.GraphFile.read(config.graph, config.labels).model.sha256, "heatmaps": None}
+        with Journal(out, run):
+            pass
+        with pytest.raises(UsageError, match="other options"):
+            batch.screen_batch([str(folder)], out, config, timeline=True)
+        batch.screen_batch([str(folder)], out, config)
+
+    def test_a_timeline_in_parquet_has_numbers(self, tf, tmp_path):
+        parquet = pytest.importorskip("pyarrow.parquet")
+        graph, labels = write_graph(tf, tmp_path)
+        (tmp_path / "a.wav").write_bytes(wav(recording((2.0,), 4)))
+        out = tmp_path / "r.parquet"
+        batch.screen_batch([str(tmp_path / "a.wav")], out, settings.Settings(graph=graph, labels=labels), timeline=True)
+        finding, episode = parquet.read_table(out).to_pylist()
+        assert finding["start"] is None and episode["start"] == pytest.approx(2, abs=0.05) and episode["peaks"] == 1
 
     def test_heat_maps_are_files_and_not_in_the_table(self, folder, config, tmp_path):
         batch.screen_batch([str(folder / "a.wav")], tmp_path / "r.jsonl", config, tmp_path / "maps")

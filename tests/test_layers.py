@@ -26,6 +26,7 @@ LAYERS = (  # from top to bottom; those of one line do not know each other
     "tosa.training.data",
     "tosa.training.tensorboard_curves",
     "tosa.training.files tosa.training.flag_types tosa.training.metrics tosa.training.packages",
+    "tosa.training.command_line",
     "tosa.scale",
     "tosa.timeline",
     "tosa.screening tosa.episodes",

@@ -185,13 +185,19 @@ def test_graphs_on_the_way_are_as_the_last_one(small_graph, pictures, tmp_path, 
     monkeypatch.setenv("TOSA_GRAPH", str(tmp_path / "old.pb"))
     given = flags_of_pictures(tmp_path, pictures, task="asthma", how_many_training_steps=5,
                               intermediate_store_frequency=2, intermediate_output_graphs_dir=tmp_path)  # fmt: skip
-    assert retrain.main([*given, "--demonstration=asthma: drawn"]) == 0
+    given += ["--demonstration=asthma: drawn", "--describe=dark: a night", "--limits=Drawn.", "--title=Ours"]
+    assert retrain.main(given) == 0
     whole, partial = (Graph((tmp_path / name).read_bytes()) for name in ("graph.pb", "intermediate_2.pb"))
     assert (tmp_path / "intermediate_2.txt").read_text() == (tmp_path / "labels.txt").read_text()
     assert partial.softmaxes() == whole.softmaxes()
     assert whole.nodes.keys() - partial.nodes.keys() == {"tosa/card"}, "it was not tested"
     tasks = partial.metadata().tasks
-    replaced = TaskMetadata("asthma", "picture", ("dark", "light"), gate=True, demonstration=True, note="drawn")
+    replaced = TaskMetadata(
+        "asthma", "picture", ("dark", "light"), gate=True, demonstration=True, note="drawn",
+        descriptions={"dark": "a night"}, limits="Drawn.", counts=tasks["asthma"].counts,
+    )  # fmt: skip
+    cases = [labels["dark"]["cases"] for labels in replaced.counts.values()]
+    assert sum(cases) == 20 and partial.metadata().title == "Ours"
     assert tasks["asthma"] == replaced and tasks["lungs"] == whole.metadata().tasks["lungs"]
     Network.load(tmp_path / "intermediate_2.pb", tmp_path / "intermediate_2.txt")
 

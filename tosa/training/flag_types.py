@@ -22,7 +22,7 @@ def flag_group(parser: argparse.ArgumentParser, title: str) -> AddFlag:
     def add_flag(name: str, default: Any, text: str, **more: Any) -> None:
         if not ("action" in more or "type" in more or default is None):
             more["type"] = type(default)
-        note = "" if default in (None, False) else f" (default: {default})"
+        note = "" if default in (None, False, []) else f" (default: {default})"
         group.add_argument(f"--{name}", default=default, help=(text + note).replace("%", "%%"), **more)
 
     return add_flag

@@ -15,6 +15,7 @@ from pathlib import Path
 from tosa.errors import ModelError, SettingError, UsageError
 from tosa.preprocessing import GEOMETRIES
 from tosa.settings import Settings
+from tosa.training.command_line import WORDS, command_line
 from tosa.training.flag_types import Parser, between, count, flag_group, positive, share, shares
 from tosa.training.packages import missing_package
 
@@ -37,7 +38,15 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     flags = Parser(
         prog=program, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    for add_flags in (_data_flags, _output_flags, _training_flags, _trunk_flags, _distortion_flags, _report_flags):
+    for add_flags in (
+        _data_flags,
+        _word_flags,
+        _output_flags,
+        _training_flags,
+        _trunk_flags,
+        _distortion_flags,
+        _report_flags,
+    ):
         add_flags(flags)
     return flags
 
@@ -54,13 +63,30 @@ def _data_flags(flags: argparse.ArgumentParser) -> None:
         "task", None, "task to add to the graph or to replace, keeping the graph's other tasks; without it the new "
         "graph has one task. Of a table that names tasks, only the rows of this one are used",
     )  # fmt: skip
-    flag("demonstration", None, "'TASK: REASON': mark this task's findings as a demonstration, for this reason")
     flag("group_regex", None, "the part of a file's name that tells its patient or source; groups are never split")
     flag("testing_percentage", 10, "percent of the groups to test on")
     flag("validation_percentage", 10, "percent of the groups to validate on")
     for split in ("training", "validation", "testing"):
         flag(f"{split}_list", None, f"text file that names the files for {split}, one on each line", type=Path)
     flag("skip_unreadable", False, "leave out files that cannot be read, and list them", action="store_true")
+
+
+def _word_flags(flags: argparse.ArgumentParser) -> None:
+    flag = flag_group(flags, "what the graph says of itself, on the page and in answers")
+    flag("title", None, "short name of the model")
+    flag(
+        "describe", [], "what a label means, as 'LABEL: words', or 'TASK/LABEL: words' where several tasks have the "
+        "label; once for each label", action="append",
+    )  # fmt: skip
+    flag(
+        "limits", [], "where a task fails, or what it must not be used for, as 'TASK: sentence', or a sentence where "
+        "one task is trained; may be repeated", action="append",
+    )  # fmt: skip
+    flag(
+        "demonstration", None, "'TASK: REASON': mark this task's findings as a demonstration, for this reason. A task "
+        "that replaces a demonstration stays one",
+    )  # fmt: skip
+    flag("no_demonstration", False, "remove this mark from the tasks that are trained", action="store_true")
 
 
 def _output_flags(flags: argparse.ArgumentParser) -> None:
@@ -158,6 +184,7 @@ def main(arguments: list[str] | None = None, program: str = PROGRAM) -> int:
     reader = parser(program)
     flags = reader.parse_args(arguments)
     _check_combination(reader, flags)
+    flags.command = command_line(reader, flags)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes on its build help no user
     try:
         from tosa.training.commands import run  # here, so that --help answers at once
@@ -183,7 +210,8 @@ def _check_combination(reader: argparse.ArgumentParser, flags: argparse.Namespac
     if len(commands) > 1:
         reader.error(f"--{commands[0]} and --{commands[1]} exclude each other; give one of them")
     uses_graph = bool(commands) and not flags.fine_tune
-    for name in (*(LAST_LAYER if commands else ()), *(STEPS if uses_graph else ())):
+    wordless = sorted(WORDS) if flags.evaluate else ()
+    for name in (*(LAST_LAYER if commands else ()), *(STEPS if uses_graph else ()), *wordless):
         if getattr(flags, name) != reader.get_default(name):
             reader.error(f"--{name} has no effect with --{commands[0]}; leave it out")
     if flags.pool_shares and not flags.fine_tune:

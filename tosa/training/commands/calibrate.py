@@ -10,7 +10,8 @@ from tosa.training.commands.messages import tell_what_is_replaced
 from tosa.training.data import dataset
 from tosa.training.data.dataset import SkippedFiles
 from tosa.training.data.load_cases import DataOptions, check_against_graph, load_cases
-from tosa.training.graph import assemble, finalize
+from tosa.training.graph import assemble
+from tosa.training.graph.words import Words, describe, with_counts
 from tosa.training.head.refit import check_training_labels
 from tosa.training.head.stored_heads import heads_of
 
@@ -22,7 +23,7 @@ class CalibrateOptions:
     data: DataOptions
     graph: Path
     labels: Path | None  # needed only for a graph that does not carry its labels
-    demonstration: str | None
+    words: Words
     finish: FinishOptions
 
 
@@ -46,5 +47,7 @@ def calibrate(options: CalibrateOptions) -> None:
     tell_what_is_replaced(options.finish.files, stored)
     trunk = graph.trunk()
     assemble.check_result_name(options.finish.files.result, trunk)
-    metadata = finalize.describe_tasks(metadata, cases, options.demonstration)
+    metadata = describe(metadata, cases, options.words, metadata)
+    used = dataset.SPLITS if options.finish.refits else ("validation", "testing")
+    metadata = with_counts(metadata, cases, used)
     finish(options.finish, trunk, heads, metadata, cases, skipped)

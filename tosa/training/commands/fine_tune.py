@@ -17,7 +17,8 @@ from tosa.training.commands.messages import print_input_note, tell_what_is_repla
 from tosa.training.data import dataset
 from tosa.training.data.dataset import SkippedFiles, in_split
 from tosa.training.data.load_cases import DataOptions, load_cases
-from tosa.training.graph import assemble, finalize
+from tosa.training.graph import assemble
+from tosa.training.graph.words import Words, describe, started_from, with_counts
 from tosa.training.trunk.recipe import FineTuneRecipe
 from tosa.training.trunk.resolve import network_in
 from tosa.training.trunk.serialize import to_float16
@@ -34,7 +35,7 @@ class FineTuneOptions:
     model_dir: Path  # holds the weights to start from; if empty, the served graph has them
     checkpoint_dir: Path
     summaries_dir: Path
-    demonstration: str | None
+    words: Words
     finish: FinishOptions
 
 
@@ -48,8 +49,8 @@ def fine_tune(options: FineTuneOptions, settings: Settings) -> None:
     preprocessing = replace(start.preprocessing, geometry=options.geometry or start.preprocessing.geometry)
     skipped = SkippedFiles(options.data.skip_unreadable)
     cases = load_cases(options.data, skipped, preprocessing=preprocessing)
-    metadata = GraphMetadata(preprocessing=preprocessing)
-    metadata = finalize.describe_tasks(metadata, cases, options.demonstration)
+    metadata = replace(started_from(start), preprocessing=preprocessing)
+    metadata = with_counts(describe(metadata, cases, options.words, start), cases, dataset.SPLITS)
     warn_of_lost_tasks(options.data, settings, metadata.tasks, "--fine_tune changes the trunk that they rest on")
     tell_what_is_replaced(options.finish.files, metadata.tasks)
     around = freeze.freeze_trunk(lambda pictures, **_: pictures)  # the nodes around any trunk

@@ -14,6 +14,7 @@ from tosa.training.data.dataset import SPLITS, Percentages
 from tosa.training.data.distortion import Distortion
 from tosa.training.data.load_cases import DataOptions
 from tosa.training.graph.finalize import GraphFiles
+from tosa.training.graph.words import Words
 from tosa.training.head.bottleneck_dataset import Variants
 from tosa.training.head.train_head import HeadRecipe
 from tosa.training.report import outputs
@@ -36,7 +37,7 @@ def retrain_options(flags: Namespace) -> RetrainOptions:
         intermediate_dir=flags.intermediate_output_graphs_dir,
         intermediate_frequency=flags.intermediate_store_frequency,
         saved_model_dir=flags.saved_model_dir,
-        demonstration=flags.demonstration,
+        words=_words(flags),
         most_tested=flags.test_batch_size,
     )
 
@@ -51,7 +52,7 @@ def fine_tune_options(flags: Namespace) -> FineTuneOptions:
         model_dir=flags.model_dir,
         checkpoint_dir=flags.checkpoint_dir,
         summaries_dir=flags.summaries_dir,
-        demonstration=flags.demonstration,
+        words=_words(flags),
         finish=_finish_options(flags, refits=True, curves=flags.summaries_dir),
     )
 
@@ -63,7 +64,7 @@ def calibrate_options(flags: Namespace, settings: Settings) -> CalibrateOptions:
         data=_data_options(flags),
         graph=graph,
         labels=labels,
-        demonstration=flags.demonstration,
+        words=_words(flags),
         finish=_finish_options(flags, refits=flags.refit),
     )
 
@@ -98,6 +99,19 @@ def _data_options(flags: Namespace) -> DataOptions:
         percentages=Percentages(flags.validation_percentage, flags.testing_percentage),
         lists={split: file for split, file in lists.items() if file},
         skip_unreadable=flags.skip_unreadable,
+    )
+
+
+def _words(flags: Namespace) -> Words:
+    if flags.demonstration and flags.no_demonstration:
+        raise UsageError("--demonstration and --no_demonstration exclude each other; give one of them.")
+    return Words(
+        command=flags.command,
+        title=flags.title,
+        descriptions=tuple(flags.describe),
+        limits=tuple(flags.limits),
+        demonstration=flags.demonstration,
+        no_demonstration=flags.no_demonstration,
     )
 
 

@@ -26,6 +26,7 @@ from tosa.training.gate.fit_gate import stored_gate_constants
 from tosa.training.graph import assemble, finalize
 from tosa.training.graph.activation_ranges import stored_activation_ranges
 from tosa.training.graph.finalize import GraphFiles
+from tosa.training.graph.words import Words, describe, started_from, with_counts
 from tosa.training.head.bottleneck_dataset import BottleneckDataset, Variants, make_bottleneck_dataset
 from tosa.training.head.head import Head
 from tosa.training.head.stored_heads import heads_of
@@ -53,7 +54,7 @@ class RetrainOptions:
     intermediate_dir: Path
     intermediate_frequency: int  # steps between two intermediate graphs, 0 for none
     saved_model_dir: Path | None
-    demonstration: str | None
+    words: Words
     most_tested: int  # testing cases, -1 for all
 
 
@@ -75,7 +76,7 @@ class _Start:
         return cls(
             trunk=graph.trunk(),
             heads=heads,
-            metadata=metadata if keeps_tasks else GraphMetadata(preprocessing=metadata.preprocessing),
+            metadata=metadata if keeps_tasks else started_from(metadata),
             constants=constants | stored_activation_ranges(graph),
             card=graph.card() if keeps_tasks else None,
         )
@@ -95,12 +96,13 @@ def retrain(options: RetrainOptions, settings: Settings) -> None:
     assemble.check_result_name(options.files.result, start.trunk)
     warn_of_lost_tasks(options.data, settings, {*start.heads, task}, "they belong to another trunk")
     tell_what_is_replaced(options.files, {*start.heads, task})
-    metadata = finalize.describe_tasks(start.metadata.without_task(task), cases, options.demonstration)
+    metadata = describe(start.metadata.without_task(task), cases, options.words, read.model.metadata)
     extractor = FeatureExtractor(network, trunk_sha256(start.trunk), options.bottleneck_dir, preprocessing)
     data = make_bottleneck_dataset(cases, extractor, skipped, options.variants)
     check_labels(data.cases, str(options.data.place))
     check_training_cases(data.cases)
     metadata = metadata.with_task(_gated(metadata.task(task), start.metadata.task(task)))
+    metadata = with_counts(metadata, data.cases, dataset.SPLITS)
     summary = summarize_data(data.cases, skipped, data.made.contents, data.made.fingerprints)
     tested = _train_and_write(options, start, metadata, task, data, summary)
     outputs.write_outputs(options.report, tested, summary, tensorboard_curves.read(options.summaries_dir))

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tosa.errors import UsageError
-from tosa.model.metadata import Input, default_input
+from tosa.model.metadata import Counts, Input, default_input
 from tosa.training.data.kinds import PICTURE_ENDINGS, SOUND_ENDINGS, Kind, has_ending, kind_of_file, sound_name_of
 
 SPLITS = ("training", "validation", "testing")
@@ -157,6 +157,17 @@ def thinned(cases: Sequence[Case], most: int) -> list[Case]:
 def in_order(cases: Sequence[Case]) -> list[Case]:
     """Returns the cases in the order of their names' hashes, so that the first ones are of all kinds."""
     return sorted(cases, key=lambda case: place(case.file.name))
+
+
+def counts_of_task(cases: Sequence[Case], task: str) -> dict[str, Counts]:
+    """Returns how many cases and groups of each label of a task are in each split, without the empty ones."""
+    counts: dict[str, dict[str, dict[str, int]]] = {}
+    for split in SPLITS:
+        for case in in_split(of_task(cases, task), split):
+            counts.setdefault(split, {}).setdefault(case.label, {"cases": 0, "groups": 0})["cases"] += 1
+    for split, label, _ in {(case.split, case.label, case.group) for case in of_task(cases, task)}:
+        counts[split][label]["groups"] += 1
+    return {split: dict(labels) for split, labels in counts.items()}
 
 
 def table_of_counts(cases: Sequence[Case]) -> str:

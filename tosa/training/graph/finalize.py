@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
-from tosa.errors import UsageError
 from tosa.model.graph import RESULT
 from tosa.model.metadata import FIRST_TASK, GraphMetadata, TaskMetadata
 from tosa.model.network import MEL_BANK
@@ -37,24 +36,6 @@ class GraphFiles:
         """Copies graph and labels that are there beside themselves, before they are replaced."""
         for file in (self.graph, self.labels):
             keep_previous(file)
-
-
-def describe_tasks(metadata: GraphMetadata, cases: Sequence[Case], demonstration: str | None = None) -> GraphMetadata:
-    """Returns metadata with the input of each task of the cases, and with what --demonstration says of one.
-
-    demonstration: 'TASK: REASON'. Raises UsageError if it has another form.
-    """
-    for name in dataset.labels_by_task(cases):
-        metadata = metadata.with_task(replace(metadata.task(name), input=dataset.input_of_task(cases, name)))
-    if demonstration is None:
-        return metadata
-    name, _, reason = demonstration.partition(": ")
-    if not reason or name not in metadata.tasks:
-        names = ", ".join(metadata.tasks)
-        raise UsageError(
-            f"--demonstration '{demonstration}' must have the form 'TASK: REASON', with TASK one of {names}."
-        )
-    return metadata.with_task(replace(metadata.task(name), demonstration=True, note=reason))
 
 
 def calibrated(head: Head, data: BottleneckDataset) -> Head:

@@ -1,0 +1,31 @@
+"""The command line that a graph remembers: the flags that decided what it became."""
+
+import shlex
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+PATHS = {  # flags whose files decide the result; where these lie does not, and is nobody's business
+    "image_dir": "FOLDER", "audio_dir": "FOLDER", "labels_csv": "FILE", "weights": "FILE",
+    "training_list": "FILE", "validation_list": "FILE", "testing_list": "FILE",
+}  # fmt: skip
+WITHOUT_EFFECT = {  # on the graph: these change only what is printed, reported or written beside it
+    "eval_step_interval", "intermediate_store_frequency", "test_batch_size", "prevalence",
+    "print_misclassified_test_images",
+}  # fmt: skip
+WORDS = {"title", "describe", "limits", "demonstration", "no_demonstration"}  # the graph has these in other places
+
+
+def command_line(parser: ArgumentParser, flags: Namespace) -> str:
+    """Returns the command that was given, with the flags that differ from their defaults and decide the result.
+
+    It holds no path and no date, so that the same training gives the same text wherever and whenever it runs.
+    """
+    words = ["retrain.py"]
+    for name, value in vars(flags).items():
+        if name in WITHOUT_EFFECT | WORDS or value == parser.get_default(name):
+            continue
+        if isinstance(value, Path):
+            words += [f"--{name}={PATHS[name]}"] if name in PATHS else []
+        else:
+            words.append(f"--{name}" if value is True else f"--{name}={shlex.quote(str(value))}")
+    return " ".join(words)

@@ -2,7 +2,9 @@
 
 import shlex
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 PATHS = {  # flags whose files decide the result; where these lie does not, and is nobody's business
     "image_dir": "FOLDER", "audio_dir": "FOLDER", "labels_csv": "FILE", "weights": "FILE",
@@ -27,5 +29,12 @@ def command_line(parser: ArgumentParser, flags: Namespace) -> str:
         if isinstance(value, Path):
             words += [f"--{name}={PATHS[name]}"] if name in PATHS else []
         else:
-            words.append(f"--{name}" if value is True else f"--{name}={shlex.quote(str(value))}")
+            words.append(f"--{name}" if value is True else f"--{name}={shlex.quote(_typed(value))}")
     return " ".join(words)
+
+
+def _typed(value: Any) -> str:
+    """A flag's value as it is typed; one of pairs as NAME:NUMBER,NAME:NUMBER."""
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}:{number:g}" for name, number in value.items())
+    return str(value)

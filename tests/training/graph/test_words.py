@@ -122,4 +122,6 @@ def test_the_command_holds_what_decides_and_no_path():
     told = command_line(reader, reader.parse_args(given))
     assert told == r"retrain.py --labels_csv=FILE --group_regex='person \d+' --seed=3 --flip_left_right"
     assert command_line(reader, reader.parse_args([])) == "retrain.py"
+    pools = ["--fine_tune=mixed3", "--pool_shares=adults:0.5,children:0.25"]
+    assert command_line(reader, reader.parse_args(pools)) == " ".join(["retrain.py", *pools])
     assert command_line(parser("tosa train"), reader.parse_args(given[::-1])) == told

@@ -1,5 +1,7 @@
 """What is said of a file before and beside its findings: its kind, its size, the age of its patient."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,6 +10,7 @@ from pictures import dicom, encoded, phantom
 from sounds import coughs, wav
 from tosa import errors, screening, settings
 from tosa.inputs import decoder_pool
+from tosa.model.metadata import TaskMetadata
 from tosa.model.network import Network
 
 GRAY = phantom()
@@ -31,7 +34,12 @@ def test_age_note(population, years, says):
 
 @pytest.fixture(scope="module")
 def network(small_graph):
-    return Network.load(*small_graph)
+    """Of the small graph, as if it said whom two of its tasks were trained on."""
+    network = Network.load(*small_graph)
+    for name, population in (("pneumonia", "children"), ("covid", "adults")):
+        task = TaskMetadata(name, "picture", population=population)
+        network.metadata = network.metadata.with_task(task)
+    return network
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +65,40 @@ def test_findings_say_when_the_patient_is_of_another_age(network, pool, age, not
 def test_a_picture_without_an_age_gets_no_note(network):
     answer = screening.screen(network, SOUND, PICTURE)
     assert not any("age_note" in finding for finding in answer["findings"])
+
+
+def test_only_the_graph_says_whom_a_task_was_trained_on(small_graph):
+    answer = screening.screen(Network.load(*small_graph), None, dicom(GRAY, PatientAge="045Y"))
+    assert [finding["task"] for finding in answer["findings"]] == ["pneumonia", "covid"]
+    assert not any("age_note" in finding for finding in answer["findings"])
+
+
+def test_a_finding_says_what_its_diagnosis_means_and_that_it_is_not_calibrated(small_graph):
+    network = Network.load(*small_graph)
+    meanings = {label: {"en": f"means {label}", "es": "?"} for label in network.tasks["cough"].labels}
+    task = TaskMetadata("cough", "sound", calibrated=False, descriptions=meanings, note={"fr": "Peu.", "en": "Few."})
+    network.metadata = network.metadata.with_task(task)
+    (finding,) = screening.screen(network, SOUND, None)["findings"]
+    assert finding["description"] == f"means {finding['diagnosis']}" and finding["note"] == "Few."
+    assert finding["calibrated"] is False and finding["uncalibrated_reason"] == screening.NO_REASON
+    reasoned = replace(task, uncalibrated_reason="Only 4 validation cases.", descriptions={})
+    network.metadata = network.metadata.with_task(reasoned)
+    (finding,) = screening.screen(network, SOUND, None)["findings"]
+    assert finding["uncalibrated_reason"] == "Only 4 validation cases." and "description" not in finding
+    for known in (True, None):
+        network.metadata = network.metadata.with_task(replace(task, calibrated=known))
+        assert not {"calibrated", "uncalibrated_reason"} & screening.screen(network, SOUND, None)["findings"][0].keys()
+
+
+@pytest.mark.parametrize("task, data, other", [("cough", PICTURE, "sounds"), ("covid", SOUND, "pictures")])
+def test_a_file_of_the_wrong_kind_is_told_what_the_model_judges(small_graph, task, data, other):
+    network = Network.load(*small_graph)
+    network.tasks = {task: network.tasks[task]}
+    files = {"sound": data, "picture": None} if other == "pictures" else {"sound": None, "picture": data}
+    with pytest.raises(errors.TaskMissing) as refused:
+        screening.screen(network, **files)
+    said = str(refused.value)
+    assert f"judges {other}, not " in said and f"{task} ({', '.join(network.tasks[task].labels)})" in said
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ class TooLarge(RequestError):
 
 class SoundTooLong(TooLarge):
     code = "sound_too_long"
-    public = "The sound is longer than 60 seconds. Send the part with the cough."
+    public = "The sound is longer than 60 seconds. Send the part of it that counts."
 
 
 class PictureTooLarge(TooLarge):
@@ -121,7 +121,7 @@ class NotFinite(CannotJudge):
 
 class TooShort(CannotJudge):
     code = "too_short"
-    public = "The sound is shorter than 0.3 seconds. Record a whole cough."
+    public = "The sound is shorter than 0.3 seconds. Record a longer one."
 
 
 class Silence(CannotJudge):
@@ -161,7 +161,7 @@ class NotAChestXray(CannotJudge):
 
 class TaskMissing(RequestError):
     status, code = 422, "task_missing"
-    public = "The model on this server does not judge this kind of input."
+    public = "The model on this server does not judge this kind of file."
 
 
 class Busy(RequestError):

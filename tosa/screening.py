@@ -19,9 +19,8 @@ DISCLAIMER = (
     "health from it. See a doctor when you are unwell."
 )
 NO_MAP = "This task's last layer is not one linear layer, so no exact map of where the network looked can be drawn."
-MODEL_CARD = "static/model-card.html"  # relative to the page's address
+MODEL_CARD = "?card"  # relative to the page's address
 PRIMARY = ("cough", "pneumonia")  # the tasks whose finding comes first if the graph has them
-POPULATIONS = {"pneumonia": "children", "covid": "adults"}  # that a task was trained on, if the graph does not say
 ADULT_YEARS = 18
 AGE_NOTES = {
     "children": "This task was trained on X-rays of children, and the file says that this patient is an adult. "
@@ -29,6 +28,8 @@ AGE_NOTES = {
     "adults": "This task was trained on X-rays of adults, and the file says that this patient is a child. "
     "Its scores mean less for children.",
 }
+
+NO_REASON = "The model does not say why its scores are not calibrated."
 
 Decode = Callable[[str, bytes, Preprocessing], decoder_pool.Decoded]  # decoder_pool.decode_file, or a decoder_pool.Pool
 
@@ -111,7 +112,7 @@ def _findings(network: Network, pixels: np.ndarray, kind: Input, with_explanatio
     """One finding for each of the graph's tasks on this kind of input, the primary one first."""
     tasks = [task for task in network.tasks.values() if task.input == kind]
     if not tasks:
-        raise TaskMissing()
+        raise TaskMissing(_what_is_judged(network, kind))
     pixels = xray.resize(pixels, network.size)
     tasks = sorted(_admitted(tasks, network, pixels), key=lambda task: task.name not in PRIMARY)
     answer = network.run(pixels[None])
@@ -121,9 +122,15 @@ def _findings(network: Network, pixels: np.ndarray, kind: Input, with_explanatio
     return findings
 
 
+def _what_is_judged(network: Network, sent: Input) -> str:
+    """For someone who sent a kind of file that no task takes: what the model judges instead."""
+    tasks = "; ".join(f"{task.name} ({', '.join(task.labels)})" for task in network.tasks.values())
+    other = {"sound": "pictures", "picture": "sounds"}[sent]
+    return f"The model on this server judges {other}, not {sent}s: {tasks}. Send {other}."
+
+
 def _with_age_note(finding: dict[str, Any], network: Network, age_years: float | None) -> dict[str, Any]:
-    population = network.metadata.task(finding["task"]).population or POPULATIONS.get(finding["task"])
-    note = age_note(population, age_years)
+    note = age_note(network.metadata.task(finding["task"]).population, age_years)
     return finding | {"age_note": note} if note else finding
 
 
@@ -151,6 +158,11 @@ def _finding(network: Network, task: Task, scores: np.ndarray) -> dict[str, Any]
         "score": by_label[diagnosis],
         "scores": by_label,
     }
+    if metadata.calibrated is False:
+        finding["calibrated"] = False
+        finding["uncalibrated_reason"] = in_language(metadata.uncalibrated_reason) or NO_REASON
+    if description := in_language(metadata.descriptions.get(task.labels[best])):
+        finding["description"] = description
     if metadata.operating_point:
         finding["operating_point"] = _compared(metadata.operating_point, finding["scores"])
     if metadata.demonstration:

@@ -63,7 +63,7 @@ def test_sound(client, network, capsys):
     assert finding["task"] == "cough"
     check_finding(finding, ["not sick", "sick"])
     assert (answer["diagnosis"], answer["score"]) == (finding["diagnosis"], finding["score"])
-    assert answer["model"] == {"sha256": network.sha256, "card": "static/model-card.html"}
+    assert answer["model"] == {"sha256": network.sha256, "card": "?card"}
     assert "not a medical device" in answer["disclaimer"]
     line = capsys.readouterr().out
     assert line.count("\n") == 1
@@ -253,7 +253,10 @@ def test_get_tells_clients_what_the_server_is(client, network):
     response = client.get("/", headers={"Accept": "application/json"})
     told = response.json
     assert told["name"] == "Tosa" and told["licence"] == "Apache-2.0" and told["version"]
-    assert told["model"] == {"sha256": network.sha256, "name": "small", "card": "static/model-card.html"}
+    description = "This model comes without a description."
+    assert told["model"] == {
+        "sha256": network.sha256, "name": "small", "description": description, "card": "?card"
+    }  # fmt: skip
     assert [(task["task"], task["from"]) for task in told["tasks"]] == [
         ("cough", "sound"), ("pneumonia", "picture"), ("covid", "picture")
     ]  # fmt: skip

@@ -23,8 +23,8 @@ PROGRAM = "retrain.py"
 BALANCES = ("drawn", "weighted", "none")
 COMMANDS = ("evaluate", "calibrate", "refit", "fine_tune")  # flags that ask for something else than one last layer
 LAST_LAYER = (  # flags that have an effect only when one last layer is trained
-    "class_balance hidden_units dropout optimizer weights variants flip_left_right random_crop random_scale "
-    "random_brightness random_rotation random_shift random_gain random_bandwidth background_snr "
+    "drop_other_tasks class_balance hidden_units dropout optimizer weights variants flip_left_right random_crop "
+    "random_scale random_brightness random_rotation random_shift random_gain random_bandwidth background_snr "
     "intermediate_store_frequency saved_model_dir"
 ).split()
 STEPS = (  # flags that have an effect only on trainings in steps, those of a last layer and --fine_tune
@@ -63,6 +63,7 @@ def _data_flags(flags: argparse.ArgumentParser) -> None:
         "task", None, "task to add to the graph or to replace, keeping the graph's other tasks; without it the new "
         "graph has one task. Of a table that names tasks, only the rows of this one are used",
     )  # fmt: skip
+    flag("drop_other_tasks", False, "with --task: the new graph has only this task", action="store_true")
     flag("group_regex", None, "the part of a file's name that tells its patient or source; groups are never split")
     flag("testing_percentage", 10, "percent of the groups to test on")
     flag("validation_percentage", 10, "percent of the groups to validate on")
@@ -216,6 +217,8 @@ def _check_combination(reader: argparse.ArgumentParser, flags: argparse.Namespac
             reader.error(f"--{name} has no effect with --{commands[0]}; leave it out")
     if flags.pool_shares and not flags.fine_tune:
         reader.error("--pool_shares needs --fine_tune")
+    if flags.drop_other_tasks and not flags.task:
+        reader.error("--drop_other_tasks needs --task, which names the task that is left")
     if flags.geometry and not flags.fine_tune:
         reader.error("--geometry needs --fine_tune: a trunk keeps the geometry that it was trained with")
     if (flags.graph or flags.labels) and not uses_graph:

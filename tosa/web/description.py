@@ -4,21 +4,33 @@ from typing import Any
 
 from tosa import __version__, settings
 from tosa.errors import PICTURE_FORMATS, SOUND_FORMATS
+from tosa.model.json_fields import present
 from tosa.model.network import Network, Task
 from tosa.model.text import in_language
 from tosa.screening import DISCLAIMER, MODEL_CARD
 
-LICENCE = "Apache-2.0"
+LICENCE = "Apache-2.0"  # of Tosa's code; the graph says that of its weights
+NO_DESCRIPTION = "This model comes without a description."
+NO_LIMITS = "This model does not say where it fails."
 
 
 def describe(network: Network) -> dict[str, Any]:
-    """Returns name, version, model, tasks, formats and limits of a server, ready for JSON."""
-    model = {"sha256": network.sha256, "name": network.metadata.name, "card": MODEL_CARD}
+    """Returns name, version, model, tasks, formats and limits of a server, ready for JSON; its texts are in English."""
+    metadata = network.metadata
+    model = {
+        "sha256": network.sha256,
+        "name": metadata.name,
+        "title": in_language(metadata.title),
+        "description": in_language(metadata.description) or NO_DESCRIPTION,
+        "licence": in_language(metadata.licence),
+        "command": metadata.command,
+        "card": MODEL_CARD,
+    }
     return {
         "name": "Tosa",
         "version": __version__,
         "licence": LICENCE,
-        "model": {key: value for key, value in model.items() if value},
+        "model": present(model),
         "tasks": [_describe_task(network, task) for task in network.tasks.values()],
         "formats": {"sound": list(SOUND_FORMATS), "picture": list(PICTURE_FORMATS)},
         "limits": {
@@ -39,9 +51,13 @@ def _describe_task(network: Network, task: Task) -> dict[str, Any]:
         "task": task.name,
         "from": task.input,
         "labels": list(task.labels),
-        "calibrated": metadata.calibration is not None,
+        "descriptions": {label: in_language(text) for label, text in metadata.descriptions.items()},
+        "limits": in_language(metadata.limits) or NO_LIMITS,
+        "calibrated": metadata.calibration is not None if metadata.calibrated is None else metadata.calibrated,
+        "uncalibrated_reason": in_language(metadata.uncalibrated_reason),
         "demonstration": metadata.demonstration or None,
-        "note": in_language(metadata.note) or None,
+        "note": in_language(metadata.note),
         "population": metadata.population,
+        "counts": metadata.counts,
     }
-    return {key: value for key, value in known.items() if value is not None}
+    return present(known)

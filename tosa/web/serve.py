@@ -14,6 +14,7 @@ from tosa import settings
 from tosa.errors import DecoderError, ModelError, SettingError
 from tosa.inputs import decoder_pool
 from tosa.model.network import Network
+from tosa.model.text import in_language
 from tosa.web import model_reloader
 
 STARTED = time.perf_counter()
@@ -70,6 +71,8 @@ def _begin_answering(ready: "Future[model_reloader.ModelReloader]", config: sett
 
 def _print_start(config: settings.Settings, network: Network, authority: str) -> None:
     print(f"graph   {config.graph}\nsha256  {network.sha256}")
+    if title := in_language(network.metadata.title):
+        print(f"model   {title}")
     for task in network.tasks.values():
         print(f"task    {task.name}: {', '.join(task.labels)}")
     print(f"Tosa answers on http://{authority} after {time.perf_counter() - STARTED:.1f} s.", flush=True)

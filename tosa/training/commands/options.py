@@ -38,6 +38,7 @@ def retrain_options(flags: Namespace) -> RetrainOptions:
         intermediate_frequency=flags.intermediate_store_frequency,
         saved_model_dir=flags.saved_model_dir,
         words=_words(flags),
+        keeps_tasks=flags.task is not None and not flags.drop_other_tasks,
         most_tested=flags.test_batch_size,
     )
 

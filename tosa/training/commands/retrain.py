@@ -55,6 +55,7 @@ class RetrainOptions:
     intermediate_frequency: int  # steps between two intermediate graphs, 0 for none
     saved_model_dir: Path | None
     words: Words
+    keeps_tasks: bool  # whether the new graph has the other tasks of the graph that it starts from
     most_tested: int  # testing cases, -1 for all
 
 
@@ -90,11 +91,12 @@ def retrain(options: RetrainOptions, settings: Settings) -> None:
     task = _one_task(cases)
     with trunk_file(options.trunk, settings.graph) as file:
         read = GraphFile.read_trunk(file)
-        start = _Start.of(read.graph, keeps_tasks=options.data.task is not None)
+        start = _Start.of(read.graph, options.keeps_tasks)
         network = read.start(precision="f32")
     check_size(options.trunk, network.size)
     assemble.check_result_name(options.files.result, start.trunk)
-    warn_of_lost_tasks(options.data, settings, {*start.heads, task}, "they belong to another trunk")
+    if options.keeps_tasks:
+        warn_of_lost_tasks(options.data, settings, {*start.heads, task}, "they belong to another trunk")
     tell_what_is_replaced(options.files, {*start.heads, task})
     metadata = describe(start.metadata.without_task(task), cases, options.words, read.model.metadata)
     extractor = FeatureExtractor(network, trunk_sha256(start.trunk), options.bottleneck_dir, preprocessing)

@@ -161,7 +161,7 @@ def _finding(network: Network, task: Task, scores: np.ndarray) -> dict[str, Any]
     if metadata.calibrated is False:
         finding["calibrated"] = False
         finding["uncalibrated_reason"] = in_language(metadata.uncalibrated_reason) or NO_REASON
-    if description := in_language(metadata.descriptions.get(task.labels[best])):
+    if description := in_language(metadata.descriptions.get(diagnosis)):
         finding["description"] = description
     if metadata.operating_point:
         finding["operating_point"] = _compared(metadata.operating_point, finding["scores"])

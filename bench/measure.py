@@ -25,9 +25,10 @@ sys.path.insert(0, str(ROOT))
 
 import openvino  # noqa: E402
 
-from tosa.model.engine import HINTS, native_precision, read  # noqa: E402
+from tosa.model.engine import hint, native_precision, read  # noqa: E402
 from tosa.model.graph import BOTTLENECK, Graph  # noqa: E402
 from tosa.model.out_of_distribution import PREFIX, THUMBNAIL  # noqa: E402
+from tosa.model.quantization_constants import NONE, QuantizationConstants  # noqa: E402
 from tosa.model.subgraph import Subgraph, prune  # noqa: E402
 from tosa.settings import Settings  # noqa: E402
 
@@ -167,10 +168,9 @@ def compiled(config: dict, batch: int = 1) -> openvino.CompiledModel:
     pruned, size = pruned_graph()
     core = openvino.Core()
     precision = served_precision()
-    model = read(core, pruned, served_graph().activation_ranges() if precision == "int8" else {})
+    model = read(core, pruned, QuantizationConstants.of(served_graph()) if precision == "int8" else NONE)
     model.reshape([batch, *size, 3])
-    hint = HINTS.get(precision, precision)
-    own = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint, "ENABLE_CPU_PINNING": False}
+    own = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint(precision), "ENABLE_CPU_PINNING": False}
     return core.compile_model(model, "CPU", own | config)
 
 

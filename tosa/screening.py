@@ -115,7 +115,7 @@ def _findings(network: Network, pixels: np.ndarray, kind: Input, with_explanatio
         raise TaskMissing(_what_is_judged(network, kind))
     pixels = xray.resize(pixels, network.size)
     tasks = sorted(_admitted(tasks, network, pixels), key=lambda task: task.name not in PRIMARY)
-    answer = network.run(pixels[None])
+    answer = network.run(pixels[None], kind)
     findings = [_finding(network, task, answer.scores[0, task.columns]) for task in tasks]
     if with_explanation:
         _explain(findings, network, pixels, answer.feature_map[0])

@@ -83,7 +83,8 @@ def test_what_another_user_wrote_is_not(place, monkeypatch):
     assert place.read() is None
 
 
-def test_what_was_used_longest_ago_goes(tmp_path):
+def test_what_was_used_longest_ago_goes(tmp_path, monkeypatch):
+    monkeypatch.setattr(compiled_cache, "MAX_FILES", 2)
     places = [CompiledModelCache(tmp_path, [name]) for name in "abc"]
     for age, place in zip((30, 20), places):
         place.write(CONTENT)
@@ -95,6 +96,7 @@ def test_what_was_used_longest_ago_goes(tmp_path):
 
 
 def test_what_a_killed_server_left_goes_and_what_is_not_ours_stays(place, monkeypatch):
+    monkeypatch.setattr(compiled_cache, "MAX_FILES", 2)
     folder, replace = place.file.parent, os.replace
     names = []
     monkeypatch.setattr(os, "replace", lambda partial, file: names.append(partial) or replace(partial, file))

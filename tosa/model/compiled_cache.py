@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-MAX_FILES = 2  # the file that was used longest ago goes first
+MAX_FILES = 4  # of two graphs in two precisions each; the file that was used longest ago goes first
 SUFFIX = ".network"
 WRITING_SECONDS = 60  # an unfinished file that is older belongs to a server that was killed
 NAME = 32  # hexadecimal digits

@@ -23,6 +23,7 @@ HEADS = "final_training_ops"
 METADATA = "tosa/metadata"
 CARD = "tosa/card"
 ACTIVATION_RANGES = "tosa/peaks"
+CORRECTIONS = "tosa/corrections/"  # prefix of constants, each named after a convolution
 SEAL = "tosa/sha256"  # the last node of a sealed graph: the digest of all bytes before it
 MAX_SIDE = 2048  # pixels; a graph that takes larger pictures is damaged
 

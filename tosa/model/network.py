@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,14 @@ import numpy as np
 from tosa import memory
 from tosa.errors import ModelError
 from tosa.model.card import ModelCard
+from tosa.model.cascade import Decisions, Margin
 from tosa.model.compiled_cache import CompiledModelCache
-from tosa.model.engine import Engine, cache_key_parts, native_precision
+from tosa.model.engine import Engine, cache_key_parts, has_fast_int8, native_precision
 from tosa.model.graph import BOTTLENECK, Graph, GraphError
 from tosa.model.labels import REPAIR, Labels, label_file_beside, lines_of, read_file, read_labels, usual_label_names
 from tosa.model.metadata import GraphMetadata, Input
 from tosa.model.out_of_distribution import OutOfDistributionGate
+from tosa.model.quantization_constants import QuantizationConstants
 from tosa.model.subgraph import prune
 from tosa.settings import Settings
 
@@ -45,6 +48,7 @@ class Answer:
     feature_map: np.ndarray  # (N, h, w, C), the last convolutional layer
     bottleneck: np.ndarray  # (N, C), its average over h and w
     scores: np.ndarray  # (N, K) in [0, 1], each task's columns sum to 1; K is 0 in a trunk
+    again: np.ndarray  # int (n,): the pictures that were close in int8 and were computed again in the native precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +80,7 @@ class GraphFile:
         self.graph = graph
         self.label_file: Path | None = None  # which the labels were read from; None if the graph carries them
         self.outputs = [graph.feature_map(), BOTTLENECK, *softmaxes]
-        self.activation_ranges = graph.activation_ranges()
+        self.constants = QuantizationConstants.of(graph)
         weights = [graph.linear_weights(name) for name in softmaxes]
         self.model = Model(
             tasks=_tasks(labels, weights, metadata),
@@ -115,39 +119,62 @@ class GraphFile:
     def start(self, threads: int | None = None, precision: str | None = None, cache: Path | None = None) -> "Network":
         """Returns the network, compiled or loaded from the folder `cache`; it has answered one picture.
 
-        threads: how many cores it may use, all by default; precision: f32, bf16, int8 or auto, by default what
+        threads: how many cores it may use, all by default; precision: f32, bf16, int8, cascade or auto, by default what
         TOSA_PRECISION says. Raises ModelError if the graph cannot be run, SettingError on a wrong TOSA_PRECISION.
         """
-        precision = precision or Settings().precision
-        precision = native_precision() if precision == "auto" else precision
         with _naming(self.model.files):
-            if precision == "int8" and not self.activation_ranges:
-                raise GraphError("carries no activation ranges, which TOSA_PRECISION=int8 needs")
-            stored = self._stored_in(cache, precision) if cache else None
-            network = self._loaded(stored, threads, precision) if stored else None
-            network = network or self._compiled(stored, threads, precision)
+            first, second = self._precisions(precision or Settings().precision)
+            with ThreadPoolExecutor(1) as pool:  # each compiles on one thread for most of its time
+                again = pool.submit(self._started, second, threads, cache, for_several=False) if second else None
+                network = self._started(first, threads, cache)
+                network.again = again.result() if again else None
         memory.give_back()  # 150 MB
         return network
+
+    def _precisions(self, asked: str) -> tuple[str, str | None]:
+        """The precision that answers, and the one that close answers are computed again in. Raises GraphError."""
+        margins = [self.model.metadata.task(name).margin for name in self.model.tasks]
+        can_cascade = bool(self.constants and margins) and None not in margins
+        if asked in ("int8", "cascade") and not self.constants:
+            raise GraphError(f"carries no activation ranges, which TOSA_PRECISION={asked} needs")
+        if asked == "cascade" and not can_cascade:
+            raise GraphError(
+                "does not say for each task which answers in int8 are too close, which TOSA_PRECISION=cascade needs: "
+                "add that with retrain.py --calibrate"
+            )
+        if asked == "cascade" or (asked == "auto" and can_cascade and has_fast_int8()):
+            return "int8", native_precision()
+        return (native_precision() if asked == "auto" else asked), None
+
+    def _started(self, precision: str, threads: int | None, cache: Path | None, for_several: bool = True) -> "Network":
+        stored = self._stored_in(cache, precision) if cache else None
+        network = self._loaded(stored, threads, precision, for_several) if stored else None
+        return network or self._compiled(stored, threads, precision, for_several)
 
     def _stored_in(self, folder: Path, precision: str) -> CompiledModelCache:
         return CompiledModelCache(folder, [self.model.sha256, *self.outputs, precision, *cache_key_parts()])
 
-    def _loaded(self, stored: CompiledModelCache, threads: int | None, precision: str) -> "Network | None":
+    def _loaded(
+        self, stored: CompiledModelCache, threads: int | None, precision: str, for_several: bool
+    ) -> "Network | None":
         """The network that an earlier start compiled; None if there is none, or if it does not work."""
         content = stored.read()
         if content is None:
             return None
         try:
-            network = Network(self.model, Engine(content, len(self.outputs), threads, precision), stored)
+            engine = Engine(content, len(self.outputs), threads, precision, for_several=for_several)
+            network = Network(self.model, engine, stored)
         except GraphError:
             return None
         stored.saved = True
         stored.release()
         return network
 
-    def _compiled(self, stored: CompiledModelCache | None, threads: int | None, precision: str) -> "Network":
+    def _compiled(
+        self, stored: CompiledModelCache | None, threads: int | None, precision: str, for_several: bool
+    ) -> "Network":
         pruned = prune(self.graph, self.outputs)
-        engine = Engine(pruned, len(self.outputs), threads, precision, self.activation_ranges)
+        engine = Engine(pruned, len(self.outputs), threads, precision, self.constants, for_several)
         return Network(self.model, engine, stored)
 
 
@@ -163,7 +190,9 @@ class Network:
         self.gate = model.gate
         self.mel_bank = model.mel_bank
         self.card = model.card
-        self.precision = engine.precision()  # of its calculations: f32, bf16 or int8
+        self.again: Network | None = None  # computes again, in the native precision, what is close in this one
+        self._precision = engine.precision()
+        self._margins = _margins(model)
         self._engine = engine
         self._stored = stored
         self._check()
@@ -175,6 +204,11 @@ class Network:
         """Returns the network of a graph file and its labels. Arguments and errors: see GraphFile."""
         return GraphFile.read(graph, labels).start(threads, precision)
 
+    @property
+    def precision(self) -> str:
+        """The precision of its calculations: f32, bf16 or int8; of a cascade both, as in int8+bf16."""
+        return f"{self._precision}+{self.again.precision}" if self.again else self._precision
+
     def save(self) -> None:
         """For quiet moments: stores once what was compiled, and gives back memory that no request has needed since.
 
@@ -184,6 +218,8 @@ class Network:
             if not self._stored.saved:
                 self._store(self._stored)
             self._stored.release()
+        if self.again:
+            self.again.save()
 
     def _store(self, stored: CompiledModelCache) -> None:
         stored.saved = True  # or tried once, which is enough
@@ -194,17 +230,46 @@ class Network:
         if written and (content := stored.read()) is not None:
             self._engine.import_from(content)
 
-    def run(self, pictures: np.ndarray) -> Answer:
+    def run(self, pictures: np.ndarray, kind: Input | None = None) -> Answer:
         """Answers `pictures`: (N, height, width, 3), uint8 RGB, N at least 1.
 
-        The answer to one picture does not depend on the others. Raises ValueError on another shape or type.
+        The answer to one picture does not depend on the others. kind: of what the pictures show; only tasks on this
+        kind decide whether an answer is close, by default all. Raises ValueError on another shape or type.
         """
         if pictures.dtype != np.uint8 or pictures.shape[1:] != (*self.size, 3) or not len(pictures):
             raise ValueError(f"pictures are {pictures.dtype} {pictures.shape}, not uint8 (N, {self.size}, 3)")
-        starts = range(0, len(pictures), MAX_BATCH)
-        parts = [self._engine.infer(pictures[start : start + MAX_BATCH]) for start in starts]
-        feature_map, bottleneck, *scores = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return Answer(feature_map, bottleneck, np.concatenate([np.empty((len(pictures), 0), np.float32), *scores], 1))
+        parts = [
+            self._answer(pictures[start : start + MAX_BATCH], kind) for start in range(0, len(pictures), MAX_BATCH)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        again = [part.again + number * MAX_BATCH for number, part in enumerate(parts)]
+        return Answer(
+            feature_map=np.concatenate([part.feature_map for part in parts]),
+            bottleneck=np.concatenate([part.bottleneck for part in parts]),
+            scores=np.concatenate([part.scores for part in parts]),
+            again=np.concatenate(again),
+        )
+
+    def _answer(self, pictures: np.ndarray, kind: Input | None) -> Answer:
+        """The answer to at most MAX_BATCH pictures."""
+        outputs = self._engine.infer(pictures)
+        close = self._close(outputs[2:], kind)
+        if len(close) and self.again:
+            for output, exact in zip(outputs, self.again._engine.infer(pictures[close]), strict=True):
+                output[close] = exact
+        feature_map, bottleneck, *scores = outputs
+        return Answer(
+            feature_map, bottleneck, np.concatenate([np.empty((len(pictures), 0), np.float32), *scores], 1), close
+        )
+
+    def _close(self, scores: list[np.ndarray], kind: Input | None) -> np.ndarray:
+        """The numbers of the pictures that are to be computed again. scores: float32 (N, labels) of each task."""
+        if self.again is None:
+            return np.empty(0, np.intp)
+        tasks = zip(self.tasks.values(), scores, strict=True)
+        close = [self._margins[task.name].is_close(each) for task, each in tasks if kind in (None, task.input)]
+        return np.flatnonzero(np.any(close, axis=0)) if close else np.empty(0, np.intp)
 
     def _check(self) -> None:
         """Answers a black picture, which also warms up. Raises GraphError if the answer cannot be right."""
@@ -260,6 +325,14 @@ def _naming(files: str) -> Iterator[None]:
         yield
     except GraphError as error:
         raise ModelError(f"The graph {files} {error}. {REPAIR}") from error
+
+
+def _margins(model: Model) -> dict[str, Margin]:
+    """The margin of each task; 0 where the graph does not say it."""
+    tasks = {name: model.metadata.task(name) for name in model.tasks}
+    return {
+        name: Margin(Decisions.of(task, model.tasks[name].labels), task.margin or 0) for name, task in tasks.items()
+    }
 
 
 def _tasks(labels: Labels, weights: list[np.ndarray | None], metadata: GraphMetadata) -> dict[str, Task]:

@@ -20,8 +20,9 @@ from tosa.training.data.summary import summarize_data
 from tosa.training.features.bottlenecks import FeatureExtractor
 from tosa.training.gate.fit_gate import fit_gate, gate_constants, gate_training_data
 from tosa.training.graph import finalize
-from tosa.training.graph.activation_ranges import measure_activation_ranges
+from tosa.training.graph.activation_ranges import measure_quantization
 from tosa.training.graph.finalize import GraphFiles
+from tosa.training.graph.margin import with_margins
 from tosa.training.head.bottleneck_dataset import BottleneckDataset, make_bottleneck_dataset
 from tosa.training.head.head import Head
 from tosa.training.head.refit import refit_head
@@ -64,7 +65,8 @@ def finish(
     metadata = _with_validation(metadata, heads, data, options.report.negative_label)
     training = in_split(cases, "training")
     graph = Graph(trunk.SerializeToString())
-    ranges = measure_activation_ranges(graph, training, skipped, metadata.preprocessing)
+    quantization = measure_quantization(graph, training, skipped, metadata.preprocessing)
+    metadata = with_margins(metadata, heads, trunk, quantization, data, skipped)
     metadata, gate = _with_gate(metadata, training, skipped)
     tested = outputs.task_reports(
         options.report, [finalize.answers_to_testing(head, data[head.task], options.most_tested) for head in heads]
@@ -72,7 +74,7 @@ def finish(
     summary = summarize_data(list(cases), skipped)
     card = card_constant(training_card(tested, cases, summary))
     options.files.keep_previous()
-    finalize.write_graph(options.files, trunk, heads, metadata, gate | ranges | card)
+    finalize.write_graph(options.files, trunk, heads, metadata, gate | quantization | card)
     curves = tensorboard_curves.read(options.curves) if options.curves else None
     outputs.write_outputs(options.report, tested, summary, curves)
 

@@ -24,8 +24,9 @@ from tosa.training.data.summary import summarize_data
 from tosa.training.features.bottlenecks import FeatureExtractor
 from tosa.training.gate.fit_gate import stored_gate_constants
 from tosa.training.graph import assemble, finalize
-from tosa.training.graph.activation_ranges import stored_activation_ranges
+from tosa.training.graph.activation_ranges import stored_quantization
 from tosa.training.graph.finalize import GraphFiles
+from tosa.training.graph.margin import with_margins
 from tosa.training.graph.words import Words, describe, started_from, with_counts
 from tosa.training.head.bottleneck_dataset import BottleneckDataset, Variants, make_bottleneck_dataset
 from tosa.training.head.head import Head
@@ -78,7 +79,7 @@ class _Start:
             trunk=graph.trunk(),
             heads=heads,
             metadata=metadata if keeps_tasks else started_from(metadata),
-            constants=constants | stored_activation_ranges(graph),
+            constants=constants | stored_quantization(graph),
             card=graph.card() if keeps_tasks else None,
         )
 
@@ -106,7 +107,7 @@ def retrain(options: RetrainOptions, settings: Settings) -> None:
     metadata = metadata.with_task(_gated(metadata.task(task), start.metadata.task(task)))
     metadata = with_counts(metadata, data.cases, dataset.SPLITS)
     summary = summarize_data(data.cases, skipped, data.made.contents, data.made.fingerprints)
-    tested = _train_and_write(options, start, metadata, task, data, summary)
+    tested = _train_and_write(options, start, metadata, task, data, summary, skipped)
     outputs.write_outputs(options.report, tested, summary, tensorboard_curves.read(options.summaries_dir))
     if not options.data.task:
         print("The graph has only this task. --task NAME adds to the graph it starts from, and keeps its others.")
@@ -141,6 +142,7 @@ def _train_and_write(
     task: str,
     data: BottleneckDataset,
     summary: Mapping[str, Any],
+    skipped: SkippedFiles,
 ) -> list[TaskReport]:
     """Trains, calibrates and tests the head, and writes curves, intermediate graphs, graph, labels and SavedModel.
 
@@ -156,10 +158,11 @@ def _train_and_write(
     head = finalize.calibrated(_trained(options, task, data, start.trunk, write), data)
     trained = replace(metadata.task(task), training=asdict(options.recipe) | options.variants.to_dict())
     validated = finalize.with_validation(trained, head, data, options.report.negative_label)
+    metadata = with_margins(metadata.with_task(validated), [head], start.trunk, start.constants, {task: data}, skipped)
     tested = outputs.task_reports(options.report, [finalize.answers_to_testing(head, data, options.most_tested)])
     card = card_constant(training_card(tested, data.cases, summary, start.card))
     files.keep_previous()
-    write(head, files.graph, files.labels, metadata.with_task(validated), **card)
+    write(head, files.graph, files.labels, metadata, **card)
     if options.saved_model_dir:
         outputs.write_saved_model(options.saved_model_dir, files.graph, files.labels, files.result)
     return tested

@@ -132,7 +132,7 @@ def test_the_setting_decides(small_graph, monkeypatch):
 
 def test_a_precision_that_is_none_is_refused(small_graph, monkeypatch):
     monkeypatch.setenv("TOSA_PRECISION", "int4")
-    with pytest.raises(SettingError, match="TOSA_PRECISION must be one of auto, f32, bf16, int8, not 'int4'"):
+    with pytest.raises(SettingError, match="TOSA_PRECISION must be one of auto, cascade, f32, bf16, int8, not 'int4'"):
         settings.Settings()
     with pytest.raises(SettingError):
         network.Network.load(*small_graph)

@@ -5,6 +5,7 @@ import { isOutsideLungs } from "./heatmap.js";
 import { firstKnown, keyOf, say, sayDisclaimer, translate } from "./i18n.js";
 import { createViewer } from "./image_viewer.js";
 import { showOperatingPoint } from "./operating_point.js";
+import { showTimeline } from "./timeline.js";
 
 const UNDECIDED_MARGIN = 0.2; // between the two highest scores; below it, the finding is called undecided
 const SHA_DIGITS = 12; // shown, enough to tell two graphs apart
@@ -18,6 +19,8 @@ const copyOf = (template) => document.importNode($(template).content, true).firs
 export function showAnswer(answer, parts, recorded) {
   const elements = answer.findings.map(findingElement);
   $("findings").replaceChildren(...elements);
+  const judged = answer.findings.findIndex(({ task }) => task === answer.timeline?.task);
+  if (judged >= 0) showTimeline(elements[judged], answer.timeline, parts.audio_data);
   $("answer").style.gridTemplateRows = `auto repeat(${elements.length}, auto) 1fr`; // heading, findings, foot
   $("findings").classList.toggle("single", elements.length === 1);
   select(elements[0]);

@@ -6,16 +6,16 @@ const RETRY_SECONDS = "2"; // when a busy server does not say
 const BATCH_REQUESTS = 2; // in flight at once; the other slots of the server are for other people
 const BATCH_TRIES = 20; // for one file, while the server is busy
 
-/* POST {audio_data, image_data}. Returns {answer}, or {problem: [key, values]} and, from a busy server, {wait: s}.
+/* POST {audio_data, image_data}, with the parameters of the address in `query`. Returns {answer}, or {problem: [key, values]} and, from a busy server, {wait: s}.
    The address is relative to the page's own, because Tosa may run under a path prefix. */
-export async function screen(parts, explain = true) {
+export async function screen(parts, query = "explain=1") {
   const form = new FormData();
   for (const [part, file] of Object.entries(parts)) form.append(part, file, file.name);
   const files = Object.values(parts);
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
   try {
     const signal = AbortSignal.timeout(ANSWER_TIMEOUT_MS + bytes / SLOWEST_UPLOAD);
-    const response = await fetch(explain ? "?explain=1" : "?", { method: "POST", body: form, signal });
+    const response = await fetch(`?${query}`, { method: "POST", body: form, signal });
     const answer = await response.json().catch(() => ({}));
     if (response.ok && answer.findings?.length) return { answer };
     if (!answer.error) return { problem: ["error.no_answer", { status: String(response.status) }] };
@@ -42,7 +42,7 @@ export async function screenBatch(jobs, onResult, isStopped) {
   async function screenWithRetries(job) {
     for (let triesLeft = BATCH_TRIES; ; triesLeft -= 1) {
       while (Date.now() < retryAt) await sleep(retryAt - Date.now());
-      const result = await screen(job.parts, false);
+      const result = await screen(job.parts, "");
       if (!result.wait || triesLeft === 1 || isStopped()) return result;
       retryAt = Date.now() + 1000 * result.wait;
     }

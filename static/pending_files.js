@@ -124,7 +124,7 @@ async function drawSoundFile() {
   const { sound } = pending;
   if (!sound || sound.recording || !(this.duration <= MAX_SHOWN_SECONDS)) return;
   try {
-    const decoded = await new OfflineAudioContext(1, 1, 22_050).decodeAudioData(await sound.file.arrayBuffer());
+    const decoded = await spectrogram.decodeFile(sound.file);
     if (pending.sound === sound) spectrogram.drawSound(decoded.getChannelData(0), decoded.sampleRate);
   } catch {
     // The browser cannot decode this format; the server may.

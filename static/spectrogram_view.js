@@ -44,27 +44,37 @@ export function drawPlaceholder() {
 export function drawBlock(block, rate, from, to) {
   canvas.dataset.drawn = "live";
   const left = Math.floor(from * width);
-  drawColumn(melDecibels(block, 0, rate, height), LIVE_TOP_DB, left, Math.max(1, Math.ceil(to * width) - left));
+  drawColumn(drawing, melDecibels(block, 0, rate, height), LIVE_TOP_DB, left, Math.max(1, Math.ceil(to * width) - left));
 }
 
 /* Draws a complete sound across the full width, relative to its own loudest frequency. */
 export function drawSound(samples, rate) {
   clear(samples.length / rate);
   canvas.dataset.drawn = "complete";
-  const lastStart = Math.max(0, samples.length - WINDOW);
-  const columns = Array.from({ length: width }, (_, x) =>
-    melDecibels(samples, Math.round((x / (width - 1)) * lastStart), rate, height));
-  const top = Math.max(...columns.map((bands) => Math.max(...bands)));
-  columns.forEach((bands, x) => drawColumn(bands, top, x, 1));
+  drawSpectrogram(canvas, samples, rate);
 }
 
-function drawColumn(bands, top, left, wide) {
-  const pixels = drawing.createImageData(1, height);
+/* Draws a complete sound across any canvas. */
+export function drawSpectrogram(target, samples, rate) {
+  const lastStart = Math.max(0, samples.length - WINDOW);
+  const columns = Array.from({ length: target.width }, (_, x) =>
+    melDecibels(samples, Math.round((x / (target.width - 1)) * lastStart), rate, target.height));
+  const top = Math.max(...columns.map((bands) => Math.max(...bands)));
+  columns.forEach((bands, x) => drawColumn(target.getContext("2d"), bands, top, x, 1));
+}
+
+/* Returns the AudioBuffer of a file. Throws when the browser cannot decode its format; the server may. */
+export const decodeFile = async (file) =>
+  new OfflineAudioContext(1, 1, 22_050).decodeAudioData(await file.arrayBuffer());
+
+function drawColumn(onto, bands, top, left, wide) {
+  const { length } = bands;
+  const pixels = onto.createImageData(1, length);
   bands.forEach((band, i) => {
     const level = Math.round(255 * Math.max(0, Math.min(1, 1 + (band - top) / RANGE_DB)));
-    pixels.data.set([...colormap[level], 255], 4 * (height - 1 - i));
+    pixels.data.set([...colormap[level], 255], 4 * (length - 1 - i));
   });
-  for (let x = left; x < left + wide; x += 1) drawing.putImageData(pixels, x, 0);
+  for (let x = left; x < left + wide; x += 1) onto.putImageData(pixels, x, 0);
 }
 
 /* Connects a player: the cursor follows it, and a click on the picture moves it. */

@@ -6,6 +6,7 @@ import * as history from "./history.js";
 import { say } from "./i18n.js";
 import { atRest, enterState, state, tell, tellProblem } from "./page_state.js";
 import * as pendingFiles from "./pending_files.js";
+import { isLong, showProgress } from "./timeline.js";
 
 const PICTURE_ERRORS = [
   "not_a_chest_xray", "several_frames", "compressed_dicom", "picture_too_large", "no_picture", "missing_element",
@@ -24,7 +25,7 @@ async function submitOnce(parts, recorded, entry) {
   const names = Object.values(parts).map(({ name }) => name).join(" + ");
   const line = entry ?? history.add(names, () => lookAgain(parts, line));
   history.setStatus(line, "history.sent");
-  const result = await screen(parts);
+  const result = await (await isLong(parts.audio_data) ? screenLong(parts) : screen(parts));
   history.setResult(line, result);
   if (result.problem) {
     tellProblem(placeOf(result.problem[0], parts), ...result.problem);
@@ -36,6 +37,17 @@ async function submitOnce(parts, recorded, entry) {
   enterState("rest");
   $("answer-title").focus({ preventScroll: true });
   $("doors").scrollIntoView({ block: "start" });
+}
+
+/* As `screen`, with a timeline of the sound. That takes seconds. */
+async function screenLong(parts) {
+  tell("status.listening");
+  const hideProgress = showProgress();
+  try {
+    return await screen(parts, "explain=1&timeline=1");
+  } finally {
+    hideProgress();
+  }
 }
 
 /* Returns where to show a problem: at the file that caused it, or at the send button when that is not known. */

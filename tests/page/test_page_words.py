@@ -12,7 +12,7 @@ TEMPLATE = (ROOT / "templates/index.html").read_text(encoding="utf-8")
 SCRIPTS = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "static").glob("*.js")}
 FAMILIES = (
     "answer|batch|button|copy|error|explanation|file|finding|headline|heatmap|history|introduction|level|microphone|"
-    "operating|ready|spectrogram|status|viewer"
+    "operating|ready|spectrogram|status|timeline|viewer"
 )
 
 

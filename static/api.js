@@ -6,7 +6,8 @@ const RETRY_SECONDS = "2"; // when a busy server does not say
 const BATCH_REQUESTS = 2; // in flight at once; the other slots of the server are for other people
 const BATCH_TRIES = 20; // for one file, while the server is busy
 
-/* POST {audio_data, image_data}, with the parameters of the address in `query`. Returns {answer}, or {problem: [key, values]} and, from a busy server, {wait: s}.
+/* POST {audio_data, image_data}, with the parameters of the address in `query`.
+   Returns {answer}, or {problem: [key, values]} and, from a busy server, {wait: s}.
    The address is relative to the page's own, because Tosa may run under a path prefix. */
 export async function screen(parts, query = "explain=1") {
   const form = new FormData();

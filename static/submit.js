@@ -6,11 +6,12 @@ import * as history from "./history.js";
 import { say } from "./i18n.js";
 import { atRest, enterState, state, tell, tellProblem } from "./page_state.js";
 import * as pendingFiles from "./pending_files.js";
-import { isLong, showProgress } from "./timeline.js";
+import { isLong, showListening } from "./timeline.js";
 
 const PICTURE_ERRORS = [
   "not_a_chest_xray", "several_frames", "compressed_dicom", "picture_too_large", "no_picture", "missing_element",
 ];
+const REQUEST_ERRORS = ["network", "timeout", "no_answer", "busy", "starting", "stopping", "internal", "cross_site"];
 const SOUND_ERRORS = ["too_short", "silence", "clipped", "sample_rate", "sound_too_long"];
 
 const $ = (id) => document.getElementById(id);
@@ -42,7 +43,7 @@ async function submitOnce(parts, recorded, entry) {
 /* As `screen`, with a timeline of the sound. That takes seconds. */
 async function screenLong(parts) {
   tell("status.listening");
-  const hideProgress = showProgress();
+  const hideProgress = showListening();
   try {
     return await screen(parts, "explain=1&timeline=1");
   } finally {
@@ -53,7 +54,7 @@ async function screenLong(parts) {
 /* Returns where to show a problem: at the file that caused it, or at the send button when that is not known. */
 function placeOf(key, { audio_data: sound, image_data: picture }) {
   const code = key.replace("error.", "");
-  if (["network", "timeout", "no_answer", "busy", "internal", "cross_site"].includes(code)) return "request";
+  if (REQUEST_ERRORS.includes(code)) return "request";
   if (sound && (!picture || SOUND_ERRORS.includes(code))) return "sound";
   return picture && (!sound || PICTURE_ERRORS.includes(code)) ? "picture" : "request";
 }

@@ -37,7 +37,7 @@ export function isLong(file) {
 }
 
 /* Shows under the status that a request takes seconds, until the returned function is called. */
-export function showProgress() {
+export function showListening() {
   const bar = document.createElement("progress"); // without a value: the server answers once, when it is done
   bar.id = "listening";
   bar.setAttribute("aria-labelledby", "status");
@@ -205,8 +205,8 @@ function peakViewer(element, view, { windows }, file) {
       return;
     }
     const score = { share: strongest(windows, peak).score };
-    const viewer = createViewer(finding.picture, { tinted: finding.explanation, alt: "timeline.seen.alt", sound: true });
-    place(viewer, "timeline.seen", { ...time, score }, button);
+    const options = { tinted: finding.explanation, alt: "timeline.seen.alt", sound: true };
+    place(createViewer(finding.picture, options), "timeline.seen", { ...time, score }, button);
     say(word, "timeline.shown", { ...time, score });
     figure.scrollIntoView({ block: "nearest" });
   };

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from browsing import COUGHS, FOREIGN, Page, Server
+from sliding import write_graph
 
 CHROMIUM, CHROMEDRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 FLAGS = (
@@ -39,6 +40,14 @@ def chromium(tmp_path_factory):
 @pytest.fixture(scope="session")
 def server(small_graph, tmp_path_factory):
     server = Server(*small_graph, tmp_path_factory.mktemp("server"))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def listening(tf, tmp_path_factory):
+    """A server whose network hears the coughs of `recording`."""
+    server = Server(*write_graph(tf, tmp_path_factory.mktemp("dark")), tmp_path_factory.mktemp("listening"))
     yield server
     server.close()
 

@@ -6,6 +6,8 @@ import pytest
 
 import firefox
 from browsing import COUGHS, ENGLISH, PHANTOM, STRINGS, Page
+from sliding import recording
+from sounds import wav
 from test_page_files import FORMATS
 
 BINARY = shutil.which("firefox-esr") or shutil.which("firefox")
@@ -112,3 +114,14 @@ def test_firefox_needs_no_sideways_scrolling_when_narrow(fox):
     fox.drop("a " + "long" * 30 + " name.wav", "audio/wav", COUGHS)
     fox.ask()
     assert fox.run("return document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_firefox_shows_three_episodes_and_a_peak(browser, listening):
+    times = (3.2, 8.0, 13.5)
+    fox = Page(browser, listening.url() + "?lang=en")
+    fox.drop("night.wav", "audio/wav", wav(recording(times, 16), subtype="PCM_16"))
+    fox.ask()
+    assert [float(each.text.split()[0]) for each in fox.all(".episodes button")] == pytest.approx(times, abs=0.15)
+    fox.press(".episodes button:nth-child(2)")
+    fox.until(lambda: fox.all(".episodes [aria-pressed=true]"))
+    assert "The picture shows the second around 8" in fox.text(".timeline-word")

@@ -1,30 +1,19 @@
 """The timeline of a long sound: where its coughs are, what each looks like, and how it is used without a mouse."""
 
 import base64
-import shutil
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-import firefox
-from browsing import COUGHS, ENGLISH, PHANTOM, RATE, STRINGS, Page, Server, finding, json_reply
-from sliding import recording, write_graph
+from browsing import COUGHS, ENGLISH, PHANTOM, RATE, STRINGS, Page, finding, json_reply
+from sliding import recording
 from sounds import coughs, wav
 from test_page_access import TAGS, TELEPHONE, axe, scheme, window  # noqa: F401
 from test_page_answer import POINT
-from test_page_firefox import BINARY, PREFERENCES
 
 TIMES = (3.2, 8.0, 13.5)  # s, when the coughs begin
 THREE = wav(recording(TIMES, 16), subtype="PCM_16")
 SHORT = wav(coughs(1.5, RATE), RATE, subtype="PCM_16")
-
-
-@pytest.fixture(scope="module")
-def listening(tf, tmp_path_factory):
-    """A server whose network hears the coughs of `recording`."""
-    server = Server(*write_graph(tf, tmp_path_factory.mktemp("dark")), tmp_path_factory.mktemp("listening"))
-    yield server
-    server.close()
 
 
 @pytest.fixture
@@ -153,7 +142,7 @@ TIMELINE = {
 ])  # fmt: skip
 def test_no_episode_is_told_with_its_reason(page, change, key):
     answer = finding(operating_point=POINT) | {"timeline": TIMELINE | change}
-    page.answer_with(json_reply({key: value for key, value in answer.items()}))
+    page.answer_with(json_reply(answer))
     page.drop("night.wav", "audio/wav", COUGHS)
     page.ask()
     page.sentence(".timeline-word", key)
@@ -213,20 +202,3 @@ def test_on_paper_the_timeline_is_there_without_its_button(page):
     finally:
         page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
     assert base64.b64decode(page.browser.execute_cdp_cmd("Page.printToPDF", {})["data"]).startswith(b"%PDF")
-
-
-@pytest.mark.skipif(not BINARY, reason="no Firefox here (Debian: firefox-esr)")
-def test_firefox_shows_three_episodes_and_a_peak(listening, tmp_path):
-    assert shutil.which(BINARY)
-    driver, process = firefox.start(BINARY, tmp_path, PREFERENCES, None)
-    try:
-        fox = Page(driver, listening.url() + "?lang=en")
-        fox.drop("night.wav", "audio/wav", THREE)
-        fox.ask()
-        assert times_of(fox) == pytest.approx(TIMES, abs=0.15)
-        fox.press(".episodes button:nth-child(2)")
-        fox.until(lambda: fox.all(".episodes [aria-pressed=true]"))
-        assert "The picture shows the second around " in fox.text(".timeline-word")
-    finally:
-        process.terminate()
-        process.wait(timeout=30)

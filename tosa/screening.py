@@ -110,9 +110,7 @@ def screen(
 
 def _findings(network: Network, pixels: np.ndarray, kind: Input, with_explanation: bool) -> list[dict[str, Any]]:
     """One finding for each of the graph's tasks on this kind of input, the primary one first."""
-    tasks = [task for task in network.tasks.values() if task.input == kind]
-    if not tasks:
-        raise TaskMissing(_what_is_judged(network, kind))
+    tasks = tasks_on(network, kind)
     pixels = xray.resize(pixels, network.size)
     tasks = sorted(_admitted(tasks, network, pixels), key=lambda task: task.name not in PRIMARY)
     answer = network.run(pixels[None], kind)
@@ -120,6 +118,14 @@ def _findings(network: Network, pixels: np.ndarray, kind: Input, with_explanatio
     if with_explanation:
         _explain(findings, network, pixels, answer.feature_map[0])
     return findings
+
+
+def tasks_on(network: Network, kind: Input) -> list[Task]:
+    """Returns the graph's tasks on a kind of input. Raises TaskMissing, which says what it judges instead."""
+    tasks = [task for task in network.tasks.values() if task.input == kind]
+    if not tasks:
+        raise TaskMissing(_what_is_judged(network, kind))
+    return tasks
 
 
 def _what_is_judged(network: Network, sent: Input) -> str:

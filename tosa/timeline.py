@@ -13,7 +13,7 @@ import numpy as np
 
 from tosa import screening
 from tosa.episodes import find_events, group_events
-from tosa.errors import BadParameter, RequestError, TaskMissing
+from tosa.errors import BadParameter, RequestError
 from tosa.inputs import audio, decoder_pool, spectrogram, xray
 from tosa.model.metadata import OperatingPoint
 from tosa.model.network import MAX_BATCH, Network, Task
@@ -130,10 +130,7 @@ def timeline_of(network: Network, samples: np.ndarray) -> dict[str, Any]:
 
 def primary_task(network: Network) -> Task:
     """Returns the task on sounds whose finding comes first. Raises TaskMissing if there is none."""
-    tasks = [task for task in network.tasks.values() if task.input == "sound"]
-    if not tasks:
-        raise TaskMissing()
-    return min(tasks, key=lambda task: task.name not in screening.PRIMARY)
+    return min(screening.tasks_on(network, "sound"), key=lambda task: task.name not in screening.PRIMARY)
 
 
 def _scored(network: Network, task: Task, samples: np.ndarray) -> Iterator[tuple[Second, np.ndarray | RequestError]]:

@@ -21,7 +21,13 @@ from tosa.training.packages import missing_package
 
 PROGRAM = "retrain.py"
 BALANCES = ("drawn", "weighted", "none")
-COMMANDS = ("evaluate", "calibrate", "refit", "fine_tune")  # flags that ask for something else than one last layer
+COMMANDS = (
+    "evaluate",
+    "calibrate",
+    "refit",
+    "fine_tune",
+    "describe_graph",
+)  # flags that ask for something else than one last layer
 LAST_LAYER = (  # flags that have an effect only when one last layer is trained
     "drop_other_tasks class_balance hidden_units dropout optimizer weights variants flip_left_right random_crop "
     "random_scale random_brightness random_rotation random_shift random_gain random_bandwidth background_snr "
@@ -176,7 +182,11 @@ def _report_flags(flags: argparse.ArgumentParser) -> None:
         "refit", False, "fit the last layers of all tasks anew, as --fine_tune does at its end, then calibrate",
         action="store_true",
     )  # fmt: skip
-    flag("graph", None, "graph to evaluate, calibrate or refit, in the place of the served one", type=Path)
+    flag(
+        "describe_graph", None, "train nothing: write the words of a JSON file (titles, what labels mean, limits, in "
+        "several languages) into the graph; docs/training.md shows one", type=Path,
+    )  # fmt: skip
+    flag("graph", None, "graph to evaluate, calibrate, refit or describe, in the place of the served one", type=Path)
     flag("labels", None, "its label file, for a graph that does not carry its labels", type=Path)
 
 
@@ -211,7 +221,7 @@ def _check_combination(reader: argparse.ArgumentParser, flags: argparse.Namespac
     if len(commands) > 1:
         reader.error(f"--{commands[0]} and --{commands[1]} exclude each other; give one of them")
     uses_graph = bool(commands) and not flags.fine_tune
-    wordless = sorted(WORDS) if flags.evaluate else ()
+    wordless = sorted(WORDS) if flags.evaluate or flags.describe_graph else ()
     for name in (*(LAST_LAYER if commands else ()), *(STEPS if uses_graph else ()), *wordless):
         if getattr(flags, name) != reader.get_default(name):
             reader.error(f"--{name} has no effect with --{commands[0]}; leave it out")
@@ -223,7 +233,8 @@ def _check_combination(reader: argparse.ArgumentParser, flags: argparse.Namespac
         reader.error("--geometry needs --fine_tune: a trunk keeps the geometry that it was trained with")
     if (flags.graph or flags.labels) and not uses_graph:
         reader.error(
-            "--graph and --labels need --evaluate, --calibrate or --refit; TOSA_GRAPH names a graph to start from"
+            "--graph and --labels need --evaluate, --calibrate, --refit or --describe_graph; TOSA_GRAPH names a graph "
+            "to start from"
         )
 
 

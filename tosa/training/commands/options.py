@@ -6,6 +6,7 @@ from pathlib import Path
 from tosa.errors import UsageError
 from tosa.settings import Settings
 from tosa.training.commands.calibrate import CalibrateOptions
+from tosa.training.commands.describe_graph import DescribeOptions
 from tosa.training.commands.evaluate import EvaluateOptions
 from tosa.training.commands.fine_tune import FineTuneOptions
 from tosa.training.commands.finish import FinishOptions
@@ -76,8 +77,17 @@ def evaluate_options(flags: Namespace, settings: Settings) -> EvaluateOptions:
     return EvaluateOptions(_data_options(flags), graph, labels, flags.evaluate, _report_options(flags))
 
 
+def describe_options(flags: Namespace, settings: Settings) -> DescribeOptions:
+    """Returns the options of --describe_graph."""
+    graph, labels = _graph_and_labels(flags, settings)
+    return DescribeOptions(flags.describe_graph, graph, labels, flags.output_graph)
+
+
 def check_flags(flags: Namespace) -> None:
     """Raises UsageError on the first output that cannot be written and on a wrong trunk, before any work is done."""
+    if flags.describe_graph:
+        outputs.check_outputs([flags.output_graph], [])
+        return
     files, folders = [flags.plot], [flags.report_dir]
     if not flags.evaluate:
         files += [flags.output_graph, flags.output_labels]

@@ -5,6 +5,7 @@ from argparse import Namespace
 from tosa.settings import Settings
 from tosa.training.commands import options
 from tosa.training.commands.calibrate import calibrate
+from tosa.training.commands.describe_graph import describe_graph
 from tosa.training.commands.evaluate import evaluate
 from tosa.training.commands.fine_tune import fine_tune
 from tosa.training.commands.messages import print_how_to_serve
@@ -17,7 +18,9 @@ def run(flags: Namespace, settings: Settings) -> None:
     if flags.evaluate:
         evaluate(options.evaluate_options(flags, settings))
         return
-    if flags.calibrate or flags.refit:
+    if flags.describe_graph:
+        describe_graph(options.describe_options(flags, settings))
+    elif flags.calibrate or flags.refit:
         calibrate(options.calibrate_options(flags, settings))
     elif flags.fine_tune:
         fine_tune(options.fine_tune_options(flags), settings)

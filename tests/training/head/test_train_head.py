@@ -35,6 +35,31 @@ def test_learns_and_logs_as_the_classic_does(capsys):
     assert seen[0][0] == "train" and seen[-1][1] == 299
 
 
+def test_few_validation_cases_are_counted_once(capsys):
+    """Five cases are five, not a hundred draws of them; every evaluation is in the curves, with their number."""
+    seen = []
+    curves = lambda split, step, **values: seen.append((split, step, values))  # noqa: E731
+    few = clouds(seed=1)
+    few = Examples(few.bottlenecks[:5], few.targets[:5])
+    quiet = HeadRecipe(steps=2000, eval_step_interval=2)
+    head = train_head.train_head("cough", ["a", "b"], clouds(), few, quiet, curves)
+    lines = [line for line in capsys.readouterr().out.splitlines() if "Validation accuracy = " in line]
+    accuracy, loss = train_head.measure(head, *pair(few))
+    assert lines[-1].endswith(f"Step 1999: Validation accuracy = {accuracy * 100:.1f}% (N=5)")
+    validated = [(step, values) for split, step, values in seen if split == "validation"]
+    assert [step for step, _ in validated] == [*range(0, 2000, 2), 1999]
+    assert validated[-1][1] == {"accuracy_1": accuracy, "cross_entropy_1": loss, "cases_1": 5}
+    assert 32 < len(lines) < 120, "the terminal shows a part of them"
+
+
+def test_the_terminal_shows_ever_fewer_steps():
+    shown = sorted(train_head.printed_steps(40_000, 10))
+    assert shown[:5] == [0, 10, 20, 30, 40] and shown[-1] == 39_999 and len(shown) * 3 < 400
+    gaps = np.diff(shown[:-1])
+    assert (gaps[1:] >= gaps[:-1]).all()
+    assert train_head.printed_steps(300, 10) == {*range(0, 300, 10), 299}, "short trainings are shown whole"
+
+
 def test_same_seed_same_head():
     first, second = (
         train_head.train_head("t", ["a", "b"], clouds(), clouds(), HeadRecipe(steps=20), lambda *_, **__: None)

@@ -9,9 +9,11 @@ from pictures import phantom
 from sounds import coughs, wav
 from tosa.preprocessing import Preprocessing
 from tosa.training import metrics
+from tosa.training.data import drawing
 from tosa.training.data.dataset import Case
 from tosa.training.metrics import Answers
 from tosa.training.report import charts, outputs, report, text
+from tosa.training.report.curve_notes import warnings_of
 from tosa.training.report.options import ReportOptions
 
 
@@ -101,21 +103,29 @@ def test_a_thousand_cases_take_seconds(tmp_path):
 
 def test_contact_sheet_shows_what_it_was_given():
     pictures = [np.full((40, 40, 3), level, np.uint8) for level in (10, 200)]
-    axes = [axes for axes in charts.contact_sheet(pictures, ["first", "second"]).axes if axes.images]
-    assert [a.get_title() for a in axes] == ["first", "second"]
+    captions = [["first", "label: a"], ["second" * 12, "label: b"]]
+    axes = [axes for axes in charts.contact_sheet(pictures, captions).axes if axes.images]
+    first, second = (a.get_title() for a in axes)
+    assert first == "first\nlabel: a" and second.replace("\n", "") == "second" * 12 + "label: b", "names are whole"
+    assert max(map(len, second.split("\n"))) <= charts.CAPTION_WIDTH
     assert [a.images[0].get_array().mean() for a in axes] == [10, 200]
 
 
-def test_contact_sheet_gives_sounds_axes_in_seconds_and_hertz():
-    decibels = np.full((128, 240), -80, np.float32)
-    cell = charts.MelSpectrogram(decibels, Preprocessing())
-    sheet = charts.contact_sheet([np.zeros((9, 9, 3), np.uint8), cell], ["picture", "sound"])
-    picture, sound = sheet.axes[:2]
-    assert not picture.axison and sound.axison
-    assert (sound.get_xlabel(), sound.get_ylabel()) == ("s", "Hz")
-    seconds = sound.get_xlim()
-    assert seconds[1] - seconds[0] == pytest.approx(240 * 184 / 22_050, rel=0.02)
-    assert sound.get_ylim() == pytest.approx((50, 8_000), abs=100)
+@pytest.mark.parametrize("hertz", [500, 4000])
+def test_contact_sheet_gives_sounds_axes_in_seconds_and_hertz(hertz):
+    """A tone's brightest row is at its frequency's mark."""
+    tone = np.sin(2 * np.pi * hertz * np.arange(int(2.5 * 22_050)) / 22_050).astype(np.float32)
+    picture = drawing.draw_window(tone)
+    sheet = charts.contact_sheet([np.zeros((9, 9, 3), np.uint8), charts.Spectrogram(picture, Preprocessing())],
+                                 [["picture"], ["sound"]])  # fmt: skip
+    plain, sound = sheet.axes[:2]
+    assert not plain.axison and sound.axison
+    assert (sound.get_xlabel(), sound.get_ylabel()) == ("s", "Hz") and sound.get_xlim() == (0, 2.5)
+    bottom, top = sound.get_ylim()
+    row = picture.sum(axis=2).mean(axis=1).argmax()
+    height = top - (row + 0.5) / len(picture) * (top - bottom)
+    marks = {label.get_text(): place for label, place in zip(sound.get_yticklabels(), sound.get_yticks(), strict=True)}
+    assert marks[str(hertz)] == pytest.approx(height, abs=1.5)
 
 
 def test_misclassified_sounds_are_drawn(tmp_path):
@@ -134,3 +144,88 @@ def test_metrics_are_made_once(tmp_path, monkeypatch):
     options = ReportOptions(tmp_path / "report", tmp_path / "plot.png")
     outputs.write_outputs(options, outputs.task_reports(options, [answered(tmp_path, 30)]), {})
     assert len(calls) == 1 and (tmp_path / "plot.png").is_file()
+
+
+def test_nothing_stays_of_an_earlier_report_but_what_others_wrote(tmp_path):
+    folder = tmp_path / "report"
+    curves = {("train", "accuracy_1"): [(0, 0.5), (10, 0.9)]}
+    write(folder, [answered(tmp_path, 40)], curves=curves)
+    (folder / "notes.png").write_bytes(b"mine")
+    (folder / "other-roc.png").write_bytes(b"mine too")
+    answers, cases = answered(tmp_path, 3)
+    right = np.eye(3)[answers.targets]
+    write(folder, [(Answers("heart", answers.labels, answers.targets, right, answers.groups), cases)])
+    kept = {"notes.png", "other-roc.png"}
+    written = {"report.json", "report.md", "heart-confusion.png", "heart-roc.png", "heart-reliability.png"}
+    assert {file.name for file in folder.iterdir()} == written | kept
+
+
+@pytest.mark.parametrize("numbers", ["[1]", "{", '{"tasks": 3}', '{"tasks": {}, "files": ["../../x", 1]}'])
+def test_a_file_that_is_no_report_of_tosa_removes_nothing(tmp_path, numbers):
+    folder = tmp_path / "a" / "b"
+    folder.mkdir(parents=True)
+    (tmp_path / "x").touch()
+    (folder / "report.json").write_text(numbers)
+    report.remove_earlier(folder)
+    assert (tmp_path / "x").exists() and (folder / "report.json").exists()
+
+
+def test_files_of_reports_before_they_listed_their_files(tmp_path):
+    for name in ("report.md", "plot.png", "big-heart-roc.png", "heart-roc.png"):
+        (tmp_path / name).touch()
+    (tmp_path / "report.json").write_text('{"tasks": {"big heart": {}}, "data": {}}')
+    report.remove_earlier(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["heart-roc.png"]
+
+
+def test_curves_of_few_cases_show_their_number_and_band():
+    points = [(0, 0.6), (10, 1.0)]
+    curves = {("validation", "accuracy_1"): points, ("validation", "cases_1"): [(0, 5), (10, 5)],
+              ("train", "accuracy_1"): points, ("validation", "cross_entropy_1"): points}  # fmt: skip
+    accuracy, loss = charts.training(curves).axes
+    assert [line.get_label() for line in accuracy.lines] == ["train", "validation (n=5)"]
+    (band,) = accuracy.collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == pytest.approx((metrics.wilson(3, 5)[0], 1)) and not loss.collections
+    assert np.isclose(heights, metrics.wilson(5, 5)[0]).any(), "five of five may be fewer of more"
+
+
+def test_a_perfect_roc_of_few_cases_is_not_certain():
+    """Three ill and three healthy, in pairs of one group each: the band leaves room for worse."""
+    scores = np.array([[0.9, 0.1]] * 3 + [[0.1, 0.9]] * 3)
+    answers = Answers("t", ("normal", "ill"), np.array([0] * 3 + [1] * 3), scores, list("abcdef"))
+    (axes,) = charts.roc(answers).axes
+    assert [line.get_label() for line in axes.lines][1] == "any but normal (n=3 + 3)"
+    (band,) = axes.patches
+    x, y = band.get_xy().T
+    least = metrics.wilson(3, 3)[0]
+    assert np.isclose(y[np.isclose(x, 1 - least)], least).any(), "sensitivity and specificity may both be lower"
+    assert x.min() >= 0 and y.max() <= 1
+
+
+@pytest.mark.parametrize(
+    "losses, told",
+    [
+        (np.r_[np.linspace(1, 0.3, 10), np.linspace(0.3, 0.9, 30)], True), (np.linspace(1, 0.3, 40), False),
+        (np.r_[np.linspace(1, 0.3, 35), np.linspace(0.3, 0.4, 5)], False), (np.full(40, 0.3), False),
+        (np.r_[np.linspace(1, 0.3, 10), np.full(30, 0.31)], False), (np.array([0.3, 0.9]), False),
+    ],
+)  # fmt: skip
+def test_a_loss_that_rises_for_long_is_told(losses, told):
+    points = [(10 * number, float(loss)) for number, loss in enumerate(losses)]
+    curves = {("validation", "cross_entropy/lungs"): points, ("train", "cross_entropy/lungs"): points}
+    sentences = warnings_of(curves)
+    assert len(sentences) == told
+    for sentence in sentences:
+        assert "of lungs was lowest, 0.3" in sentence and "rose to 0.8" in sentence
+        assert "--how_many_training_steps=90)" in sentence or "--how_many_training_steps=100)" in sentence
+
+
+def test_an_accuracy_with_training_cases_says_so(tmp_path, capsys):
+    options = ReportOptions(tmp_path / "report", split="all", negative_label="healthy")
+    outputs.write_outputs(options, outputs.task_reports(options, [answered(tmp_path, 30)]), {})
+    out = capsys.readouterr().out
+    assert "% (N=30), including training cases\n" in out and "Final test accuracy" not in out
+    assert "== lungs: 30 cases of 15 groups, including training cases" in out
+    assert "has no label 'healthy', which --negative_label names; it has normal, bacteria, virus." in out
+    assert "groups were tested, including training cases." in (tmp_path / "report" / "report.md").read_text()

@@ -1,6 +1,7 @@
 """Answers labelled cases as the server would, and reports how many answers are right."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -35,6 +36,7 @@ def evaluate_graph(
         scores = answers(network, task_cases)[:, task.columns]
         groups = [case.group for case in task_cases]
         tasks.append((Answers(name, task.labels, targets, scores, groups), task_cases))
+    options = replace(options, split=split)
     outputs.write_outputs(options, outputs.task_reports(options, tasks), summarize_data(asked, skipped))
 
 

@@ -15,3 +15,4 @@ class ReportOptions:
     prevalence: float = PREVALENCE  # share of the ill at which the positive predictive value is given
     negative_label: str | None = None  # label that stands for health; None: the first of metrics.HEALTHY
     print_misclassified: bool = False  # list the test files that were answered wrongly
+    split: str = "testing"  # the split that the answered cases are from, or all

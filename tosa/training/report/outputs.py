@@ -12,6 +12,7 @@ from tosa.training.files import atomic_folder, check_writable
 from tosa.training.head.head import Head
 from tosa.training.metrics import Answers, negative_of
 from tosa.training.report import report, text
+from tosa.training.report.curve_notes import warnings_of
 from tosa.training.report.options import ReportOptions
 from tosa.training.tensorboard_curves import Points
 
@@ -91,6 +92,8 @@ def write_outputs(
         print("No case was left for testing, so there is no final test accuracy.")
     for task in tested:
         _print_task(task, options)
+    for sentence in warnings_of(curves or {}):
+        print(f"WARNING: {sentence}")
     report.write(options.report_dir, report.Report(tested, data, curves or {}))
     if options.plot:
         report.save_plot(curves or {}, options.plot)
@@ -98,11 +101,15 @@ def write_outputs(
 
 def _print_task(task: report.TaskReport, options: ReportOptions) -> None:
     answers = task.answers
-    print(f"Final test accuracy = {answers.right.mean() * 100:.1f}% (N={len(answers.right)})")
+    name = "Final test accuracy" if options.split == "testing" else "Accuracy"
+    print(f"{name} = {answers.right.mean() * 100:.1f}% (N={len(answers.right)}){text.split_words(task.metrics)}")
     if options.print_misclassified:
         print("=== MISCLASSIFIED TEST IMAGES ===")
         for row in np.flatnonzero(~answers.right):
             print(f"{task.cases[row].file!s:>70}  {answers.labels[answers.predicted[row]]}")
     if options.negative_label and negative_of(answers.labels, options.negative_label) is None:
-        print(f"WARNING: Task {answers.task} has no label '{options.negative_label}', which --negative_label names.")
+        print(
+            f"WARNING: Task {answers.task} has no label '{options.negative_label}', which --negative_label names; it "
+            f"has {', '.join(answers.labels)}."
+        )
     print(text.task_lines(answers, task.metrics))

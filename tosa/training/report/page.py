@@ -3,7 +3,7 @@
 from typing import Any
 
 from tosa.training.report.charts import CONTACT_SHEET_CASES
-from tosa.training.report.text import RATES, interval_words, value_words
+from tosa.training.report.text import RATES, interval_words, split_words, value_words
 
 SHOWN_FILES = 50  # of a list of files in the section on the data
 LABEL_RATES = ("sensitivity", "specificity", "ppv", "auc")
@@ -11,7 +11,8 @@ LABEL_RATES = ("sensitivity", "specificity", "ppv", "auc")
 
 def task_section(metrics: dict[str, Any], pictures: dict[str, str]) -> str:
     """Returns a task's section. metrics: those of report.json; pictures: the file of each by what it shows."""
-    lines = [f"## {metrics['task']}", "", f"{metrics['cases']} cases of {metrics['groups']} groups were tested.", ""]
+    tested = f"{metrics['cases']} cases of {metrics['groups']} groups were tested{split_words(metrics)}."
+    lines = [f"## {metrics['task']}", "", tested, ""]
     lines += ["| | | 95 % interval |", "|---|---|---|"]
     for key, name in RATES.items():
         if rate := metrics.get(key):
@@ -51,9 +52,11 @@ def _row(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def training_section(plot: str) -> str:
-    """Returns the section with the training curves. plot: their file."""
-    return f"## Training\n\n![accuracy and cross entropy over the steps]({plot})\n"
+def training_section(plot: str, warnings: list[str]) -> str:
+    """Returns the section with the training curves. plot: their file; warnings: sentences on them."""
+    lines = ["## Training", "", f"![accuracy and cross entropy over the steps]({plot})", "", *warnings]
+    lines.append("Where validation has few cases, the band is the 95 % interval of its accuracy.")
+    return "\n".join(lines) + "\n"
 
 
 def data_section(data: dict[str, Any]) -> str:

@@ -9,18 +9,20 @@ from typing import Any, Self
 import numpy as np
 from matplotlib.figure import Figure
 
-from tosa.inputs import audio
-from tosa.inputs.spectrogram import log_mel
 from tosa.preprocessing import Preprocessing
 from tosa.training.data.dataset import Case
-from tosa.training.data.drawing import decode, draw
-from tosa.training.files import atomic_write
+from tosa.training.data.drawing import draw
+from tosa.training.data.kinds import Kind
+from tosa.training.files import atomic_write, wrap_os_error
 from tosa.training.metrics import Answers, task_metrics
 from tosa.training.report import charts, page
+from tosa.training.report.curve_notes import warnings_of
 from tosa.training.report.options import ReportOptions
 from tosa.training.tensorboard_curves import Points
 
 CELL_SIZE = (160, 160)  # pixels of a picture on the contact sheet
+NUMBERS, PAGE, PLOT = "report.json", "report.md", "plot.png"
+PICTURES = ("confusion", "roc", "reliability", "misclassified")  # of each task
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class TaskReport:
             for row, case in _misclassified(answers, cases)
         ]
         metrics["by_source"] = _by_source(answers, cases)
+        metrics["split"] = options.split
         return cls(answers, cases, metrics, options.negative_label)
 
 
@@ -61,19 +64,40 @@ class Report:
 
 
 def write(folder: Path, report: Report) -> None:
-    """Writes the report into folder. Picture files are named by task, so that those of other tasks stay."""
-    sections = []
+    """Writes the report into folder, in the place of an earlier one; other files there stay."""
+    remove_earlier(folder)
+    sections, files = [], [NUMBERS, PAGE]
     for task in report.tasks:
         pictures = _save_pictures(folder, task)
         sections.append(page.task_section(task.metrics, pictures))
+        files += pictures.values()
     if report.curves:
-        save_plot(report.curves, folder / "plot.png")
-        sections.append(page.training_section("plot.png"))
+        save_plot(report.curves, folder / PLOT)
+        sections.append(page.training_section(PLOT, warnings_of(report.curves)))
+        files.append(PLOT)
     sections.append(page.data_section(report.data))
-    numbers = {"tasks": {task.answers.task: task.metrics for task in report.tasks}, "data": report.data}
-    _write_text(folder / "report.json", json.dumps(numbers, ensure_ascii=False, indent=1) + "\n")
-    _write_text(folder / "report.md", "# Report\n\n" + "\n".join(sections))
-    print(f"The report is in '{folder / 'report.md'}'.")
+    tasks = {task.answers.task: task.metrics for task in report.tasks}
+    numbers = {"tasks": tasks, "data": report.data, "files": sorted(files)}
+    _write_text(folder / NUMBERS, json.dumps(numbers, ensure_ascii=False, indent=1) + "\n")
+    _write_text(folder / PAGE, "# Report\n\n" + "\n".join(sections))
+    print(f"The report is in '{folder / PAGE}'.")
+
+
+def remove_earlier(folder: Path) -> None:
+    """Removes the files of an earlier report: those that its report.json names, and no others.
+
+    Reports of before that list was in them had the pictures of their tasks, PAGE and PLOT.
+    """
+    try:
+        numbers = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
+        of_tasks = [_picture_file(task, name) for task in numbers["tasks"] for name in PICTURES]
+        files = numbers.get("files", [NUMBERS, PAGE, PLOT, *of_tasks])
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):  # there is none, or it is another program's
+        return
+    for name in files:
+        if isinstance(name, str) and Path(name).name == name:
+            with wrap_os_error(folder / name):
+                (folder / name).unlink(missing_ok=True)
 
 
 def save_plot(curves: Points, file: Path) -> None:
@@ -115,23 +139,26 @@ def _save_pictures(folder: Path, task: TaskReport) -> dict[str, str]:
     }
     if misses := _misclassified(task.answers, task.cases)[: charts.CONTACT_SHEET_CASES]:
         figures["misclassified"] = _contact_sheet(task.answers, misses)
-    prefix = re.sub(r"\W+", "-", task.answers.task)
-    names = {name: f"{prefix}-{name}.png" for name in figures}
+    names = {name: _picture_file(task.answers.task, name) for name in figures}
     for name, figure in figures.items():
         _save(figure, folder / names[name])
     return names
 
 
+def _picture_file(task: str, name: str) -> str:
+    """The name of a task's picture; the task may have characters that no file name may have."""
+    prefix = re.sub(r"\W+", "-", task)
+    return f"{prefix}-{name}.png"
+
+
 def _contact_sheet(answers: Answers, misses: list[tuple[int, Case]]) -> Figure:
     captions = []
     for row, case in misses:
-        answer = f"{answers.labels[answers.predicted[row]]} {answers.scores[row].max():.2f}"
-        captions.append(f"{case.file.name[-28:]}\n{case.label} → {answer}")
+        answer, score = answers.labels[answers.predicted[row]], answers.scores[row].max()
+        captions.append([case.file.name, f"label: {case.label}", f"answer: {answer}", f"score: {score:.2f}"])
     return charts.contact_sheet([_cell(case) for _, case in misses], captions)
 
 
-def _cell(case: Case) -> np.ndarray | charts.MelSpectrogram:
-    if not case.is_sound:
-        return draw(case, CELL_SIZE)
-    preprocessing = Preprocessing()
-    return charts.MelSpectrogram(log_mel(audio.window(decode(case)), preprocessing), preprocessing)
+def _cell(case: Case) -> np.ndarray | charts.Spectrogram:
+    picture = draw(case, CELL_SIZE)
+    return picture if case.kind is Kind.XRAY else charts.Spectrogram(picture, Preprocessing())

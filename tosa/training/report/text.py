@@ -10,11 +10,23 @@ from tosa.training.metrics import Answers
 RATES = {"accuracy": "accuracy", "sensitivity": "sensitivity", "specificity": "specificity", "ppv": "PPV", "auc": "AUC"}
 
 
+SPLITS = {  # what a report says of cases that are not those of testing
+    "training": ", training cases",
+    "validation": ", validation cases",
+    "all": ", including training cases",
+}
+
+
+def split_words(metrics: dict[str, Any]) -> str:
+    """Returns what to say behind a number of cases; '' for testing cases."""
+    return SPLITS.get(metrics.get("split", "testing"), "")
+
+
 def task_lines(answers: Answers, metrics: dict[str, Any]) -> str:
     """Returns the report of one task as lines for the terminal; metrics: what task_metrics returned for answers."""
     columns = range(len(answers.labels))
     lines = [
-        f"== {metrics['task']}: {metrics['cases']} cases of {metrics['groups']} groups",
+        f"== {metrics['task']}: {metrics['cases']} cases of {metrics['groups']} groups{split_words(metrics)}",
         classification_report(
             answers.targets,
             answers.predicted,

@@ -9,11 +9,11 @@ from PIL import Image
 
 from pictures import encoded, phantom
 from sounds import coughs, wav
-from tosa.audit import gate_evaluation, picture_changes
+from tosa.audit import gate_evaluation
 from tosa.audit.datasets import other_pictures
 from tosa.errors import UsageError
 from tosa.model.out_of_distribution import THRESHOLD, thumbnail
-from tosa.training.data import dataset
+from tosa.training.data import dataset, picture_changes
 from tosa.training.gate import dead_leaves, fit_gate, synthetic_negatives
 
 SQUARE = np.repeat(phantom(299, 299)[:, :, None], 3, axis=2)

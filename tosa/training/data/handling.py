@@ -28,7 +28,7 @@ OF_PICTURES = (
     "width x 1.25", "size x 0.35", "black margins of 10 % on each side", "white margins of 10 % on each side",
 )  # fmt: skip
 OF_SOUNDS = (
-    "+6 dB", "sampled at 8 kHz", "MP3, small", "noise 15 dB below", "small room", "other sounds 10 dB below",
+    "+6 dB", "sampled at 8 kHz", "GSM 06.10", "noise 15 dB below", "small room", "other sounds 10 dB below",
     "other sounds 5 dB below",
 )  # fmt: skip
 OTHER_SOUNDS = 20  # sounds to mix in, at most

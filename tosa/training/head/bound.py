@@ -9,7 +9,7 @@ behind the softmax, so that every program that reads its scores gets bounded one
 
 
 def largest_score(groups: int) -> float:
-    """Returns the largest score that so many groups support; groups: of the label with the fewest, at least 1 counts."""
+    """Returns the largest score that so many groups of the label with the fewest support; 0 counts as 1."""
     return (max(groups, 1) + 1) / (max(groups, 1) + 2)
 
 

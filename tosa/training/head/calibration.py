@@ -1,4 +1,4 @@
-"""Calibration: temperature and biases by validation cases under handling, with the error that is left."""
+"""Calibration: temperature and biases by validation cases, the decision, the bound, and the error that is left."""
 
 from dataclasses import replace
 
@@ -6,9 +6,9 @@ import numpy as np
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
-from tosa.model.metadata import Calibration
-from tosa.training.head.bound import largest_score
-from tosa.training.head.decision import FEWEST
+from tosa.model.metadata import Calibration, TaskMetadata
+from tosa.training.head.bound import largest_score, score_floor
+from tosa.training.head.decision import FEWEST, fit_shift, operating_point
 from tosa.training.head.head import Head, softmax
 from tosa.training.head.train_head import PRIOR_DEVIATION, cross_entropies, temperature
 from tosa.training.head.views import Views
@@ -46,14 +46,43 @@ def with_biases(head: Head, views: Views, prior: np.ndarray) -> Head:
     return with_temperature(replace(head, biases=biases.astype(np.float32)), views, prior)
 
 
-def measure_calibration(head: Head, views: Views, prior: np.ndarray, groups: int) -> Calibration | None:
+def finish_head(
+    head: Head,
+    task: TaskMetadata,
+    views: Views,
+    prior: np.ndarray,
+    negative: str | None = None,
+    sensitivity: float | None = None,
+) -> tuple[Head, TaskMetadata]:
+    """Returns a head, whose temperature is fitted, with its decision and its bound, and the metadata that says so.
+
+    prior: the share of each label, (labels,), that the scores assume before the shift of the decision; negative: the
+    label that stands for health; sensitivity: that the decision must reach on the views.
+    """
+    groups = views.fewest_groups(len(head.labels))
+    head = fit_shift(replace(head, floor=0.0), views, negative, sensitivity)
+    head = replace(head, floor=score_floor(groups, len(head.labels)))
+    reason = reason_not_calibrated(head, views)
+    if reason:
+        print(f"{head.task}: {reason}")
+    return head, replace(
+        task,
+        calibration=measure_calibration(head, views, prior),
+        operating_point=operating_point(head, views, negative),
+        calibrated=reason is None,
+        uncalibrated_reason=reason,
+    )
+
+
+def measure_calibration(head: Head, views: Views, prior: np.ndarray) -> Calibration | None:
     """Returns the expected calibration error of a head over all views, and what its scores assume; None for no views.
 
-    prior: the share of each label, (labels,), before the head's shift; groups: of the label with the fewest.
+    prior: the share of each label, (labels,), before the head's shift.
     """
     if not len(views.targets):
         return None
-    answers = Answers(head.task, head.labels, views.targets, head.scores(views.bottlenecks), views.groups.tolist())
+    scores = head.scores_of(views.logits_of(head))
+    answers = Answers(head.task, head.labels, views.targets, scores, views.groups.tolist())
     shifted = prior * np.exp(0 if head.shift is None else head.shift)
     shares = (shifted / shifted.sum()).tolist()
     return Calibration(
@@ -61,7 +90,7 @@ def measure_calibration(head: Head, views: Views, prior: np.ndarray, groups: int
         n=views.case_count,
         groups=views.group_count(),
         views=len(np.unique(views.names)),
-        bound=round(largest_score(groups), 4),
+        bound=round(largest_score(views.fewest_groups(len(head.labels))), 4),
         prior={label: round(share, 4) for label, share in zip(head.labels, shares, strict=True)},
     )
 

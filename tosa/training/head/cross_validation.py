@@ -7,10 +7,33 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
+from tosa.training.head.decision import FEWEST
 from tosa.training.head.examples import Examples
+from tosa.training.head.head import Head
 from tosa.training.head.train_head import HeadRecipe, train_head
+from tosa.training.head.views import Views
 
 FOLDS = 5
+
+
+def calibration_views(head: Head, validation: Views, training: Views, recipe: HeadRecipe) -> Views:
+    """Returns what a head that was trained on `training` is calibrated on.
+
+    These are the validation views if each label has FEWEST groups there. Else they are the training views too, with the
+    logits of heads that do not know them, so that a handful of cases decides nothing.
+    """
+    labels = len(head.labels)
+    if validation.fewest_groups(labels) >= FEWEST:
+        return validation
+    examples = Examples(training.bottlenecks, training.targets)
+    logits, answered = out_of_fold_logits(head.task, head.labels, examples, training.groups.tolist(), recipe)
+    if not answered.any():
+        return validation
+    print(
+        f"{head.task}: validation has less than {FEWEST} groups of a label, too few to calibrate on. So training cases "
+        f"are used too, each answered by one of {FOLDS} heads, the one that was trained without its group."
+    )
+    return validation.with_logits(head.logits(validation.bottlenecks), training.take(answered), logits)
 
 
 def out_of_fold_logits(

@@ -6,15 +6,25 @@ of healthy cases, which the graph states (`calibration.prior`): softmax(logits +
 multiplied by exp(shift).
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tosa.errors import UsageError
 from tosa.model.metadata import OperatingPoint
 from tosa.training.head.head import Head
 from tosa.training.head.views import Views, healthy_column
 
 FEWEST = 10  # groups of ill and of healthy cases for an operating point; with fewer it would be chance
+
+
+def check_sensitivity(wanted: Mapping[str, float], tasks: Collection[str]) -> None:
+    """Raises UsageError where a sensitivity is wanted, by task, for one that is not among the tasks."""
+    if missing := [task for task in wanted if task not in tasks]:
+        raise UsageError(
+            f"--sensitivity is given for '{missing[0]}', but the cases are of {', '.join(tasks)}. Name one of these."
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +57,7 @@ def fit_shift(head: Head, views: Views, negative: str | None = None, sensitivity
     ill = views.targets != healthy
     if healthy is None or not _enough(views, ill):
         if sensitivity:
-            print(f"{head.task}: --sensitivity has no effect, since validation has less than {FEWEST} groups to ill and "
-                  "healthy each.")  # fmt: skip
+            print(f"{head.task}: --sensitivity has no effect: it needs {FEWEST} groups each of ill and healthy cases.")
         return head
     margins = _margins(head, views, healthy)
     distance = _best_threshold(margins, ill, views, sensitivity)
@@ -65,7 +74,7 @@ def _enough(views: Views, ill: np.ndarray) -> bool:
 
 def _margins(head: Head, views: Views, healthy: int) -> np.ndarray:
     """By how much the most likely label of illness is above the healthy one, (m,), in calibrated logits."""
-    logits = head.logits(views.bottlenecks) / np.float32(head.temperature)
+    logits = views.logits_of(head) / np.float32(head.temperature)
     return np.delete(logits, healthy, axis=1).max(axis=1) - logits[:, healthy]
 
 
@@ -99,7 +108,7 @@ def operating_point(head: Head, views: Views, negative: str | None = None) -> Op
     ill = views.targets != healthy
     if healthy is None or not _enough(views, ill):
         return None
-    scores = head.scores(views.bottlenecks)
+    scores = head.scores_of(views.logits_of(head))
     score = 1 - scores[:, healthy]
     threshold = 0.5 if len(head.labels) == 2 else _agreeing_threshold(score, scores.argmax(axis=1) != healthy)
     rates = _Rates.of(score, ill, np.array([threshold]))

@@ -19,11 +19,12 @@ from threadpoolctl import threadpool_limits
 
 from tosa.errors import UsageError
 from tosa.training.data.dataset import Case, in_split
+from tosa.training.data.handling import UNCHANGED
 from tosa.training.head.calibration import with_biases, with_temperature
 from tosa.training.head.decision import FEWEST
-from tosa.training.head.head import Head, softmax
+from tosa.training.head.head import Head
 from tosa.training.head.train_head import cross_entropies
-from tosa.training.head.views import UNCHANGED, Views, healthy_column
+from tosa.training.head.views import Views, healthy_column
 
 DECAYS = (10, 1, 0.1, 0.01, 0.001)  # weight decay, the largest first
 STEPS = 200  # of L-BFGS at most
@@ -74,8 +75,10 @@ def choose_last_layer(
     Candidates: the layer as it was; with biases fitted, if each label has FEWEST groups; and, if there are training
     views, layers fitted to them with several weight decays. Fitted biases replace the layer as it was if they lower the
     mean loss, since only with them the scores assume the shares that the graph states. A layer that is fitted anew is
-    taken if its worst loss is lower than that by more than a standard error. What is said of the layer is None if it was left as it was. The loss is the cross entropy of
-    the labels, with more than two labels that of ill or healthy too, labels weighted to `prior` (labels,).
+    taken if its worst loss is lower than that by more than a standard error.
+
+    The loss is the cross entropy of the labels and, with more than two, of ill or healthy, labels weighted to `prior`
+    (labels,). What is said of the layer is None if it was left as it was.
     """
     if validation.fewest_groups(len(head.labels)) == 0:
         print(f"{head.task}: last layer left as it was, since validation does not have cases of all its labels.")

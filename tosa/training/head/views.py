@@ -9,6 +9,7 @@ import numpy as np
 from tosa.training.data.dataset import Case, SkippedFiles
 from tosa.training.data.handling import UNCHANGED, OtherSounds, handlings
 from tosa.training.features.bottlenecks import Drawing, FeatureExtractor
+from tosa.training.head.head import Head
 from tosa.training.metrics import negative_of
 
 
@@ -22,6 +23,7 @@ class Views:
     sources: np.ndarray  # str (m,)
     files: np.ndarray  # str (m,): which case a view is of
     names: np.ndarray  # str (m,): UNCHANGED, or how it was handled
+    given_logits: np.ndarray | None = None  # float32 (m, labels), where other heads gave them
 
     @classmethod
     def of(
@@ -55,7 +57,21 @@ class Views:
 
     def take(self, chosen: np.ndarray) -> "Views":
         """Returns the chosen views, bool or rows."""
-        return Views(**{name: value[chosen] for name, value in vars(self).items()})
+        arrays = {name: value[chosen] for name, value in vars(self).items() if value is not None}
+        return Views(**arrays)
+
+    def with_logits(self, logits: np.ndarray, more: "Views", more_logits: np.ndarray) -> "Views":
+        """Returns these views and `more`, with the logits of each, whichever head they are of."""
+        joined = {
+            name: np.concatenate([value, getattr(more, name)])
+            for name, value in vars(self).items()
+            if name != "given_logits"
+        }
+        return Views(**joined, given_logits=np.concatenate([logits, more_logits]))
+
+    def logits_of(self, head: Head) -> np.ndarray:
+        """Returns uncalibrated logits (m, labels) of a head, or those given in their place."""
+        return head.logits(self.bottlenecks) if self.given_logits is None else self.given_logits
 
     def without(self, source: str) -> "Views":
         """Returns the views of all other sources."""
@@ -73,6 +89,11 @@ class Views:
     def fewest_groups(self, labels: int) -> int:
         """Returns how many groups the label with the fewest has, of so many labels; a label without any has 0."""
         return min(self.group_count(self.targets == label) for label in range(labels))
+
+    def case_weights(self) -> np.ndarray:
+        """Returns weights (m,) with which each case counts as one, however many views it has."""
+        _, index, sizes = np.unique(self.files, return_inverse=True, return_counts=True)
+        return 1 / sizes[index]
 
     def weights(self, prior: np.ndarray) -> np.ndarray:
         """Returns weights (m,) with which labels have the shares `prior` (labels,), 0 for those without a view.

@@ -165,8 +165,8 @@ def _report_flags(flags: argparse.ArgumentParser) -> None:
     flag("report_dir", Path("report"), "folder for report.json, report.md and their pictures")
     flag("plot", None, "PNG of the training curves, such as plot.png", type=Path)
     flag(
-        "sensitivity", None, "'TASK: SHARE', such as 'pneumonia: 0.96': the share of ill cases that the diagnosis must find on "
-        "validation cases, at the price of specificity; may be given once for each task", action="append",
+        "sensitivity", None, "'TASK: SHARE', such as 'pneumonia: 0.96': the share of ill validation cases that the "
+        "diagnosis must find, at the price of specificity; may be given once for each task", action="append",
     )  # fmt: skip
     flag("prevalence", 0.1, "prevalence for which the positive predictive value is reported", type=share)
     flag("negative_label", None, "label that stands for health (default: not sick, normal, healthy, negative)")

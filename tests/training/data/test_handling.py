@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from PIL import Image
+
 from pictures import encoded, phantom
 from sounds import coughs, wav
 from tosa.inputs import audio, xray
@@ -15,7 +17,7 @@ from tosa.training.data.kinds import Kind
 
 @pytest.fixture
 def chest(tmp_path):
-    (tmp_path / "chest.png").write_bytes(encoded(phantom(300, 200)))
+    (tmp_path / "chest.png").write_bytes(encoded(Image.fromarray(phantom(300, 200))))
     return Case(tmp_path / "chest.png", "lungs", "normal", "chest", "validation")
 
 
@@ -33,7 +35,7 @@ def sounds(tmp_path):
 def test_a_cropped_xray_is_drawn_as_an_upload_of_the_crop(chest):
     made = Handling("12 % cut off top and bottom", OtherSounds([])).draw(decode(chest), False, np.random.default_rng(0))
     rows = round(0.12 * 300)
-    upload = xray.picture(encoded(phantom(300, 200)[rows : 300 - rows]))
+    upload = xray.picture(encoded(Image.fromarray(phantom(300, 200)[rows : 300 - rows])))
     np.testing.assert_allclose(made.astype(int), upload.astype(int), atol=1)
 
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from PIL import Image
 
 from pictures import encoded, phantom
@@ -33,7 +32,7 @@ def sounds(tmp_path):
 
 
 def test_a_cropped_xray_is_drawn_as_an_upload_of_the_crop(chest):
-    made = Handling("12 % cut off top and bottom", OtherSounds([])).draw(decode(chest), False, np.random.default_rng(0))
+    made = Handling("12 % cut off top and bottom", OtherSounds([])).draw(decode(chest), chest, np.random.default_rng(0))
     rows = round(0.12 * 300)
     upload = xray.picture(encoded(Image.fromarray(phantom(300, 200)[rows : 300 - rows])))
     np.testing.assert_allclose(made.astype(int), upload.astype(int), atol=1)
@@ -41,7 +40,7 @@ def test_a_cropped_xray_is_drawn_as_an_upload_of_the_crop(chest):
 
 def test_a_louder_sound_is_drawn_as_its_clipped_samples(sounds):
     samples = decode(sounds[0])
-    made = Handling("+6 dB", OtherSounds([])).draw(samples, True, np.random.default_rng(0))
+    made = Handling("+6 dB", OtherSounds([])).draw(samples, sounds[0], np.random.default_rng(0))
     expected = draw_sound((samples * 10 ** (6 / 20)).clip(-1, 1).astype(np.float32))
     np.testing.assert_allclose(made.astype(int), expected.astype(int), atol=1)
 
@@ -51,7 +50,7 @@ def test_only_healthy_training_sounds_are_mixed_in(sounds):
     assert [case.file.name for case in others.cases] == ["c.wav"]
     (samples,) = others.samples
     assert len(samples) == audio.SAMPLE_RATE
-    mixed = Handling("other sounds 5 dB below", others).draw(decode(sounds[0]), True, np.random.default_rng(0))
+    mixed = Handling("other sounds 5 dB below", others).draw(decode(sounds[0]), sounds[0], np.random.default_rng(0))
     assert (mixed != draw_sound(decode(sounds[0]))).any()
     alone = Handling("other sounds 5 dB below", OtherSounds(sounds[2:]))
     assert str(alone) == str(Handling("other sounds 5 dB below", others))
@@ -71,5 +70,5 @@ def test_every_way_is_one_of_the_audits(chest, sounds):
     others = OtherSounds(sounds)
     for kind, case in ((Kind.XRAY, chest), (Kind.SOUND, sounds[0])):
         for way in handlings(kind, others):
-            made = way.draw(decode(case), kind is Kind.SOUND, np.random.default_rng(0))
+            made = way.draw(decode(case), case, np.random.default_rng(0))
             assert made.shape == (299, 299, 3) and made.dtype == np.uint8, way.name

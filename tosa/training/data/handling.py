@@ -69,10 +69,10 @@ class Handling:
         return f"handled {VERSION} {self.name}{mixed}"
 
     def draw(
-        self, decoded: np.ndarray, is_sound: bool, rng: np.random.Generator, preprocessing: Preprocessing = DEFAULT
+        self, decoded: np.ndarray, case: Case, rng: np.random.Generator, preprocessing: Preprocessing = DEFAULT
     ) -> np.ndarray:
         """Returns the changed picture uint8 (size, size, 3) of samples or pixels, as drawing.decode returns them."""
-        if not is_sound:
+        if not case.is_sound:
             return xray.fit(np.ascontiguousarray(PICTURE_CHANGES[self.name](decoded)), preprocessing)
         samples = soxr.resample(decoded.astype(np.float32), preprocessing.sample_rate, SAMPLE_RATE)
         changed = sound_changes(self.others.samples)[self.name](samples, rng).astype(np.float32)

@@ -67,10 +67,9 @@ def test_refuses_the_others_and_lets_an_unseen_source_pass(cases, tmp_path):
         for kind, pixels in drawn.items():
             Image.fromarray(pixels).save(others / kind / f"{number}.png")
     training = dataset.in_split(cases, "training")
-    xrays = [case for case in training if not case.is_sound]
     shown = fit_gate.gate_training_data(training, ["lungs"], dataset.SkippedFiles())
     assert shown.upright.shape == shown.negatives.shape == shown.dead_leaves.shape == (240, 1024)
-    assert shown.plain.sum() == len(xrays)
+    assert shown.natural.sum() == 80 + 80  # as they came, and of the other two thirds every second
     assert len(shown.spectrograms) == 4
     found = gate_evaluation.evaluate_gate(fit_gate.fit_gate(shown), cases, others)
     assert {kind: rate["value"] for kind, rate in found["others"].items()} == pytest.approx(

@@ -95,7 +95,7 @@ def test_a_bounded_score_of_another_name_is_found(trunk, tmp_path):
     one = replace(head("lungs", labels=("normal", "ill")), floor=0.1)
     (tmp_path / "graph.pb").write_bytes(assemble.assemble(trunk, [one], GraphMetadata(), "answer"))
     graph = Graph((tmp_path / "graph.pb").read_bytes())
-    assert graph.result() == "answer" and graph.labels() == {"lungs": ("normal", "ill")}
+    assert graph.result() == "answer" and graph.own_labels() == {"lungs": ("normal", "ill")}
     assert graph.linear_weights("answer").shape == (CHANNELS, 2)
 
 

@@ -1,7 +1,7 @@
 """The end of every training: heads are calibrated on validation and tested on testing; graph and labels are written."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +34,6 @@ class GraphFiles:
         """Copies graph and labels that are there beside themselves, before they are replaced."""
         for file in (self.graph, self.labels):
             keep_previous(file)
-
-
 
 
 def answers_to_testing(head: Head, data: BottleneckDataset, most: int = -1) -> tuple[Answers, list[Case]]:

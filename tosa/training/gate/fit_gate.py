@@ -22,6 +22,7 @@ from tosa.training.data.dataset import Case, SkippedFiles, in_order, of_task
 from tosa.training.data.drawing import DEFAULT, decode, draw
 from tosa.training.data.framing import frame
 from tosa.training.data.picture_augmentation import change_picture
+from tosa.training.data.picture_changes import SIDES, crop, margin
 from tosa.training.data.prefetch import map_readable
 from tosa.training.gate.dead_leaves import draw_dead_leaves
 from tosa.training.gate.synthetic_negatives import synthetic_negative
@@ -30,6 +31,8 @@ DRAWN = 3000  # X-rays of each task, and as many negatives of each kind; cases o
 SPECTROGRAMS = 1000  # of sounds, at most
 DIRECTIONS = 32  # principal ones, at most
 CASES_A_DIRECTION = 8  # at least; with more directions than that they would fit single training cases
+RANDOM_FRAMES = 1 / 3  # share of the handled X-rays that are framed as in fine-tuning
+WIDEST_CROP = 0.15  # of height or width, on each side; margins are as wide
 FRAMED = 0.4  # share of the changed X-rays that get a frame, as scans of films and figures of papers have
 WIDEST_FRAME = 0.2  # of the side, on each side
 HIDDEN_UNITS = 128
@@ -111,9 +114,25 @@ def _thumbnails(case: Case, number: int, view: View, preprocessing: Preprocessin
     if view == "as it came":
         upright = xray.fit(pixels, preprocessing)
     elif view == "framed":
-        upright = np.repeat(frame(pixels[:, :, 0], rng, preprocessing)[:, :, None], 3, axis=2)
+        upright = _handled(pixels, rng, preprocessing)
     shown = upright, synthetic_negative(changed, rng), draw_dead_leaves(changed, rng)
     return np.stack([thumbnail(picture) for picture in shown])
+
+
+def _handled(pixels: np.ndarray, rng: np.random.Generator, preprocessing: Preprocessing) -> np.ndarray:
+    """An X-ray, uint8 (height, width, 3), in another frame, its exposure as it came: uint8 (size, size, 3).
+
+    A third of them in a random one, as in fine-tuning; the others evenly cropped or with even margins on one, two or
+    all sides, which a random frame seldom has.
+    """
+    if rng.random() < RANDOM_FRAMES:
+        return np.repeat(frame(pixels[:, :, 0], rng, preprocessing)[:, :, None], 3, axis=2)
+    sides = list(SIDES.values())[rng.integers(len(SIDES))]
+    shares = [rng.uniform(0, WIDEST_CROP) * side for side in sides]
+    if rng.random() < 0.5:  # the same on each of these sides
+        shares = [max(shares) * side for side in sides]
+    change = crop(*shares) if rng.random() < 0.5 else margin(int(rng.choice([0, 255])), *shares)
+    return xray.fit(np.ascontiguousarray(change(pixels)), preprocessing)
 
 
 def _spectrogram(case: Case, preprocessing: Preprocessing) -> np.ndarray:

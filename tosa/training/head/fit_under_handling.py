@@ -14,7 +14,7 @@ from tosa.training.head.head import Head
 from tosa.training.head.refit import choose_last_layer
 from tosa.training.head.views import Views, assumed_prior
 
-REFIT_CASES = 1000  # of a task that a last layer is fitted to, at most; each takes two runs of the trunk
+REFIT_CASES = 600  # of a task that a last layer is fitted to, at most; each takes two runs of the trunk
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,15 @@ from PIL import Image
 from pictures import phantom
 from sounds import RATE, coughs, wav
 from tosa import screening
-from tosa.audit import picture_changes, robustness, sound_changes
-from tosa.audit.picture_changes import PICTURE_CHANGES
-from tosa.audit.sound_changes import SOUND_CHANGES
+from tosa.audit import robustness
 from tosa.errors import UsageError
 from tosa.inputs import audio
 from tosa.model.metadata import GraphMetadata
 from tosa.model.network import Network
+from tosa.training.data import picture_changes, sound_changes
 from tosa.training.data.dataset import Case
+from tosa.training.data.picture_changes import PICTURE_CHANGES
+from tosa.training.data.sound_changes import SOUND_CHANGES
 
 PIXELS = np.repeat(phantom(200, 160)[:, :, None], 3, axis=2)
 SAMPLES = audio.decode_sound(wav(coughs()))

@@ -8,9 +8,12 @@ from tosa.model.metadata import Calibration, GraphMetadata, OperatingPoint, Task
 from tosa.model.text import in_language
 from tosa.preprocessing import Preprocessing
 
-POINT = OperatingPoint(("viral", "bacterial"), 0.25, 0.98, 0.96, ill=357, healthy=142)
+CALIBRATION = Calibration(0.03, 499, 299, 9, 0.99, {"healthy": 0.5})
+POINT = OperatingPoint(
+    ("viral", "bacterial"), 0.25, 0.98, 0.96, ill=357, healthy=142, ill_groups=200, healthy_groups=99
+)
 LUNGS = TaskMetadata(
-    "lungs", "picture", ("healthy", "viral", "bacterial"), gate=True, calibration=Calibration(0.03, 499),
+    "lungs", "picture", ("healthy", "viral", "bacterial"), gate=True, calibration=CALIBRATION,
     operating_point=POINT, demonstration=True, note="Of one hospital.", population="children",
     calibrated=False, uncalibrated_reason="Too few.", margin=0.0,
     descriptions={"viral": {"en": "viral", "fr": "virale"}}, limits={"en": "Children.", "es": "Niños."},

@@ -190,7 +190,8 @@ def test_graphs_on_the_way_are_as_the_last_one(small_graph, pictures, tmp_path, 
     whole, partial = (Graph((tmp_path / name).read_bytes()) for name in ("graph.pb", "intermediate_2.pb"))
     assert (tmp_path / "intermediate_2.txt").read_text() == (tmp_path / "labels.txt").read_text()
     assert partial.softmaxes() == whole.softmaxes()
-    assert whole.nodes.keys() - partial.nodes.keys() == {"tosa/card"}, "it was not tested"
+    more = {f"final_training_ops/asthma/{name}" for name in ("floor", "room", "scaled", "unbounded")}
+    assert whole.nodes.keys() - partial.nodes.keys() == {"tosa/card"} | more, "neither tested nor calibrated"
     tasks = partial.metadata().tasks
     replaced = TaskMetadata(
         "asthma", "picture", ("dark", "light"), gate=True, demonstration=True, note="drawn",

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from tosa.audit.picture_changes import SIDES, PictureChange, crop
 from tosa.errors import NotAChestXray, RequestError, UsageError
 from tosa.inputs import xray
 from tosa.model.out_of_distribution import OutOfDistributionGate
@@ -15,6 +14,7 @@ from tosa.preprocessing import Preprocessing
 from tosa.scale.executor import prefetch
 from tosa.training.data.dataset import Case, SkippedFiles, in_order, in_split, labels_by_task
 from tosa.training.data.kinds import Kind
+from tosa.training.data.picture_changes import SIDES, PictureChange, crop
 from tosa.training.files import progress
 from tosa.training.gate import fit_gate, synthetic_negatives
 from tosa.training.metrics import rate

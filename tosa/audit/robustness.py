@@ -16,8 +16,6 @@ from typing import Any
 import numpy as np
 import soxr
 
-from tosa.audit.picture_changes import PICTURE_CHANGES, PictureChange
-from tosa.audit.sound_changes import sound_changes
 from tosa.errors import RequestError, TosaError, UsageError
 from tosa.inputs import audio, xray
 from tosa.model.network import Network
@@ -27,6 +25,8 @@ from tosa.training.data import dataset
 from tosa.training.data.dataset import Case
 from tosa.training.data.drawing import decode, draw_sound
 from tosa.training.data.kinds import Kind
+from tosa.training.data.picture_changes import PICTURE_CHANGES, PictureChange
+from tosa.training.data.sound_changes import sound_changes
 from tosa.training.data.table import from_csv
 from tosa.training.features.bottlenecks import BATCH
 from tosa.training.files import progress

@@ -27,6 +27,7 @@ CORRECTIONS = "tosa/corrections/"  # prefix of constants, each named after a con
 SEAL = "tosa/sha256"  # the last node of a sealed graph: the digest of all bytes before it
 MAX_SIDE = 2048  # pixels; a graph that takes larger pictures is damaged
 
+ENDS = {"Softmax", "ConcatV2", "Add"}  # operations that the scores may come from; Add where they have a floor
 PASSING = {"Identity", "Cast", "PlaceholderWithDefault"}  # their output is their first input
 AFTER_MATMUL = PASSING | {"Softmax", "RealDiv", "Div", "Mul", "Add", "AddV2", "BiasAdd"}
 
@@ -88,7 +89,7 @@ class Graph:
         if RESULT in self.nodes:
             return RESULT
         used = {name.partition(":")[0] for node in self.nodes.values() for name in node.input}
-        ends = [name for name, node in self.nodes.items() if node.op in ("Softmax", "ConcatV2") and name not in used]
+        ends = [name for name, node in self.nodes.items() if node.op in ENDS and name not in used]
         if len(ends) != 1:
             raise GraphError(f"has no node {RESULT}: it is cut off, or not a graph of retrain.py on Inception-v3")
         return ends[0]

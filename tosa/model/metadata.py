@@ -26,10 +26,18 @@ def default_input(task: str) -> Input:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far a task's scores are from frequencies."""
+    """How far a task's scores are from frequencies, and what they assume. Older graphs have only the first two."""
 
     ece: float  # expected calibration error, in [0, 1]
-    n: int  # validation cases that it was measured on
+    n: int  # cases that it was measured on
+    groups: int | None = None  # patients or sources of these cases
+    views: int | None = None  # pictures of each case: as it came, and handled in several ways
+    bound: float | None = None  # the largest score that so many cases support
+    prior: Mapping[str, float] = field(default_factory=dict)  # share of each label that the scores assume, by label
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the calibration for JSON; a field that is not set is left out."""
+        return present(asdict(self))
 
 
 @dataclass(frozen=True)
@@ -42,11 +50,16 @@ class OperatingPoint:
     specificity: float
     ill: int  # validation cases
     healthy: int  # validation cases
+    ill_groups: int | None = None  # patients or sources of these cases; None in older graphs
+    healthy_groups: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the operating point for JSON."""
         values = asdict(self)
-        return values | {"labels": list(self.labels), "cases": {name: values.pop(name) for name in ("ill", "healthy")}}
+        groups = {name: values.pop(f"{name}_groups") for name in ("ill", "healthy")}
+        cases = {name: values.pop(name) for name in ("ill", "healthy")}
+        known = {"groups": groups} if None not in groups.values() else {}
+        return values | {"labels": list(self.labels), "cases": cases} | known
 
 
 @dataclass(frozen=True)
@@ -103,7 +116,7 @@ class TaskMetadata:
             "from": self.input,
             "labels": list(self.labels),
             "gate": self.gate or None,
-            "calibration": self.calibration and asdict(self.calibration),
+            "calibration": self.calibration and self.calibration.to_dict(),
             "operating_point": self.operating_point and self.operating_point.to_dict(),
             "calibrated": self.calibrated,
             "uncalibrated_reason": self.uncalibrated_reason,
@@ -218,7 +231,17 @@ def _input(values: JsonFields, name: str) -> Input:
 def _calibration(task: JsonFields) -> Calibration | None:
     if (held := task.object("calibration")) is None:
         return None
-    return Calibration(float(held.need("ece", int, float)), held.need("n", int))
+    prior = held.take("prior", dict) or {}
+    if not all(isinstance(share, float | int) for share in prior.values()):
+        raise held.error("prior", prior)
+    return Calibration(
+        ece=float(held.need("ece", int, float)),
+        n=held.need("n", int),
+        groups=held.take("groups", int),
+        views=held.take("views", int),
+        bound=held.take("bound", float),
+        prior=prior,
+    )
 
 
 def _margin(task: JsonFields) -> float | None:
@@ -247,6 +270,7 @@ def _operating_point(task: JsonFields) -> OperatingPoint | None:
     if (held := task.object("operating_point")) is None:
         return None
     cases = JsonFields(held.place("cases"), held.need("cases", dict))
+    groups = held.object("groups") or JsonFields(held.place("groups"), {})
     point = OperatingPoint(
         labels=held.take_words("labels"),
         threshold=float(held.need("threshold", int, float)),
@@ -254,6 +278,8 @@ def _operating_point(task: JsonFields) -> OperatingPoint | None:
         specificity=float(held.need("specificity", int, float)),
         ill=cases.need("ill", int),
         healthy=cases.need("healthy", int),
+        ill_groups=groups.take("ill", int),
+        healthy_groups=groups.take("healthy", int),
     )
     if not point.labels:
         raise held.error("labels", [])

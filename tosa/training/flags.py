@@ -170,6 +170,10 @@ def _report_flags(flags: argparse.ArgumentParser) -> None:
     flag = flag_group(flags, "what to report")
     flag("report_dir", Path("report"), "folder for report.json, report.md and their pictures")
     flag("plot", None, "PNG of the training curves, such as plot.png", type=Path)
+    flag(
+        "sensitivity", None, "'TASK: SHARE', such as 'pneumonia: 0.96': the share of ill validation cases that the "
+        "diagnosis must find, at the price of specificity; may be given once for each task", action="append",
+    )  # fmt: skip
     flag("prevalence", 0.1, "prevalence for which the positive predictive value is reported", type=share)
     flag("negative_label", None, "label that stands for health (default: not sick, normal, healthy, negative)")
     flag("print_misclassified_test_images", False, "list the test pictures answered wrongly", action="store_true")
@@ -229,6 +233,8 @@ def _check_combination(reader: argparse.ArgumentParser, flags: argparse.Namespac
         reader.error("--pool_shares needs --fine_tune")
     if flags.drop_other_tasks and not flags.task:
         reader.error("--drop_other_tasks needs --task, which names the task that is left")
+    if flags.sensitivity and flags.evaluate:
+        reader.error("--sensitivity has no effect with --evaluate; leave it out")
     if flags.geometry and not flags.fine_tune:
         reader.error("--geometry needs --fine_tune: a trunk keeps the geometry that it was trained with")
     if (flags.graph or flags.labels) and not uses_graph:

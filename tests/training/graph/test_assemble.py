@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from tosa.model.graph import HEADS, Graph
 from tosa.model.metadata import GraphMetadata
 from tosa.model.network import Network
 from tosa.training.graph import assemble
+from tosa.training.head.bound import score_floor
 from tosa.training.head.head import Head, softmax
 from tosa.training.head.stored_heads import heads_of, scope_of
 
@@ -50,6 +53,50 @@ def test_heads_come_back_out_of_the_graph(served):
         np.testing.assert_allclose(back.weights, wanted.weights, rtol=1e-6)
         assert (back.hidden is None) == (wanted.hidden is None)
     np.testing.assert_allclose(found["cough"].hidden[0], served[2][0].hidden[0], rtol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def bounded(trunk, tmp_path_factory):
+    """A network whose two heads have a shift and a floor, and these heads."""
+    folder = tmp_path_factory.mktemp("bounded")
+    heads = [head(units=6), head("lungs", labels=("normal", "ill"))]
+    heads = [replace(each, shift=np.float32([-0.7, 0]), floor=score_floor(8, 2)) for each in heads]
+    (folder / "graph.pb").write_bytes(assemble.assemble(trunk, heads, GraphMetadata()))
+    (folder / "labels.txt").write_text(assemble.label_lines(heads))
+    return folder / "graph.pb", folder / "labels.txt", heads
+
+
+def test_shift_and_floor_are_served(bounded):
+    network = Network.load(*bounded[:2], precision="f32")
+    answer = network.run(np.random.default_rng(1).integers(0, 256, (3, 299, 299, 3), dtype=np.uint8))
+    for each, column in zip(bounded[2], (0, 2), strict=True):
+        plain = softmax(each.logits(answer.bottleneck) / each.temperature + np.float32([-0.7, 0]))
+        np.testing.assert_allclose(answer.scores[:, column : column + 2], 0.8 * plain + 0.1, atol=1e-4)
+    assert answer.scores.max() <= 0.9 + 1e-6  # of eight groups all right, the ninth is with 9 / 10
+    assert network.tasks["lungs"].weights is not None and network.tasks["cough"].weights is None
+
+
+def test_shift_and_floor_come_back_out_of_the_graph(bounded):
+    found = heads_of(Graph(bounded[0].read_bytes()))
+    for wanted in bounded[2]:
+        back = found[wanted.task]
+        np.testing.assert_array_equal(back.shift, wanted.shift)
+        assert back.floor == pytest.approx(wanted.floor)
+
+
+def test_a_program_that_feeds_the_graph_gets_bounded_scores(tf, bounded):
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.import_graph_def(tf.compat.v1.GraphDef.FromString(bounded[0].read_bytes()), name="")
+        scores = session.run("final_result:0", {"pool_3/_reshape:0": np.full((1, CHANNELS), 50, np.float32)})
+    np.testing.assert_allclose(np.sort(scores[0]), [0.1, 0.1, 0.9, 0.9], atol=1e-5)
+
+
+def test_a_bounded_score_of_another_name_is_found(trunk, tmp_path):
+    one = replace(head("lungs", labels=("normal", "ill")), floor=0.1)
+    (tmp_path / "graph.pb").write_bytes(assemble.assemble(trunk, [one], GraphMetadata(), "answer"))
+    graph = Graph((tmp_path / "graph.pb").read_bytes())
+    assert graph.result() == "answer" and graph.own_labels() == {"lungs": ("normal", "ill")}
+    assert graph.linear_weights("answer").shape == (CHANNELS, 2)
 
 
 ODD = ["chest x-ray", "chest.20.x-ray", "pulmón", "a.b", "a b", "cough"]

@@ -12,6 +12,7 @@ from tosa.training.data.dataset import SkippedFiles
 from tosa.training.data.load_cases import DataOptions, check_against_graph, load_cases
 from tosa.training.graph import assemble
 from tosa.training.graph.words import Words, describe, with_counts
+from tosa.training.head.decision import check_sensitivity
 from tosa.training.head.refit import check_training_labels
 from tosa.training.head.stored_heads import heads_of
 
@@ -45,6 +46,7 @@ def calibrate(options: CalibrateOptions) -> None:
     if options.finish.refits:
         check_training_labels(heads, cases)
     tell_what_is_replaced(options.finish.files, stored)
+    check_sensitivity(options.finish.sensitivity, dataset.labels_by_task(cases))
     trunk = graph.trunk()
     assemble.check_result_name(options.finish.files.result, trunk)
     metadata = describe(metadata, cases, options.words, metadata)

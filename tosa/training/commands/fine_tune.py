@@ -19,6 +19,7 @@ from tosa.training.data.dataset import SkippedFiles, in_split
 from tosa.training.data.load_cases import DataOptions, load_cases
 from tosa.training.graph import assemble
 from tosa.training.graph.words import Words, describe, started_from, with_counts
+from tosa.training.head.decision import check_sensitivity
 from tosa.training.trunk.recipe import FineTuneRecipe
 from tosa.training.trunk.resolve import network_in
 from tosa.training.trunk.serialize import to_float16
@@ -49,6 +50,7 @@ def fine_tune(options: FineTuneOptions, settings: Settings) -> None:
     preprocessing = replace(start.preprocessing, geometry=options.geometry or start.preprocessing.geometry)
     skipped = SkippedFiles(options.data.skip_unreadable)
     cases = load_cases(options.data, skipped, preprocessing=preprocessing)
+    check_sensitivity(options.finish.sensitivity, dataset.labels_by_task(cases))
     metadata = replace(started_from(start), preprocessing=preprocessing)
     metadata = with_counts(describe(metadata, cases, options.words, start), cases, dataset.SPLITS)
     warn_of_lost_tasks(options.data, settings, metadata.tasks, "--fine_tune changes the trunk that they rest on")

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,6 @@ from tosa.model.network import GraphFile
 from tosa.preprocessing import Preprocessing
 from tosa.training import tensorboard_curves
 from tosa.training.data import dataset
-from tosa.training.data.augmentation import Augmentation
 from tosa.training.data.dataset import Case, SkippedFiles, in_split, of_task
 from tosa.training.data.summary import summarize_data
 from tosa.training.features.bottlenecks import FeatureExtractor
@@ -23,9 +22,9 @@ from tosa.training.graph import finalize
 from tosa.training.graph.activation_ranges import measure_quantization
 from tosa.training.graph.finalize import GraphFiles
 from tosa.training.graph.margin import with_margins
-from tosa.training.head.bottleneck_dataset import BottleneckDataset, make_bottleneck_dataset
+from tosa.training.head.bottleneck_dataset import make_bottleneck_dataset
+from tosa.training.head.fit_under_handling import Wanted, fit_under_handling
 from tosa.training.head.head import Head
-from tosa.training.head.refit import refit_head
 from tosa.training.report import outputs
 from tosa.training.report.card import card_constant, training_card
 from tosa.training.report.options import ReportOptions
@@ -40,7 +39,8 @@ class FinishOptions:
     report: ReportOptions
     bottleneck_dir: Path
     most_tested: int  # testing cases of each task, -1 for all
-    refits: bool  # whether the last layers are fitted to the training cases before they are calibrated
+    refits: bool  # whether last layers fitted to the training cases are among the candidates
+    sensitivity: Mapping[str, float] = field(default_factory=dict)  # that the decision must reach, by task
     curves: Path | None = None  # folder of the training's event files
 
 
@@ -52,29 +52,29 @@ def finish(
     cases: Sequence[Case],
     skipped: SkippedFiles,
 ) -> None:
-    """Calibrates heads on the validation cases, writes graph and labels, and reports on the testing cases."""
+    """Fits and calibrates heads under handling, writes graph and labels, and reports on the testing cases."""
     extractor = _extractor(trunk, options.bottleneck_dir, metadata.preprocessing)
-    if options.refits:
-        heads, metadata = _refitted(heads, metadata, cases, extractor, skipped)
+    finished = []
+    for head in heads:
+        wanted = Wanted(options.refits, options.report.negative_label, options.sensitivity.get(head.task))
+        own, task = of_task(cases, head.task), metadata.task(head.task)
+        calibrated, task = fit_under_handling(head, task, own, extractor, skipped, wanted)
+        finished.append(calibrated)
+        metadata = metadata.with_task(task)
     held_out = [case for case in cases if case.split != "training"]
-    data = {
-        task: make_bottleneck_dataset(of_task(held_out, task), extractor, skipped)
-        for task in dataset.labels_by_task(cases)
-    }
-    heads = [finalize.calibrated(head, data[head.task]) for head in heads]
-    metadata = _with_validation(metadata, heads, data, options.report.negative_label)
+    data = {head.task: make_bottleneck_dataset(of_task(held_out, head.task), extractor, skipped) for head in finished}
     training = in_split(cases, "training")
     graph = Graph(trunk.SerializeToString())
     quantization = measure_quantization(graph, training, skipped, metadata.preprocessing)
-    metadata = with_margins(metadata, heads, trunk, quantization, data, skipped)
+    metadata = with_margins(metadata, finished, trunk, quantization, data, skipped)
     metadata, gate = _with_gate(metadata, training, skipped)
     tested = outputs.task_reports(
-        options.report, [finalize.answers_to_testing(head, data[head.task], options.most_tested) for head in heads]
+        options.report, [finalize.answers_to_testing(head, data[head.task], options.most_tested) for head in finished]
     )
     summary = summarize_data(list(cases), skipped)
     card = card_constant(training_card(tested, cases, summary))
     options.files.keep_previous()
-    finalize.write_graph(options.files, trunk, heads, metadata, gate | quantization | card)
+    finalize.write_graph(options.files, trunk, finished, metadata, gate | quantization | card)
     curves = tensorboard_curves.read(options.curves) if options.curves else None
     outputs.write_outputs(options.report, tested, summary, curves)
 
@@ -86,36 +86,6 @@ def _extractor(trunk: GraphDef, cache_dir: Path, preprocessing: Preprocessing) -
         file.write_bytes(trunk.SerializeToString(deterministic=True))
         network = GraphFile.read_trunk(file).start(precision="f32")
     return FeatureExtractor(network, trunk_sha256(trunk), cache_dir, preprocessing)
-
-
-def _refitted(
-    heads: Sequence[Head],
-    metadata: GraphMetadata,
-    cases: Sequence[Case],
-    extractor: FeatureExtractor,
-    skipped: SkippedFiles,
-) -> tuple[list[Head], GraphMetadata]:
-    """The heads with the last layers that fit their cases, and the metadata that says how they were fitted."""
-    refitted = []
-    for head in heads:
-        task_cases = of_task(cases, head.task)
-        takes_sounds = any(case.is_sound for case in task_cases)
-        sounds = [case for case in in_split(cases, "training") if case.is_sound] if takes_sounds else []
-        fitted, record = refit_head(head, task_cases, Augmentation(sounds), extractor, skipped)
-        refitted.append(fitted)
-        if record:  # what the metadata says of the training is of the layer before
-            metadata = metadata.with_task(replace(metadata.task(head.task), training=None, refit=record))
-    return refitted, metadata
-
-
-def _with_validation(
-    metadata: GraphMetadata, heads: Sequence[Head], data: Mapping[str, BottleneckDataset], negative: str | None
-) -> GraphMetadata:
-    """The metadata with calibration error and operating point of each calibrated head."""
-    for head in heads:
-        task = finalize.with_validation(metadata.task(head.task), head, data[head.task], negative)
-        metadata = metadata.with_task(task)
-    return metadata
 
 
 def _with_gate(

@@ -1,6 +1,6 @@
 """The options of every command, built from the command line. No other module reads the parsed flags."""
 
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 
 from tosa.errors import UsageError
@@ -14,6 +14,7 @@ from tosa.training.commands.retrain import RetrainOptions
 from tosa.training.data.dataset import SPLITS, Percentages
 from tosa.training.data.distortion import Distortion
 from tosa.training.data.load_cases import DataOptions
+from tosa.training.flag_types import share
 from tosa.training.graph.finalize import GraphFiles
 from tosa.training.graph.words import Words
 from tosa.training.head.bottleneck_dataset import Variants
@@ -41,6 +42,7 @@ def retrain_options(flags: Namespace) -> RetrainOptions:
         words=_words(flags),
         keeps_tasks=flags.task is not None and not flags.drop_other_tasks,
         most_tested=flags.test_batch_size,
+        sensitivity=_sensitivity(flags),
     )
 
 
@@ -142,8 +144,31 @@ def _report_options(flags: Namespace) -> ReportOptions:
 
 def _finish_options(flags: Namespace, refits: bool, curves: Path | None = None) -> FinishOptions:
     return FinishOptions(
-        _graph_files(flags), _report_options(flags), flags.bottleneck_dir, flags.test_batch_size, refits, curves
+        files=_graph_files(flags),
+        report=_report_options(flags),
+        bottleneck_dir=flags.bottleneck_dir,
+        most_tested=flags.test_batch_size,
+        refits=refits,
+        sensitivity=_sensitivity(flags),
+        curves=curves,
     )
+
+
+def _sensitivity(flags: Namespace) -> dict[str, float]:
+    """The shares of --sensitivity by task. Raises UsageError for another form than 'TASK: SHARE'."""
+    wanted = {}
+    for text in flags.sensitivity or ():
+        task, _, number = text.rpartition(": ")
+        try:
+            wanted[task] = share(number)
+        except (ValueError, ArgumentTypeError):
+            raise UsageError(
+                f"--sensitivity '{text}' must have the form 'TASK: SHARE', with SHARE between 0 and 1, such as "
+                "'pneumonia: 0.96'."
+            ) from None
+        if not task:
+            raise UsageError(f"--sensitivity '{text}' names no task. Write 'TASK: {number}'.")
+    return wanted
 
 
 def _head_recipe(flags: Namespace) -> HeadRecipe:

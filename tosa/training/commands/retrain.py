@@ -1,7 +1,7 @@
 """Train the last layer of one task on cached bottlenecks, as the classic retrain.py does."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,12 @@ from tosa.training.graph.finalize import GraphFiles
 from tosa.training.graph.margin import with_margins
 from tosa.training.graph.words import Words, describe, started_from, with_counts
 from tosa.training.head.bottleneck_dataset import BottleneckDataset, Variants, make_bottleneck_dataset
+from tosa.training.head.calibration import finish_head
+from tosa.training.head.cross_validation import calibration_views
+from tosa.training.head.decision import check_sensitivity
 from tosa.training.head.head import Head
 from tosa.training.head.stored_heads import heads_of
-from tosa.training.head.train_head import HeadRecipe, train_head
+from tosa.training.head.train_head import HeadRecipe, temperature, train_head
 from tosa.training.report import outputs
 from tosa.training.report.card import card_constant, training_card
 from tosa.training.report.options import ReportOptions
@@ -58,6 +61,7 @@ class RetrainOptions:
     words: Words
     keeps_tasks: bool  # whether the new graph has the other tasks of the graph that it starts from
     most_tested: int  # testing cases, -1 for all
+    sensitivity: Mapping[str, float] = field(default_factory=dict)  # that the decision must reach, by task
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +94,7 @@ def retrain(options: RetrainOptions, settings: Settings) -> None:
     preprocessing = trunk_preprocessing(options.trunk, settings.graph)
     cases = load_cases(options.data, skipped, preprocessing=preprocessing)
     task = _one_task(cases)
+    check_sensitivity(options.sensitivity, [task])
     with trunk_file(options.trunk, settings.graph) as file:
         read = GraphFile.read_trunk(file)
         start = _Start.of(read.graph, options.keeps_tasks)
@@ -155,10 +160,9 @@ def _train_and_write(
         places = replace(files, graph=graph, labels=labels)
         finalize.write_graph(places, start.trunk, heads, metadata, start.constants | card)
 
-    head = finalize.calibrated(_trained(options, task, data, start.trunk, write), data)
     trained = replace(metadata.task(task), training=asdict(options.recipe) | options.variants.to_dict())
-    validated = finalize.with_validation(trained, head, data, options.report.negative_label)
-    metadata = with_margins(metadata.with_task(validated), [head], start.trunk, start.constants, {task: data}, skipped)
+    head, calibrated = _calibrated(options, _trained(options, task, data, start.trunk, write), trained, data)
+    metadata = with_margins(metadata.with_task(calibrated), [head], start.trunk, start.constants, {task: data}, skipped)
     tested = outputs.task_reports(options.report, [finalize.answers_to_testing(head, data, options.most_tested)])
     card = card_constant(training_card(tested, data.cases, summary, start.card))
     files.keep_previous()
@@ -166,6 +170,20 @@ def _train_and_write(
     if options.saved_model_dir:
         outputs.write_saved_model(options.saved_model_dir, files.graph, files.labels, files.result)
     return tested
+
+
+def _calibrated(
+    options: RetrainOptions, head: Head, task: TaskMetadata, data: BottleneckDataset
+) -> tuple[Head, TaskMetadata]:
+    """The head with temperature, decision and bound, and the metadata that says so."""
+    training, validation = (data.views(head.labels, split) for split in ("training", "validation"))
+    views = calibration_views(head, validation, training, options.recipe)
+    head = replace(head, temperature=temperature(views.logits_of(head), views.targets, views.case_weights()))
+    prior = np.full(len(head.labels), 1 / len(head.labels))
+    if options.recipe.class_balance == "none":
+        prior = np.bincount(training.targets, minlength=len(prior)) / len(training.targets)
+    sensitivity = options.sensitivity.get(task.name)
+    return finish_head(head, task, views, prior, options.report.negative_label, sensitivity)
 
 
 def _trained(

@@ -13,7 +13,7 @@ from tosa.errors import UsageError
 from tosa.model.graph import BOTTLENECK, HEADS, METADATA, RESULT, constant_node, seal
 from tosa.model.metadata import GraphMetadata
 from tosa.training.head.head import Head
-from tosa.training.head.stored_heads import HIDDEN, scope_of
+from tosa.training.head.stored_heads import FLOOR, HIDDEN, SHIFT, scope_of
 
 OUTLINE_BYTES = 1024  # larger constants are left out of an outline
 
@@ -51,7 +51,10 @@ def assemble(
 
 
 def _append(graph: GraphDef, head: Head, softmax_name: str) -> None:
-    """Adds a head's operations: bottleneck x weights + biases, divided by the temperature, softmax."""
+    """Adds a head's operations: bottleneck x weights + biases, divided by the temperature, softmax.
+
+    Where the head has a shift, it is added before the softmax; where it has a floor, that bounds the scores after it.
+    """
     scope = scope_of(head.task)
     graph.node.append(constant_node(f"{scope}/weights", head.weights.astype(np.float32)))
     graph.node.append(constant_node(f"{scope}/biases", head.biases.astype(np.float32)))
@@ -70,13 +73,33 @@ def _append(graph: GraphDef, head: Head, softmax_name: str) -> None:
         (f"{scope}/Wx_plus_b/MatMul", "MatMul", [inputs, f"{scope}/weights"]),
         (f"{scope}/Wx_plus_b/add", "Add", [f"{scope}/Wx_plus_b/MatMul", f"{scope}/biases"]),
         (f"{scope}/calibrated", "RealDiv", [f"{scope}/Wx_plus_b/add", f"{scope}/temperature"]),
-        (softmax_name, "Softmax", [f"{scope}/calibrated"]),
     ]
+    steps += _decision(graph, head, scope, softmax_name)
     for name, operation, names in steps:
         node = graph.node.add(name=name, op=operation, input=names)
         node.attr["T"].type = DT_FLOAT
         if operation == "MatMul":
             node.attr["transpose_a"].b = node.attr["transpose_b"].b = False
+
+
+def _decision(graph: GraphDef, head: Head, scope: str, scores: str) -> list[tuple[str, str, list[str]]]:
+    """The operations from the calibrated logits to the node `scores`; adds their constants."""
+    logits, steps = f"{scope}/calibrated", []
+    if head.shift is not None:
+        graph.node.append(constant_node(f"{scope}/{SHIFT}", head.shift.astype(np.float32)))
+        steps.append((f"{scope}/shifted", "Add", [logits, f"{scope}/{SHIFT}"]))
+        logits = f"{scope}/shifted"
+    if not head.floor:
+        return [*steps, (scores, "Softmax", [logits])]
+    room = 1 - len(head.labels) * head.floor
+    graph.node.append(constant_node(f"{scope}/{FLOOR}", np.array(head.floor, np.float32)))
+    graph.node.append(constant_node(f"{scope}/room", np.array(room, np.float32)))
+    return [
+        *steps,
+        (f"{scope}/unbounded", "Softmax", [logits]),
+        (f"{scope}/scaled", "Mul", [f"{scope}/unbounded", f"{scope}/room"]),
+        (scores, "Add", [f"{scope}/scaled", f"{scope}/{FLOOR}"]),
+    ]
 
 
 def _append_concatenation(graph: GraphDef, heads: Sequence[Head], result: str) -> None:

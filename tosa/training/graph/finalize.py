@@ -1,23 +1,21 @@
 """The end of every training: heads are calibrated on validation and tested on testing; graph and labels are written."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from tosa.model.graph import RESULT
-from tosa.model.metadata import FIRST_TASK, GraphMetadata, TaskMetadata
+from tosa.model.metadata import FIRST_TASK, GraphMetadata
 from tosa.model.network import MEL_BANK
 from tosa.training.data import dataset
 from tosa.training.data.dataset import Case, in_split
 from tosa.training.data.mel_bank import bank_to_carry
 from tosa.training.files import atomic_write, keep_previous, wrap_os_error
 from tosa.training.graph import assemble
-from tosa.training.head import train_head
 from tosa.training.head.bottleneck_dataset import BottleneckDataset
-from tosa.training.head.calibration import choose_operating_point, measure_calibration
 from tosa.training.head.examples import Examples
 from tosa.training.head.head import Head
 from tosa.training.metrics import Answers
@@ -36,26 +34,6 @@ class GraphFiles:
         """Copies graph and labels that are there beside themselves, before they are replaced."""
         for file in (self.graph, self.labels):
             keep_previous(file)
-
-
-def calibrated(head: Head, data: BottleneckDataset) -> Head:
-    """Returns the head with the temperature that fits the validation cases."""
-    validation = data.examples(head.labels, "validation")
-    return replace(head, temperature=train_head.temperature(head.logits(validation.bottlenecks), validation.targets))
-
-
-def with_validation(task: TaskMetadata, head: Head, data: BottleneckDataset, negative: str | None) -> TaskMetadata:
-    """Returns the task's metadata with calibration error and operating point of a calibrated head.
-
-    negative: the label that stands for health; None: the usual names.
-    """
-    validation = data.examples(head.labels, "validation")
-    scores = head.scores(validation.bottlenecks)
-    groups = [case.group for case in in_split(data.cases, "validation")]
-    answers = Answers(head.task, head.labels, validation.targets, scores, groups)
-    return replace(
-        task, calibration=measure_calibration(answers), operating_point=choose_operating_point(answers, negative)
-    )
 
 
 def answers_to_testing(head: Head, data: BottleneckDataset, most: int = -1) -> tuple[Answers, list[Case]]:

@@ -13,6 +13,7 @@ from tosa.training.data.distortion import Distortion
 from tosa.training.data.load_cases import with_sounds
 from tosa.training.features.bottlenecks import Bottlenecks, Drawing, FeatureExtractor
 from tosa.training.head.examples import Examples
+from tosa.training.head.views import Views
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +36,12 @@ class BottleneckDataset:
         column = {label: number for number, label in enumerate(labels)}
         targets = np.array([column[drawing.case.label] for drawing in made.drawings[first:end]], dtype=np.int64)
         return Examples(made.values[first:end], targets)
+
+    def views(self, labels: Sequence[str], split: str) -> Views:
+        """Returns the same as `examples`, with the case of each bottleneck."""
+        made = self.variants if split == "training" and self.variants else self.made
+        rows = [row for row, drawing in enumerate(made.drawings) if drawing.case.split == split]
+        return Views.of([made.drawings[row].case for row in rows], labels, self.examples(labels, split).bottlenecks)
 
 
 @dataclass(frozen=True)

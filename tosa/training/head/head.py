@@ -19,6 +19,10 @@ class Head:
     biases: np.ndarray
     temperature: float = 1.0  # logits are divided by it, which calibrates the scores (Guo et al., ICML 2017)
     hidden: tuple[np.ndarray, np.ndarray] | None = None
+    shift: np.ndarray | None = (
+        None  # float32 (labels,), added to the calibrated logits: moves the decision, see decision.py
+    )
+    floor: float = 0.0  # the smallest score, which bounds the largest one too, see bound.py
 
     def features(self, bottlenecks: np.ndarray) -> np.ndarray:
         """Returns the last layer's inputs (n, inputs) for bottlenecks (n, features)."""
@@ -30,7 +34,13 @@ class Head:
 
     def scores(self, bottlenecks: np.ndarray) -> np.ndarray:
         """Returns calibrated probabilities (n, labels) of bottlenecks (n, features)."""
-        return softmax(self.logits(bottlenecks) / self.temperature)
+        return self.scores_of(self.logits(bottlenecks))
+
+    def scores_of(self, logits: np.ndarray) -> np.ndarray:
+        """Returns calibrated probabilities (n, labels) of uncalibrated logits (n, labels)."""
+        calibrated = logits / np.float32(self.temperature)
+        scores = softmax(calibrated if self.shift is None else calibrated + self.shift)
+        return scores * np.float32(1 - len(self.labels) * self.floor) + np.float32(self.floor)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from tosa.training.head.head import Head
 
 STORED = ("weights", "biases", "temperature")
 HIDDEN = ("hidden/weights", "hidden/biases")
+SHIFT, FLOOR = "shift", "floor"  # only where a head has them
 
 
 def scope_of(task: str) -> str:
@@ -32,7 +33,17 @@ def heads_of(graph: Graph) -> dict[str, Head]:
         hidden = None
         if f"{scope}/{HIDDEN[0]}" in graph.nodes:
             hidden = (_constant(graph, f"{scope}/{HIDDEN[0]}"), _constant(graph, f"{scope}/{HIDDEN[1]}"))
-        heads[name] = Head(name, task.labels, weights, biases, float(temperature), hidden)
+        shift, floor = (graph.constant(f"{scope}/{node}") for node in (SHIFT, FLOOR))
+        heads[name] = Head(
+            name,
+            task.labels,
+            weights,
+            biases,
+            float(temperature),
+            hidden,
+            shift,
+            0.0 if floor is None else float(floor),
+        )
     return heads
 
 

@@ -170,13 +170,15 @@ def cross_entropies(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return -np.log(np.maximum(scores[np.arange(len(scores)), targets], 1e-12))
 
 
-def temperature(logits: np.ndarray, targets: np.ndarray) -> float:
+def temperature(logits: np.ndarray, targets: np.ndarray, weights: np.ndarray | None = None) -> float:
     """Returns the temperature, between 1/8 and 8, that calibrates logits (n, labels) for targets (n,).
 
     The most likely one (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017), given that its logarithm
     is normal around 0 with PRIOR_DEVIATION: a handful of cases must not make the network overconfident.
+    weights: as how many cases each counts, (n,); 1 by default.
     """
     candidates = np.geomspace(1 / 8, 8, 241)
-    losses = np.array([cross_entropies(softmax(logits / t), targets).sum() for t in candidates])
+    counts = np.ones(len(targets)) if weights is None else weights
+    losses = np.array([counts @ cross_entropies(softmax(logits / t), targets) for t in candidates])
     losses += np.square(np.log(candidates) / PRIOR_DEVIATION) / 2
     return float(candidates[int(np.argmin(losses))])

@@ -80,7 +80,7 @@ class FineTuning:
         progress = Progress(self.recipe, batches, started, log, lambda step: self._validate(step, log))
         callbacks = [progress, Backup(checkpoints, self.recipe.epoch_steps)]
         try:
-            self.model.fit(batches, epochs=self.recipe.epochs, callbacks=callbacks, verbose=0)
+            self.model.fit(batches, epochs=self.recipe.epochs, callbacks=callbacks, shuffle=False, verbose=0)
         except UsageError:
             raise
         except Exception as error:

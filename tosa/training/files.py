@@ -1,5 +1,6 @@
 """Write files beside their target and rename them, so that a kill leaves the old file or the new one."""
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -88,6 +89,12 @@ def check_writable(target: Path, is_folder: bool = False) -> None:
         nearest = next(folder for folder in folders if folder.exists())
         with tempfile.TemporaryFile(dir=nearest) as trial:
             trial.write(b"0")
+
+
+def file_sha256(file: Path) -> str:
+    """Returns the SHA-256 of a file's content, hexadecimal."""
+    with open(file, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def save_arrays(target: Path, **arrays: Any) -> None:

@@ -21,13 +21,8 @@ from tosa.training.packages import missing_package
 
 PROGRAM = "retrain.py"
 BALANCES = ("drawn", "weighted", "none")
-COMMANDS = (
-    "evaluate",
-    "calibrate",
-    "refit",
-    "fine_tune",
-    "describe_graph",
-)  # flags that ask for something else than one last layer
+# flags that ask for something else than one last layer
+COMMANDS = ("evaluate", "calibrate", "refit", "fine_tune", "finish", "describe_graph")
 LAST_LAYER = (  # flags that have an effect only when one last layer is trained
     "drop_other_tasks class_balance hidden_units dropout optimizer weights variants flip_left_right random_crop "
     "random_scale random_brightness random_rotation random_shift random_gain random_bandwidth background_snr "
@@ -37,6 +32,7 @@ STEPS = (  # flags that have an effect only on trainings in steps, those of a la
     "plot how_many_training_steps learning_rate train_batch_size eval_step_interval validation_batch_size model_dir "
     "checkpoint_dir precision"
 ).split()
+FINE_TUNING = ("pool_shares", "ema", "batch_norm", "output_weights")  # flags that need --fine_tune
 
 
 def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
@@ -144,6 +140,22 @@ def _trunk_flags(flags: argparse.ArgumentParser) -> None:
         "cases of each pool, which the table's column pool names. Default: by the square root of each label's size",
         type=shares,
     )  # fmt: skip
+    flag(
+        "ema", 0.0, "for --fine_tune: decay of the moving average of the weights that the training ends with, such as "
+        "0.998; 0: it ends with the last weights",
+        type=between(0, 1),
+    )  # fmt: skip
+    flag(
+        "batch_norm", "inference", "for --fine_tune: whether batch normalisation uses the statistics of the weights "
+        "that it starts from (inference) or those of each batch (training), for batches of 64 or more",
+        choices=["inference", "training"],
+    )  # fmt: skip
+    flag(
+        "output_weights", None, "for --fine_tune: write the trained weights into this .npz file and end; --finish "
+        "makes a graph of them, on this machine or another one",
+        type=Path,
+    )  # fmt: skip
+    flag("finish", None, "make a graph of this file of --output_weights, with the cases it was trained on", type=Path)
     flag("checkpoint_dir", Path("checkpoints"), "where --fine_tune saves checkpoints, to resume from")
     flag(
         "precision", "auto", "for --fine_tune; auto: whichever is faster on this processor",
@@ -224,13 +236,17 @@ def _check_combination(reader: argparse.ArgumentParser, flags: argparse.Namespac
     commands = [name for name in COMMANDS if getattr(flags, name)]
     if len(commands) > 1:
         reader.error(f"--{commands[0]} and --{commands[1]} exclude each other; give one of them")
-    uses_graph = bool(commands) and not flags.fine_tune
+    trains_no_layer = bool(commands) and not flags.fine_tune
+    uses_graph = trains_no_layer and not flags.finish
     wordless = sorted(WORDS) if flags.evaluate or flags.describe_graph else ()
-    for name in (*(LAST_LAYER if commands else ()), *(STEPS if uses_graph else ()), *wordless):
+    for name in (*(LAST_LAYER if commands else ()), *(STEPS if trains_no_layer else ()), *wordless):
         if getattr(flags, name) != reader.get_default(name):
             reader.error(f"--{name} has no effect with --{commands[0]}; leave it out")
-    if flags.pool_shares and not flags.fine_tune:
-        reader.error("--pool_shares needs --fine_tune")
+    for name in FINE_TUNING:
+        if not flags.fine_tune and getattr(flags, name) != reader.get_default(name):
+            reader.error(f"--{name} needs --fine_tune")
+    if flags.output_weights and flags.output_weights.suffix != ".npz":
+        reader.error(f"--output_weights must end in .npz, not '{flags.output_weights}'")
     if flags.drop_other_tasks and not flags.task:
         reader.error("--drop_other_tasks needs --task, which names the task that is left")
     if flags.sensitivity and flags.evaluate:

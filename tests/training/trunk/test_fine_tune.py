@@ -20,8 +20,8 @@ from tosa.training.data.table import from_csv
 from tosa.training.graph import assemble
 from tosa.training.head import fit_under_handling, refit
 from tosa.training.head.head import Head
+from tosa.training.trunk.fine_tuned import FineTuned
 from tosa.training.trunk.recipe import FineTuneRecipe
-from tosa.training.trunk.sampler import Sampler
 from tosa.training.trunk.serialize import to_float16
 
 FEATURES = 8
@@ -98,6 +98,94 @@ def test_learns_both_tasks_and_is_served(tmp_path, table, weights, capsys):
     assert network.run(dark).scores[0, 0] > 0.5 > network.run(light).scores[0, 0]
 
 
+def trained(folder, table, weights, name, *more, steps=3):
+    """What a training of few steps writes, without finishing it."""
+    file = folder / f"{name}.npz"
+    assert run(folder, table, weights, name, "--precision=float32", f"--output_weights={file}", *more, steps=steps) == 0
+    return FineTuned.read(file)
+
+
+def test_weights_are_finished_elsewhere_into_the_same_graph(tmp_path, table, weights, capsys):
+    """With the cases it was trained on; others could be in other splits."""
+    assert run(tmp_path, table, weights, "here", "--precision=float32", "--demonstration=lungs: drawn", steps=3) == 0
+    tuned = trained(tmp_path, table, weights, "there")
+    assert not (tmp_path / "there.pb").exists() and tuned.trunk["conv2d_1__kernel"].dtype == np.float16
+    flags = [f"--finish={tmp_path}/there.npz", f"--output_graph={tmp_path}/there.pb", "--demonstration=lungs: drawn"]
+    flags += [f"--labels_csv={table}", f"--output_labels={tmp_path}/there.txt", f"--summaries_dir={tmp_path}/sum"]
+    assert retrain.main(flags) == 0
+    for ending in ("pb", "txt"):
+        assert (tmp_path / f"here.{ending}").read_bytes() == (tmp_path / f"there.{ending}").read_bytes()
+
+    rows = table.read_text()
+    table.write_text("\n".join(line for line in rows.splitlines() if not line.startswith("p3")))
+    assert retrain.main(flags) == 2
+    assert "was trained on other cases" in capsys.readouterr().err
+    table.write_text("\n".join(line for line in rows.splitlines() if "lungs" not in line))
+    assert retrain.main(flags) == 2
+    assert "has the tasks lungs too" in capsys.readouterr().err
+    (tmp_path / "there.npz").write_bytes(b"damaged")
+    assert retrain.main(flags) == 2
+    assert "is not a whole file that --output_weights wrote" in capsys.readouterr().err
+
+
+def test_a_training_starts_from_the_heads_of_a_weights_file(tmp_path, table, weights):
+    first = trained(tmp_path, table, weights, "first")
+    (tmp_path / "model").mkdir()
+    shutil.copy(tmp_path / "first.npz", tmp_path / "model")
+    second = trained(tmp_path, table, tmp_path / "model", "second", "--learning_rate=0")
+    np.testing.assert_array_equal(first.weights, second.weights)
+    assert [each["recipe"]["steps"] for each in second.metadata.before] == [3]
+
+
+def test_the_average_of_the_weights_lies_between_first_and_last(tmp_path, table, weights):
+    plain, averaged = (trained(tmp_path, table, weights, f"ema{ema}", f"--ema={ema}", steps=9) for ema in (0, 0.9))
+    first = trained(tmp_path, table, weights, "first", "--learning_rate=0")
+    moved, moved_less = (np.abs(tuned.weights - first.weights).sum() for tuned in (plain, averaged))
+    assert 0 < moved_less < 0.8 * moved
+
+
+def test_batch_normalisation_is_trained_if_asked(tmp_path, table, weights):
+    start = np.load(weights / "weights.npz")
+    for mode, same in (("inference", True), ("training", False)):
+        tuned = trained(tmp_path, table, weights, mode, f"--batch_norm={mode}")
+        name = "batch_normalization_1__moving_mean"
+        assert (tuned.trunk[name] == start[name]).all() == same
+
+
+def test_a_task_leaves_the_others_as_they_are(tmp_path, table, weights, tiny):
+    """The loss is the cross entropy among the task's own columns; others' logits get no gradient."""
+    from tosa.training.trunk.tuned_model import (
+        TaskCrossEntropy,
+        TunedModel,
+        compile_tuned_model,
+        same_task_matrix,
+    )
+
+    tasks, recipe = ["lungs", "lungs", "cough", "cough", "cough"], FineTuneRecipe(warmup_steps=0, weight_decay=0)
+    logits = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
+    loss = TaskCrossEntropy(same_task_matrix(tasks), 0.3)(np.array([0, 3, 4]), logits)
+    rows = [(logits[0, :2], 0), (logits[1, 2:], 1), (logits[2, 2:], 2)]
+    logs = [(values - np.log(np.exp(values).sum()), right) for values, right in rows]
+    wanted = [-0.7 * values[right] - 0.3 * values.mean() for values, right in logs]
+    assert float(loss) == pytest.approx(np.mean(wanted), abs=1e-5)
+
+    model = TunedModel(tiny.build_inception(), 5, recipe)
+    compile_tuned_model(model, tasks, recipe)
+    before = model.head.get_weights()[0]
+    model.train_on_batch(np.random.default_rng(0).integers(0, 256, (4, 299, 299, 3), dtype=np.uint8), np.zeros(4))
+    changed = np.abs(model.head.get_weights()[0] - before).max(axis=0)
+    assert (changed[:2] > 0).all() and (changed[2:] == 0).all()
+
+
+def test_a_file_that_workers_cannot_read_is_named(tmp_path, table, weights, capsys):
+    cases = dataset.in_split(from_csv(table, "t", dataset.Percentages()), "training")
+    for case in cases:
+        case.file.write_bytes(b"")
+    assert run(tmp_path, table, weights, "graph", f"--output_weights={tmp_path}/w.npz", steps=3) == 2
+    err = capsys.readouterr().err
+    assert "is empty" in err and err.count("\n") == 1
+
+
 def test_calibrating_changes_neither_trunk_nor_heads(tmp_path, table, weights, monkeypatch, capsys):
     """Calibrated anew on the cases it was trained with, the graph holds what it held; for others it needs all tasks."""
     assert run(tmp_path, table, weights, "graph", steps=3) == 0
@@ -162,41 +250,49 @@ def test_refitting_changes_the_last_layers_alone(tmp_path, table, weights, monke
     assert "has the label 'dim', but no training case" in capsys.readouterr().err
 
 
-def test_goes_on_where_it_was_killed(tmp_path, table, weights, monkeypatch, capsys, tiny):
-    """Killed after a checkpoint and started again, the graph is the same as without the kill."""
+@pytest.mark.parametrize("damage", [None, "half a file", "of two files only the first"])
+def test_goes_on_where_it_was_killed(tmp_path, table, weights, monkeypatch, capsys, damage):
+    """Killed after a checkpoint or while it is written and started again, the weights are as without the kill."""
+    from tosa.training.trunk import fit_callbacks
+
     monkeypatch.setattr(options, "FineTuneRecipe", lambda **given: FineTuneRecipe(**given, checkpoint_every=10))
-    assert run(tmp_path, table, weights, "whole", "--precision=float32") == 0
+    more = ["--ema=0.9", f"--output_weights={tmp_path}/whole.npz"]
+    assert run(tmp_path, table, weights, "whole", "--precision=float32", *more) == 0
+    more = ["--ema=0.9", f"--output_weights={tmp_path}/killed.npz"]
 
     class Killed(Exception):
         pass
 
-    batch = Sampler.batch
-
-    def dies(sampler, step):
-        if step == 25:
+    def dies(progress, _, **__):
+        if progress.model.optimizer.iterations == 25:
             raise Killed
-        return batch(sampler, step)
 
-    monkeypatch.setattr(Sampler, "batch", dies)
-    with pytest.raises(Killed):
-        run(tmp_path, table, weights, "killed", "--precision=float32")
-    monkeypatch.setattr(Sampler, "batch", batch)
-    assert run(tmp_path, table, weights, "killed", "--precision=float32") == 0
-    assert "Resuming from step 20" in capsys.readouterr().out
-    whole, killed = (Network.load(tmp_path / f"{n}.pb", tmp_path / f"{n}.txt") for n in ("whole", "killed"))
-    picture = np.random.default_rng(0).integers(0, 256, (1, 299, 299, 3), dtype=np.uint8)
-    np.testing.assert_allclose(whole.run(picture).scores, killed.run(picture).scores, atol=1e-5)
+    with monkeypatch.context() as patch:
+        patch.setattr(fit_callbacks.Progress, "on_train_batch_end", dies)
+        with pytest.raises(Killed):
+            run(tmp_path, table, weights, "killed", "--precision=float32", *more)
+    if damage == "half a file":
+        file = tmp_path / "killed" / "latest.weights.h5"
+        file.write_bytes(file.read_bytes()[:-999])
+    if damage == "of two files only the first":
+        (tmp_path / "killed" / "training_metadata.json").write_text('{"epoch": 1, "batch": 0}')
+    assert run(tmp_path, table, weights, "killed", "--precision=float32", *more) == 0
+    assert f"Resuming from step {10 if damage == 'half a file' else 20}" in capsys.readouterr().out
+    whole, killed = (FineTuned.read(tmp_path / f"{name}.npz") for name in ("whole", "killed"))
+    np.testing.assert_allclose(whole.weights, killed.weights, atol=1e-5)
+    for name, values in whole.trunk.items():
+        np.testing.assert_allclose(values, killed.trunk[name], atol=1e-3)  # kernels are in float16
 
 
 @pytest.mark.parametrize("other", ["steps", "cases"])
 def test_checkpoint_of_another_training_is_neither_taken_nor_lost(tmp_path, table, weights, capsys, other):
     assert run(tmp_path, table, weights, "graph", steps=3) == 0
-    checkpoint = (tmp_path / "graph" / "checkpoint.npz").read_bytes()
+    checkpoint = (tmp_path / "graph" / "latest.weights.h5").read_bytes()
     if other == "cases":
         table.write_text(table.read_text().replace("p3.png,lungs,light", "p3.png,lungs,dark"))
     assert run(tmp_path, table, weights, "graph", steps=4 if other == "steps" else 3) == 2
     assert "--checkpoint_dir" in capsys.readouterr().err
-    assert (tmp_path / "graph" / "checkpoint.npz").read_bytes() == checkpoint
+    assert (tmp_path / "graph" / "latest.weights.h5").read_bytes() == checkpoint
 
 
 def test_a_new_training_clears_the_curves_of_others(tmp_path, table, weights, monkeypatch):
@@ -249,12 +345,12 @@ def test_goes_on_from_a_graph(table, inception):
     tuning = fine_tune.FineTuning(cases, FineTuneRecipe(layers="mixed10"), inception)
     pixels = np.random.default_rng(0).integers(0, 256, (1, 299, 299, 3), dtype=np.uint8)
     bottleneck = GraphFile.read_trunk(inception).start().run(pixels).bottleneck
-    np.testing.assert_allclose(tuning._bottleneck(pixels), bottleneck, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(tuning.model.bottleneck(pixels), bottleneck, rtol=1e-3, atol=1e-5)
     dark, light = (tuning.columns["lungs", label] for label in ("dark", "light"))
-    assert tuning.head.bias.numpy()[[dark, light]].tolist() == [1, 2]
+    assert tuning.model.head.bias.numpy()[[dark, light]].tolist() == [1, 2]
     before = [variable.numpy() for variable in tuning.trunk.variables]
-    for step in range(2):  # the first one only warms up
-        tuning.train_step(np.repeat(pixels, 2, axis=0), np.array([dark, light]), step)
+    for _ in range(2):  # the first one only warms up
+        tuning.model.train_on_batch(np.repeat(pixels, 2, axis=0), np.array([dark, light]))
     changed = sum((old != new.numpy()).any() for old, new in zip(before, tuning.trunk.variables))
     assert changed == 18  # mixed10 has nine convolutions, each with the offset of its normalisation
 

@@ -8,7 +8,7 @@ from tosa.settings import Settings
 from tosa.training.commands.calibrate import CalibrateOptions
 from tosa.training.commands.describe_graph import DescribeOptions
 from tosa.training.commands.evaluate import EvaluateOptions
-from tosa.training.commands.fine_tune import FineTuneOptions
+from tosa.training.commands.fine_tune import FineTuneOptions, FinishWeightsOptions
 from tosa.training.commands.finish import FinishOptions
 from tosa.training.commands.retrain import RetrainOptions
 from tosa.training.data.dataset import SPLITS, Percentages
@@ -56,8 +56,19 @@ def fine_tune_options(flags: Namespace) -> FineTuneOptions:
         model_dir=flags.model_dir,
         checkpoint_dir=flags.checkpoint_dir,
         summaries_dir=flags.summaries_dir,
+        output_weights=flags.output_weights,
         words=_words(flags),
         finish=_finish_options(flags, refits=True, curves=flags.summaries_dir),
+    )
+
+
+def finish_weights_options(flags: Namespace) -> FinishWeightsOptions:
+    """Returns the options of --finish."""
+    return FinishWeightsOptions(
+        data=_data_options(flags),
+        weights=flags.finish,
+        words=_words(flags),
+        finish=_finish_options(flags, refits=True),
     )
 
 
@@ -194,6 +205,8 @@ def _fine_tune_recipe(flags: Namespace) -> FineTuneRecipe:
         "learning_rate": flags.learning_rate,
         "batch_size": flags.train_batch_size,
         "pool_shares": flags.pool_shares,
+        "ema": flags.ema,
+        "batch_norm": flags.batch_norm,
         "seed": flags.seed,
     }
     return FineTuneRecipe(**{name: value for name, value in values.items() if value is not None})

@@ -7,7 +7,7 @@ from tosa.training.commands import options
 from tosa.training.commands.calibrate import calibrate
 from tosa.training.commands.describe_graph import describe_graph
 from tosa.training.commands.evaluate import evaluate
-from tosa.training.commands.fine_tune import fine_tune
+from tosa.training.commands.fine_tune import fine_tune, finish_weights
 from tosa.training.commands.messages import print_how_to_serve
 from tosa.training.commands.retrain import retrain
 
@@ -24,6 +24,10 @@ def run(flags: Namespace, settings: Settings) -> None:
         calibrate(options.calibrate_options(flags, settings))
     elif flags.fine_tune:
         fine_tune(options.fine_tune_options(flags), settings)
+        if flags.output_weights:
+            return
+    elif flags.finish:
+        finish_weights(options.finish_weights_options(flags), settings)
     else:
         retrain(options.retrain_options(flags), settings)
     print_how_to_serve(flags.output_graph)

@@ -1,7 +1,7 @@
 """Inception-v3 as a Keras trunk: its layers, and weights from a file or from a graph that `freeze_trunk` made."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,12 +45,28 @@ def load_weights(trunk: keras.Model, file: Path) -> None:
     is damaged.
     """
     with wrap_weight_error(file), np.load(file, allow_pickle=False) as arrays:
-        for name, layer in weight_layers(trunk):
-            for variable in layer.weights:
-                key, shape = f"{name}__{variable.name}", tuple(variable.shape)
-                if key not in arrays or arrays[key].shape != shape:
-                    raise UsageError(f"'{file}' is not an Inception-v3 for Tosa: it needs an array {key} {shape}.")
-                variable.assign(arrays[key].astype(np.float32))
+        load_arrays(trunk, arrays, file)
+
+
+def load_arrays(trunk: keras.Model, arrays: Mapping[str, np.ndarray], file: Path) -> None:
+    """Loads arrays, as load_weights finds them in a file, into the trunk. file: their place, for messages."""
+    for name, layer in weight_layers(trunk):
+        for variable in layer.weights:
+            key, shape = f"{name}__{variable.name}", tuple(variable.shape)
+            if key not in arrays or arrays[key].shape != shape:
+                raise UsageError(f"'{file}' is not an Inception-v3 for Tosa: it needs an array {key} {shape}.")
+            variable.assign(arrays[key].astype(np.float32))
+
+
+def arrays_of(trunk: keras.Model) -> dict[str, np.ndarray]:
+    """Returns the trunk's weights as load_arrays takes them: kernels in float16, as in a graph, others in float32."""
+    return {
+        f"{name}__{variable.name}": keras.ops.convert_to_numpy(variable).astype(
+            np.float16 if variable.name == "kernel" else np.float32
+        )
+        for name, layer in weight_layers(trunk)
+        for variable in layer.weights
+    }
 
 
 @contextmanager

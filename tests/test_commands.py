@@ -35,7 +35,7 @@ FEATURES = 8  # of the small trunk's bottleneck
 
 @dataclass(frozen=True)
 class Command:
-    """A command of a text, with the comment that follows it."""
+    """A command of a text, with the comments before and behind it."""
 
     paper: Path
     line: str
@@ -76,10 +76,12 @@ def commands_of(paper: Path) -> list[Command]:
         lines = block.replace("\\\n", " ").splitlines()
         if any(line.startswith("$ ") for line in lines):
             lines = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+        above = ""  # a comment on a line of its own is on the command below it
         for line in lines:
             command, _, comment = line.partition("# ")
             if command.strip():
-                found.append(Command(paper, " ".join(command.split()), comment))
+                found.append(Command(paper, " ".join(command.split()), f"{above} {comment}"))
+            above = "" if command.strip() else comment
     return found
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 PATHS = {  # flags whose files decide the result; where these lie does not, and is nobody's business
-    "image_dir": "FOLDER", "audio_dir": "FOLDER", "labels_csv": "FILE", "weights": "FILE",
+    "image_dir": "FOLDER", "audio_dir": "FOLDER", "labels_csv": "FILE", "weights": "FILE", "finish": "FILE",
     "training_list": "FILE", "validation_list": "FILE", "testing_list": "FILE",
 }  # fmt: skip
 WITHOUT_EFFECT = {  # on the graph: these change only what is printed, reported or written beside it

@@ -113,8 +113,12 @@ def test_weights_are_finished_elsewhere_into_the_same_graph(tmp_path, table, wei
     flags = [f"--finish={tmp_path}/there.npz", f"--output_graph={tmp_path}/there.pb", "--demonstration=lungs: drawn"]
     flags += [f"--labels_csv={table}", f"--output_labels={tmp_path}/there.txt", f"--summaries_dir={tmp_path}/sum"]
     assert retrain.main(flags) == 0
-    for ending in ("pb", "txt"):
-        assert (tmp_path / f"here.{ending}").read_bytes() == (tmp_path / f"there.{ending}").read_bytes()
+    assert (tmp_path / "here.txt").read_bytes() == (tmp_path / "there.txt").read_bytes()
+    here, there = (Graph((tmp_path / f"{name}.pb").read_bytes()) for name in ("here", "there"))
+    trunks = [graph.trunk().SerializeToString(deterministic=True) for graph in (here, there)]
+    assert trunks[0] == trunks[1]
+    assert replace(here.metadata(), command=None) == replace(there.metadata(), command=None)
+    assert there.metadata().command.count("--fine_tune") == there.metadata().command.count("--finish") == 1
 
     rows = table.read_text()
     table.write_text("\n".join(line for line in rows.splitlines() if not line.startswith("p3")))

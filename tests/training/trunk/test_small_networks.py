@@ -64,6 +64,9 @@ def train_from_scratch(architecture: Architecture, file: Path) -> None:
         (architecture.side, architecture.side, 3),
     )
     trunk = constructor(include_top=False, weights=None, input_shape=shape, **width)
+    for layer in trunk.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.5  # or its averages would still be those of before the first of so few steps
     pooled = keras.layers.GlobalAveragePooling2D()(trunk.output)
     model = keras.Model(trunk.input, keras.layers.Dense(2, activation="softmax")(pooled))
     model.compile(keras.optimizers.Adam(0.003), "sparse_categorical_crossentropy")

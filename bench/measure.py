@@ -25,8 +25,9 @@ sys.path.insert(0, str(ROOT))
 
 import openvino  # noqa: E402
 
-from tosa.model.engine import hint, native_precision, read  # noqa: E402
+from tosa.model.engine import hint, read  # noqa: E402
 from tosa.model.graph import BOTTLENECK, Graph  # noqa: E402
+from tosa.model.network import GraphFile  # noqa: E402
 from tosa.model.out_of_distribution import PREFIX, THUMBNAIL  # noqa: E402
 from tosa.model.quantization_constants import NONE, QuantizationConstants  # noqa: E402
 from tosa.model.subgraph import Subgraph, prune  # noqa: E402
@@ -158,9 +159,14 @@ def bare_forward(threads: int | None = None, batch: int = 1) -> Callable[[], obj
 
 
 def served_precision() -> str:
-    """Returns the precision that the app calculates in on this machine."""
-    chosen = Settings().precision
-    return native_precision() if chosen == "auto" else chosen
+    """Returns the precision that the app calculates in on this machine; of a cascade, the one that answers first."""
+    return served_precisions()[0]
+
+
+@cache
+def served_precisions() -> tuple[str, str | None]:
+    """Returns the precision that answers first, and the one that close answers are computed again in."""
+    return GraphFile.read(Settings().graph).precisions(Settings().precision)
 
 
 def compiled(config: dict, batch: int = 1) -> openvino.CompiledModel:

@@ -12,7 +12,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from measure import CORES, HEADER, options, served_precision
+from measure import CORES, HEADER, options, served_precisions
 
 MEASUREMENTS = ("latency", "throughput", "startup", "memory", "spectrogram", "bottleneck_rate", "head_steps")
 PACKAGES = ("openvino", "numpy", "soxr", "pillow", "flask", "waitress", "tensorflow-cpu", "librosa", "matplotlib")
@@ -46,10 +46,11 @@ def machine_line() -> str:
     fields = {name.strip(): value.strip() for name, value in lines.items()}
     flags = set(fields.get("flags", fields.get("Features", "")).split())
     fast = sorted(flags & {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "bf16"})
+    served = "+".join(filter(None, served_precisions()))
     versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
     return (
         f"{fields.get('model name', platform.machine())}, family {fields.get('cpu family', '?')}, {CORES} cores "
-        f"({', '.join(fast)}); served in {served_precision()}; load {os.getloadavg()[0]:.1f} before the start.\n\n"
+        f"({', '.join(fast)}); served in {served}; load {os.getloadavg()[0]:.1f} before the start.\n\n"
         f"{platform.system()} {platform.release()}, Python {platform.python_version()}, {versions}."
     )
 

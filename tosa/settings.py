@@ -93,6 +93,6 @@ class Settings:
     )
     # folder in which the compiled network is stored for the next start; empty: it is not stored
     cache: Path | None = field(default_factory=lambda: _folder("TOSA_CACHE", _default_cache()))
-    # cascade: int8, and where the decision is close the native precision, bf16 if the processor has instructions for
-    # that, else f32. auto: cascade if the graph has what it needs and int8 is faster, else the native precision
+    # cascade: int8, and float32 where the decision is close. auto: cascade if the graph has what it needs and int8 is
+    # faster, else bf16 if the processor has instructions for it, else f32
     precision: str = field(default_factory=lambda: _choice("TOSA_PRECISION", "auto", "cascade", "f32", "bf16", "int8"))

@@ -1,4 +1,4 @@
-"""Which answers in int8 are too close to call, so that the same picture is computed again in full precision.
+"""Which answers in int8 are too close to call, so that the same picture is computed again in float32.
 
 A task decides twice: which label scores highest, and whether the score of illness reaches the operating point. Rounding
 to eight bits moves scores by a few hundredths, so it can only turn a decision that is about as close. How close is too

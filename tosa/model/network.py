@@ -26,6 +26,7 @@ from tosa.model.quantization_constants import QuantizationConstants
 from tosa.model.subgraph import prune
 from tosa.settings import Settings
 
+AGAIN = "f32"  # precision of what is computed again; bf16 changes as many diagnoses as a whole cascade may
 MAX_BATCH = 8  # pictures run at once; more take memory and save no time
 MEL_BANK = "tosa/mel_bank"  # constant of a graph whose sounds are drawn with other mel bands than by default
 
@@ -48,7 +49,7 @@ class Answer:
     feature_map: np.ndarray  # (N, h, w, C), the last convolutional layer
     bottleneck: np.ndarray  # (N, C), its average over h and w
     scores: np.ndarray  # (N, K) in [0, 1], each task's columns sum to 1; K is 0 in a trunk
-    again: np.ndarray  # int (n,): the pictures that were close in int8 and were computed again in the native precision
+    again: np.ndarray  # int (n,): the pictures that were close in int8 and were computed again in float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +124,7 @@ class GraphFile:
         TOSA_PRECISION says. Raises ModelError if the graph cannot be run, SettingError on a wrong TOSA_PRECISION.
         """
         with _naming(self.model.files):
-            first, second = self._precisions(precision or Settings().precision)
+            first, second = self.precisions(precision or Settings().precision)
             with ThreadPoolExecutor(1) as pool:  # each compiles on one thread for most of its time
                 again = pool.submit(self._started, second, threads, cache, for_several=False) if second else None
                 network = self._started(first, threads, cache)
@@ -131,8 +132,11 @@ class GraphFile:
         memory.give_back()  # 150 MB
         return network
 
-    def _precisions(self, asked: str) -> tuple[str, str | None]:
-        """The precision that answers, and the one that close answers are computed again in. Raises GraphError."""
+    def precisions(self, asked: str) -> tuple[str, str | None]:
+        """Returns the precision that answers, and the one that close answers are computed again in; None for no other.
+
+        asked: as in `start`. Raises GraphError if the graph lacks what that needs.
+        """
         margins = [self.model.metadata.task(name).margin for name in self.model.tasks]
         can_cascade = bool(self.constants and margins) and None not in margins
         if asked in ("int8", "cascade") and not self.constants:
@@ -143,7 +147,7 @@ class GraphFile:
                 "add that with retrain.py --calibrate"
             )
         if asked == "cascade" or (asked == "auto" and can_cascade and has_fast_int8()):
-            return "int8", native_precision()
+            return "int8", AGAIN
         return (native_precision() if asked == "auto" else asked), None
 
     def _started(self, precision: str, threads: int | None, cache: Path | None, for_several: bool = True) -> "Network":
@@ -190,7 +194,7 @@ class Network:
         self.gate = model.gate
         self.mel_bank = model.mel_bank
         self.card = model.card
-        self.again: Network | None = None  # computes again, in the native precision, what is close in this one
+        self.again: Network | None = None  # computes again, in float32, what is close in this one
         self._precision = engine.precision()
         self._margins = _margins(model)
         self._engine = engine

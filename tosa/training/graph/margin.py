@@ -1,4 +1,4 @@
-"""How close a decision in int8 has to be to be taken again in full precision, measured on validation cases.
+"""How close a decision in int8 has to be to be taken again in float32, measured on validation cases.
 
 Each validation case is scored in float32 and in int8. Only decisions near their turning point can change, so the margin
 follows from how far rounding moves the distances (model/cascade.py) of the decisions that are nearest to theirs. With
@@ -28,7 +28,7 @@ from tosa.training.head.head import Head
 FACTOR = 2.5
 NEAREST = 100  # decisions that are nearest to their turning points
 MOST = 500  # validation cases of a task whose bottlenecks are calculated in int8
-FEWEST = 20  # validation cases; with fewer, a task gets no margin, and its graph is served in full precision
+FEWEST = 20  # validation cases; with fewer, a task gets no margin, and its graph is not served as a cascade
 LEAST = 0.002  # a margin, should rounding change nothing that can be seen in the validation cases
 
 

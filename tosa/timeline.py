@@ -141,7 +141,7 @@ def _scored(network: Network, task: Task, samples: np.ndarray) -> Iterator[tuple
         batch = seconds[first : first + MAX_BATCH]
         drawn = [_draw(second, network) for second in batch]
         pictures = [each for each in drawn if isinstance(each, np.ndarray)]
-        scores = iter(network.run(np.stack(pictures)).scores[:, task.columns] if pictures else ())
+        scores = iter(network.run(np.stack(pictures), task.input).scores[:, task.columns] if pictures else ())
         for second, each in zip(batch, drawn, strict=True):
             yield second, each if isinstance(each, RequestError) else next(scores)
 

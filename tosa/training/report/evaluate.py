@@ -7,6 +7,7 @@ from itertools import islice
 import numpy as np
 
 from tosa.errors import UsageError
+from tosa.model.metadata import Input
 from tosa.model.network import Network
 from tosa.scale.executor import prefetch
 from tosa.training.data import dataset
@@ -33,19 +34,19 @@ def evaluate_graph(
     for name in dataset.labels_by_task(asked):
         task, task_cases = network.tasks[name], of_task(asked, name)
         targets = np.array([task.labels.index(case.label) for case in task_cases])
-        scores = answers(network, task_cases)[:, task.columns]
+        scores = answers(network, task_cases, task.input)[:, task.columns]
         groups = [case.group for case in task_cases]
         tasks.append((Answers(name, task.labels, targets, scores, groups), task_cases))
     options = replace(options, split=split)
     outputs.write_outputs(options, outputs.task_reports(options, tasks), summarize_data(asked, skipped))
 
 
-def answers(network: Network, cases: list[Case]) -> np.ndarray:
-    """Returns scores float32 (cases, columns) of cases, drawn in threads while the network answers."""
+def answers(network: Network, cases: list[Case], kind: Input) -> np.ndarray:
+    """Returns scores float32 (cases, columns) of cases of one kind of input, drawn in threads while the network answers."""
     scores = []
     with ThreadPoolExecutor() as pool, progress(total=len(cases), desc="answers", unit="picture") as bar:
         pictures = prefetch(pool, lambda case: draw(case, network.size, network.metadata.preprocessing), cases)
         while batch := list(islice(pictures, BATCH)):
-            scores.append(network.run(np.stack(batch)).scores)
+            scores.append(network.run(np.stack(batch), kind).scores)
             bar.update(len(batch))
     return np.concatenate(scores)

@@ -42,7 +42,7 @@ def evaluate_graph(
 
 
 def answers(network: Network, cases: list[Case], kind: Input) -> np.ndarray:
-    """Returns scores float32 (cases, columns) of cases of one kind of input, drawn in threads while the network answers."""
+    """Returns scores float32 (cases, columns) of cases of one kind of input, drawn in threads meanwhile."""
     scores = []
     with ThreadPoolExecutor() as pool, progress(total=len(cases), desc="answers", unit="picture") as bar:
         pictures = prefetch(pool, lambda case: draw(case, network.size, network.metadata.preprocessing), cases)

@@ -75,6 +75,9 @@ class TaskMetadata:
     calibrated: bool | None = None  # False: its scores are not frequencies; None: unknown, as in older graphs
     uncalibrated_reason: Text | None = None  # why `calibrated` is False
     margin: float | None = None  # scores closer than this to a decision at int8 are computed again in more precision
+    title: Text | None = None  # what people call the task
+    names: Mapping[str, Text] = field(default_factory=dict)  # what people call each label, by label
+    headlines: Mapping[str, Text] = field(default_factory=dict)  # each answer as one sentence, by label
     descriptions: Mapping[str, Text] = field(default_factory=dict)  # what each label means, by label
     limits: Text | None = None  # one or two sentences on what the task must not be used for, or where it fails
     demonstration: bool = False
@@ -99,6 +102,9 @@ class TaskMetadata:
             calibrated=held.take("calibrated", bool),
             uncalibrated_reason=held.take_text("uncalibrated_reason"),
             margin=_margin(held),
+            title=held.take_text("title"),
+            names=held.take_texts("names"),
+            headlines=held.take_texts("headlines"),
             descriptions=held.take_texts("descriptions"),
             limits=held.take_text("limits"),
             demonstration=bool(held.take("demonstration", bool)),
@@ -121,6 +127,9 @@ class TaskMetadata:
             "calibrated": self.calibrated,
             "uncalibrated_reason": self.uncalibrated_reason,
             "margin": self.margin,
+            "title": self.title,
+            "names": self.names,
+            "headlines": self.headlines,
             "descriptions": self.descriptions,
             "limits": self.limits,
             "demonstration": self.demonstration or None,

@@ -12,6 +12,7 @@ from tosa.inputs import decoder_pool
 from tosa.model.network import Network
 from tosa.preprocessing import Preprocessing
 from tosa.web import description, health, refusals, request_log, uploads
+from tosa.web.card.page import card_response
 from tosa.web.metrics import CONTENT_TYPE, Metrics
 from tosa.web.same_origin import refuse_other_sites
 from tosa.web.slots import Slots
@@ -80,6 +81,10 @@ def _read(network: Network, metrics: Metrics, values: dict[str, object]) -> Resp
     """What GET / answers, by its Accept header: the page, the server's description as JSON, or its metrics."""
     accepted = MIMEAccept([(kind.partition(";")[0], quality) for kind, quality in request.accept_mimetypes])
     kind = accepted.best_match(["text/html", "application/json", "text/plain"], "text/html")
+    if "card" in request.args:
+        response = compress(card_response(network, values))
+        response.make_conditional(request)
+        return response
     if kind == "application/json":
         health.refuse_if_stopping()
         response = jsonify(description.describe(network))
@@ -114,7 +119,7 @@ def _watch_requests(app: Flask, metrics: Metrics, logged: bool, headers: dict[st
         response.headers.update(headers)
         response.headers["X-Request-Id"] = g.id
         if request.endpoint != "static":
-            response.headers["Cache-Control"] = "no-store"
+            response.headers["Cache-Control"] = "no-cache" if response.get_etag()[0] else "no-store"
         seconds = time.perf_counter() - g.started
         if request.method == "POST":
             metrics.count(g.get("kind"), response.status_code, seconds)

@@ -43,6 +43,8 @@ torture: $(VENV)/test.stamp
 
 audit: $(VENV)/train.stamp
 	$(BIN)/python -m tosa.audit.audit $(CASES) $(if $(OTHERS),--others $(OTHERS))
+	$(BIN)/python -m tosa.audit.card $${TOSA_GRAPH:-retrained_graph.pb} docs/audit.json \
+	  $(if $(TOSA_GRAPH),,--words docs/embedded_words.json)
 	$(BIN)/python -m tosa.training.report.model_card
 
 wheel: $(VENV)/test.stamp

@@ -2,8 +2,9 @@
    request in a terminal. */
 
 import { isOutsideLungs } from "./heatmap.js";
-import { firstKnown, keyOf, say, sayDisclaimer, translate } from "./i18n.js";
+import { keyOf, say, sayDisclaimer, translate } from "./i18n.js";
 import { createViewer } from "./image_viewer.js";
+import * as model from "./model_words.js";
 import { showOperatingPoint } from "./operating_point.js";
 import { showTimeline } from "./timeline.js";
 
@@ -38,8 +39,8 @@ export function showAnswer(answer, parts, recorded) {
 /* Returns a finding in one line, as a value for i18n.js. */
 export const summarize = ({ task, diagnosis, score, demonstration }) => ({
   key: demonstration ? "finding.demonstration" : "finding.short",
-  task: { key: `task.${task}`, otherwise: task },
-  diagnosis: { key: `label.${diagnosis}`, otherwise: diagnosis },
+  task: model.taskTitle(task),
+  diagnosis: model.labelName(task, diagnosis),
   score: { share: score },
 });
 
@@ -61,12 +62,11 @@ function findingElement(finding) {
   const { task, diagnosis, score, scores, demonstration } = finding;
   const element = copyOf("finding");
   const part = (name) => element.querySelector(`.${name}`);
-  const label = { key: `label.${diagnosis}`, otherwise: diagnosis };
   const contradictory = showOperatingPoint(element, finding);
   const undecided = contradictory || isUndecided(scores);
-  say(part("task"), `task.${task}`, { otherwise: task });
-  say(part("headline"), undecided ? "headline.undecided" : headlineKey(task, diagnosis), label);
-  say(part("diagnosis"), "headline.label", { label });
+  say(part("task"), "words", model.taskTitle(task));
+  say(part("headline"), undecided ? "headline.undecided" : "words", model.headline(task, diagnosis));
+  say(part("diagnosis"), "headline.label", { label: model.labelName(task, diagnosis) });
   part("diagnosis").dataset.diagnosis = diagnosis;
   say(part("score"), "share", { share: { share: score } });
   part("score").value = score;
@@ -74,12 +74,15 @@ function findingElement(finding) {
   say(part("undecided"), contradictory ? "operating.disagrees" : "answer.undecided");
   element.classList.toggle("is-demonstration", Boolean(demonstration));
   part("demonstration").hidden = !demonstration;
-  say(part("note"), keyOf(finding.note, `note.${task}`), { otherwise: finding.note ?? "" });
+  sayWords(part("note"), model.note(task) ?? finding.note);
   part("age").hidden = !finding.age_note;
   say(part("age"), keyOf(finding.age_note, "age.children", "age.adults"), { otherwise: finding.age_note ?? "" });
-  const rows = Object.entries(scores).map(([name, share]) => scoreRow(name, share, name === diagnosis));
+  const rows = Object.entries(scores).map(([name, share]) => scoreRow(model.labelName(task, name), share, name === diagnosis));
   part("scores").tBodies[0].replaceChildren(...rows);
-  say(part("meaning"), `meaning.${task}`, { otherwise: "" });
+  part("uncalibrated").hidden = finding.calibrated !== false;
+  sayWords(part("reason"), model.uncalibratedReason(task) ?? finding.uncalibrated_reason);
+  sayMeaning(part("description"), task, diagnosis);
+  sayWords(part("limits"), model.limits(task));
   showPicture(element, finding);
   part("select").addEventListener("click", () => {
     select(element);
@@ -89,8 +92,12 @@ function findingElement(finding) {
   return element;
 }
 
-/* A task of another graph has no headline of its own: its label is the headline. */
-const headlineKey = (task, label) => firstKnown(`headline.${task}.${label}`, `label.${label}`) ?? label;
+const sayWords = (element, words) => say(element, words && "words", { words });
+
+function sayMeaning(element, task, label) {
+  const words = model.description(task, label);
+  say(element, words && "meaning", { label: model.labelName(task, label), description: { words } });
+}
 
 function isUndecided(scores) {
   const [best, second] = Object.values(scores).sort((a, b) => b - a);
@@ -100,7 +107,7 @@ function isUndecided(scores) {
 function scoreRow(label, share, chosen) {
   const element = copyOf("score-row");
   element.classList.toggle("chosen", chosen);
-  say(element.querySelector("th"), `label.${label}`, { otherwise: label });
+  say(element.querySelector("th"), "words", label);
   say(element.querySelector("data"), "share", { share: { share } });
   element.querySelector("data").value = share;
   element.querySelector(".fill").style.width = `${100 * share}%`;

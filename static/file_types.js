@@ -1,6 +1,8 @@
 /* Recognises files by their first bytes, so that the page refuses an unreadable one when it is chosen.
 
-   Only formats that the server certainly refuses are refused here; it decides about all others. */
+   It also tells the kind that the served graph does not judge. Only formats that the server certainly refuses are refused here; it decides about all others. */
+
+import { judges } from "./model_words.js";
 
 const SAMPLE_BYTES = 1024;
 const MIB = 2 ** 20;
@@ -10,6 +12,10 @@ const HEIF_BRANDS = /^(hei[cmsx]|hev[cx]|mif1|msf1|avi[fs]|crx )$/; // they star
 const PICTURES = [
   [0, "\x89PNG"], [0, "\xff\xd8\xff"], [0, "II*\0"], [0, "MM\0*"], [8, "WEBP"], [128, "DICM"],
   [0, "\x02\0\0\0UL"], [0, "\x08\0"], [0, "\0\x08"], // DICOM without its preamble
+];
+const SOUNDS = [
+  [8, "WAVE"], [0, "OggS"], [0, "fLaC"], [0, "ID3"], [4, "ftyp"], [0, "\x1aE\xdf\xa3"], [0, "FORM"], [0, "caff"],
+  [0, "#!AMR"], [0, "0&\xb2u"],
 ];
 const UNREADABLE = [
   [0, "BM", "BMP"], [0, "GIF8", "GIF"], [0, "%PDF", "PDF"], [0, "PK\x03\x04", "ZIP"], [0, "MThd", "MIDI"],
@@ -23,11 +29,14 @@ const PICTURE_NAMES = ["BMP", "GIF", "PDF", "JPEG XL"]; // told at the X-ray
 export async function inspect(file) {
   const bytes = new Uint8Array(await file.slice(0, SAMPLE_BYTES).arrayBuffer());
   const head = String.fromCharCode(...bytes);
-  const kind = PICTURES.some(([at, signature]) => head.startsWith(signature, at)) ? "picture" : "sound";
+  const startsAs = (formats) => formats.some(([at, signature]) => head.startsWith(signature, at));
+  const known = startsAs(PICTURES) ? "picture" : startsAs(SOUNDS) ? "sound" : undefined;
+  const kind = known ?? (judges("sound") ? "sound" : "picture");
   const format = unreadableFormat(head, bytes);
   const name = file.name;
   if (!bytes.length) return { kind, problem: ["error.nothing_sent"] };
   if (format) return { kind: format.kind ?? kind, problem: ["file.format", { name, format: format.name }] };
+  if (known && !judges(known)) return { kind, problem: [`file.not_judged.${known}`, { name }] };
   if (file.size > MAX_BYTES[kind]) return { kind, problem: [`file.too_large.${kind}`, { name }] };
   return { kind };
 }

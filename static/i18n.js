@@ -2,7 +2,7 @@
 
    An element names its sentence: data-text for its text, data-label for its aria-label, data-alt for an image's alt.
    data-values holds what replaces the {braces}, as JSON: a number, plain text, {key} for another sentence, {share} for
-   a probability, or {list} of such values. A switch of language is therefore one walk over the page. */
+   a probability, {words} that the graph has in one language or in several, or {list} of such values. A switch of language is therefore one walk over the page. */
 
 import { remembered } from "./storage.js";
 
@@ -27,9 +27,6 @@ async function load(code) {
 /* Loads the other languages, so that a switch needs no server. */
 export const loadAll = () => Promise.allSettled(LANGUAGES.map(load));
 
-/* Returns the first of `keys` that has a sentence, else undefined: one for a task, then a general one. */
-export const firstKnown = (...keys) => keys.find((key) => Object.hasOwn(strings.en, key));
-
 /* Switches the language, at once if it is loaded. Throws when it cannot be loaded. */
 export async function setLanguage(code) {
   wanted = code;
@@ -38,6 +35,7 @@ export async function setLanguage(code) {
   language = code;
   document.documentElement.lang = code;
   document.title = text("title");
+  document.querySelectorAll("[data-card]").forEach((link) => (link.href = `?card&lang=${code}`));
   translate(document);
 }
 
@@ -50,9 +48,13 @@ export function text(key, values = {}) {
 function format(value) {
   if (value?.list) return new Intl.ListFormat(language).format(value.list.map(format));
   if (value?.key) return text(value.key, value);
+  if (value?.words) return typeof value.words === "string" ? value.words : value.words[spokenIn(value.words)];
   if (value?.share !== undefined) return formatPercent(value.share);
   return typeof value === "number" ? formatNumber(value, Number.isInteger(value) ? 0 : 1) : value;
 }
+
+/* Returns the language that a graph's text is shown in: the page's, else English, else its only one. */
+const spokenIn = (words) => [language, "en", ...Object.keys(words)].find((code) => words[code]);
 
 const formatNumber = (value, digits, style) =>
   value.toLocaleString(language, { style, minimumFractionDigits: digits, maximumFractionDigits: digits });
@@ -88,7 +90,10 @@ export function translateElement(element) {
   if (key) {
     element.textContent = text(key, replacements);
     // A sentence that only the server knows is English in every language of the page.
-    if (Object.hasOwn(strings.en, key)) element.removeAttribute("lang");
+    const { words } = replacements;
+    const spoken = typeof words === "object" ? spokenIn(words) : language;
+    if (spoken !== language) element.lang = spoken;
+    else if (Object.hasOwn(strings.en, key)) element.removeAttribute("lang");
     else element.lang = "en";
   }
   if (label) element.setAttribute("aria-label", text(label, replacements));

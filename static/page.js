@@ -3,7 +3,7 @@
 import { inspect } from "./file_types.js";
 import { loadAll, sayDisclaimer } from "./i18n.js";
 import {
-  acceptsFiles, addProblem, atRest, enterState, offerFiles, state, tell, tellAtRest, tellProblem,
+  acceptsFiles, addProblem, atRest, enterState, firstControl, offerFiles, state, tell, tellAtRest, tellProblem,
 } from "./page_state.js";
 import * as pendingFiles from "./pending_files.js";
 import { applyPreferences } from "./preferences.js";
@@ -69,7 +69,7 @@ function discard({ currentTarget }) {
   pendingFiles.remove(currentTarget.dataset.discard);
   enterState(atRest() ? "rest" : state()); // a recording in progress continues
   if (atRest()) tellAtRest();
-  $(pendingFiles.isEmpty() ? "record" : "send").focus();
+  (pendingFiles.isEmpty() ? firstControl() : $("send")).focus();
 }
 
 function hideAnswer() {

@@ -20,6 +20,9 @@ export const state = () => document.body.dataset.state;
 export const atRest = () => REST.includes(state());
 export const acceptsFiles = () => state() !== "recording" && state() !== "sending";
 
+/* The control to begin with: the recorder, or the X-ray where the graph judges no sounds. */
+export const firstControl = () => $($("sound-door").hidden ? "choose-picture" : "record");
+
 /* Enters a state and updates the controls. "rest" means ready when there are files to send, answered while an answer
    is shown, else idle. */
 export function enterState(name) {
@@ -66,7 +69,8 @@ export function tellProblem(place, key, values) {
 
 /* As tellProblem, and keeps the status. */
 export function addProblem(place, key, values) {
-  const parent = $(PLACES[place]);
+  const door = $(PLACES[place]);
+  const parent = door.hidden ? $(PLACES.request) : door;
   if ($("problem").parentElement !== parent) parent.append($("problem"));
   say($("problem"), key, values);
   $("problem").scrollIntoView({ block: "nearest" });

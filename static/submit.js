@@ -4,7 +4,7 @@ import { showAnswer, summarize } from "./answer_view.js";
 import { screen, screenBatch } from "./api.js";
 import * as history from "./history.js";
 import { say } from "./i18n.js";
-import { atRest, enterState, state, tell, tellProblem } from "./page_state.js";
+import { atRest, enterState, firstControl, state, tell, tellProblem } from "./page_state.js";
 import * as pendingFiles from "./pending_files.js";
 import { isLong, showListening } from "./timeline.js";
 
@@ -73,7 +73,7 @@ async function lookAgain(parts, entry) {
   } finally {
     enterState("rest");
     // The pressed button was replaced, which moved the focus to the body.
-    const next = entry.row.querySelector(".look") ?? $("record");
+    const next = entry.row.querySelector(".look") ?? firstControl();
     if (document.activeElement === document.body) next.focus({ preventScroll: true });
   }
 }
@@ -127,6 +127,6 @@ $("forget").addEventListener("click", () => {
   if (state() === "sending") return;
   history.clear();
   $("batch").hidden = true;
-  $("record").focus();
+  firstControl().focus();
 });
 addEventListener("pagehide", history.clear); // because browsers may keep the page for the Back button

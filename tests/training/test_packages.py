@@ -11,7 +11,6 @@ from tosa.training.packages import end_without_packages, missing_package
 NEEDED = {  # by program, one package that it needs
     "tosa.audit.audit": "sklearn",
     "tosa.audit.robustness": "sklearn",
-    "tosa.training.report.model_card": "markdown_it",
     "tosa.training.data.mel_bank": "librosa",
 }
 

@@ -200,7 +200,7 @@ def main() -> None:
     with atomic_write(arguments.output) as partial:
         partial.write_text(json.dumps(measured, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print_missed_bounds(measured["tasks"])
-    print(f"Wrote '{arguments.output}'. python -m tosa.training.report.model_card makes the model card of it.")
+    print(f"Wrote '{arguments.output}'. python -m tosa.audit.card puts it into the graph's model card.")
 
 
 if __name__ == "__main__":

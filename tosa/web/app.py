@@ -10,10 +10,12 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from tosa import screening, settings, timeline
 from tosa.inputs import decoder_pool
 from tosa.model.network import Network
+from tosa.model.text import in_language
 from tosa.preprocessing import Preprocessing
 from tosa.web import description, health, refusals, request_log, uploads
 from tosa.web.card.page import card_response
 from tosa.web.metrics import CONTENT_TYPE, Metrics
+from tosa.web.page_words import page_words
 from tosa.web.same_origin import refuse_other_sites
 from tosa.web.slots import Slots
 from tosa.web.static_files import StaticFiles, compress
@@ -44,7 +46,7 @@ def create_app(
     app = Flask("tosa", root_path=str(settings.ROOT), template_folder="templates", static_folder=None)
     files = StaticFiles(settings.ROOT / "static")
     files.install(app)
-    page_values = files.template_values() | {"disclaimer": screening.DISCLAIMER}
+    page_values = files.template_values() | {"disclaimer": screening.DISCLAIMER, "in_english": in_language}
     app.request_class = uploads.InMemoryRequest
     app.config["MAX_CONTENT_LENGTH"] = settings.MAX_BODY_BYTES
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.MAX_BODY_BYTES  # so that a file sent as text gets a message that fits
@@ -91,7 +93,7 @@ def _read(network: Network, metrics: Metrics, values: dict[str, object]) -> Resp
     elif kind == "text/plain":
         response = Response(metrics.text(), content_type=CONTENT_TYPE)
     else:  # the template's values are the page's
-        response = compress(make_response(render_template("index.html", tasks=list(network.tasks), **values)))
+        response = compress(make_response(render_template("index.html", model=page_words(network), **values)))
     response.vary.add("Accept")
     return response
 

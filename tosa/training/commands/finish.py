@@ -72,7 +72,7 @@ def finish(
         options.report, [finalize.answers_to_testing(head, data[head.task], options.most_tested) for head in finished]
     )
     summary = summarize_data(list(cases), skipped)
-    card = card_constant(training_card(tested, cases, summary))
+    card = card_constant(training_card(outputs.metrics_of(tested), cases, summary))
     options.files.keep_previous()
     finalize.write_graph(options.files, trunk, finished, metadata, gate | quantization | card)
     curves = tensorboard_curves.read(options.curves) if options.curves else None

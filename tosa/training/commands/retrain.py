@@ -164,7 +164,7 @@ def _train_and_write(
     head, calibrated = _calibrated(options, _trained(options, task, data, start.trunk, write), trained, data)
     metadata = with_margins(metadata.with_task(calibrated), [head], start.trunk, start.constants, {task: data}, skipped)
     tested = outputs.task_reports(options.report, [finalize.answers_to_testing(head, data, options.most_tested)])
-    card = card_constant(training_card(tested, data.cases, summary, start.card))
+    card = card_constant(training_card(outputs.metrics_of(tested), data.cases, summary, start.card))
     files.keep_previous()
     write(head, files.graph, files.labels, metadata, **card)
     if options.saved_model_dir:

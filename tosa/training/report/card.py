@@ -20,21 +20,22 @@ from tosa.model.card import (
 from tosa.model.graph import CARD
 from tosa.training.data import dataset
 from tosa.training.data.dataset import Case, of_task
-from tosa.training.report.report import TaskReport
 
 RATES = ("sensitivity", "specificity", "ppv", "auc")  # of any illness against health
 GATE_TABLES = ("chest X-rays", "of an unseen source", "cropped", "made of chest X-rays", "others")
 
 
 def training_card(
-    reports: Sequence[TaskReport], cases: Sequence[Case], data: Mapping[str, Any], kept: ModelCard | None = None
+    tested: Mapping[str, Mapping[str, Any]],
+    cases: Sequence[Case],
+    data: Mapping[str, Any],
+    kept: ModelCard | None = None,
 ) -> ModelCard:
     """Returns the card of the tasks of some cases, beside what another card says of other tasks.
 
-    reports: of the tasks that were tested; data: as summarize_data returns it;
+    tested: metrics of the tasks that were tested, as TaskReport has them; data: as summarize_data returns it;
     kept: the card of the graph whose other tasks are kept with their trunk.
     """
-    tested = {report.answers.task: report.metrics for report in reports}
     tasks: dict[str, TaskCard] = {}
     for name in dataset.labels_by_task(cases):
         tasks[name] = {"files": count_files(of_task(cases, name))}

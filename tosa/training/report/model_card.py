@@ -1,11 +1,13 @@
-"""Writes MODEL_CARD.md, and static/model-card.html for the page, from what the audit measured.
+"""Writes MODEL_CARD.md, the model card of the embedded graph, from what the audit measured.
 
     python -m tosa.training.report.model_card [docs/audit.json]
 
+The page shows the card that the served graph carries: tosa.audit.card puts it in.
 Its headings are those of model cards (Mitchell et al., FAT* 2019) with what TRIPOD+AI (Collins et al., BMJ 2024) asks
 of a prediction model: source of data, participants, outcome, missing data, performance with intervals, limitations.
 """
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -15,23 +17,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tosa.settings import ROOT
 from tosa.training.files import atomic_write
-from tosa.training.packages import end_without_packages
-
-with end_without_packages(__name__):
-    from markdown_it import MarkdownIt
 
 HERE = Path(__file__).resolve().parent
-PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Tosa: model card</title>
-<link rel="stylesheet" href="model-card.css">
-<main>
-<p><a href="../">Tosa</a></p>
-{body}</main>
-</html>
-"""
+WORDS = ROOT / "docs" / "embedded_words.json"  # what each data set is
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -64,25 +52,26 @@ def markdown(audit: dict[str, Any]) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,  # noqa: S701  # it is Markdown, and `page` lets no HTML through
+        autoescape=False,  # noqa: S701  # it is Markdown
     )
     jinja.filters |= {"percent": percent, "interval": interval, "area": area, "points": points}
-    return jinja.get_template("model_card.md.jinja").render(audit)
+    words = json.loads(WORDS.read_text(encoding="utf-8"))
+    return jinja.get_template("model_card.md.jinja").render(audit, data_sets=words["sources"])
 
 
-def page(text: str) -> str:
-    """Returns the model card as an HTML page without a script. text: from `markdown`."""
-    return PAGE.format(body=MarkdownIt("commonmark", {"html": False}).enable("table").render(text))
-
-
-def main(audit: Path) -> None:
-    """Writes the model card of an audit's JSON file."""
-    text = markdown(json.loads(audit.read_text(encoding="utf-8")))
-    for file, content in ((ROOT / "MODEL_CARD.md", text), (ROOT / "static" / "model-card.html", page(text))):
-        with atomic_write(file) as partial:
-            partial.write_text(content, encoding="utf-8")
-        print(f"Wrote '{file}'.")
+def main() -> None:
+    """Runs the command that the module's docstring shows."""
+    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    flags.add_argument("audit", type=Path, nargs="?", default=ROOT / "docs" / "audit.json")
+    file, audit = ROOT / "MODEL_CARD.md", flags.parse_args().audit
+    try:
+        text = markdown(json.loads(audit.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        sys.exit(f"'{audit}' cannot be read as an audit: {error}. Make one with make audit.")
+    with atomic_write(file) as partial:
+        partial.write_text(text, encoding="utf-8")
+    print(f"Wrote '{file}'.")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "audit.json")
+    main()

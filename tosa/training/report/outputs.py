@@ -81,6 +81,11 @@ def task_reports(options: ReportOptions, tasks: list[tuple[Answers, list[Case]]]
     return [report.TaskReport.of(answers, cases, options) for answers, cases in tasks if cases]
 
 
+def metrics_of(tested: list[report.TaskReport]) -> dict[str, dict[str, Any]]:
+    """Returns the metrics of each task."""
+    return {task.answers.task: task.metrics for task in tested}
+
+
 def write_outputs(
     options: ReportOptions, tested: list[report.TaskReport], data: dict[str, Any], curves: Points | None = None
 ) -> None:

@@ -22,7 +22,7 @@ class Section:
     name: str  # of its anchor
     title: str
     sentences: Sequence[str] = ()
-    points: Sequence[tuple[str, str]] = ()  # a task, '' for all, and a sentence
+    points: Sequence[tuple[str, Sequence[str]]] = ()  # a task, '' for all, and sentences on it
     tables: Sequence[Table] = field(default_factory=tuple)
 
     @property

@@ -12,18 +12,19 @@ CONFUSIONS = 3  # told of each task, at most
 NEAR = 0.05  # a shortcut as close as this to the network's accuracy is told
 
 
-def limits(network: Network, words: Words) -> list[tuple[str, str]]:
-    """Returns what is to be known before any number, as task and sentence."""
-    points = [("", words.say("limits.use"))]
+def limits(network: Network, words: Words) -> list[tuple[str, list[str]]]:
+    """Returns what is to be known before any number: sentences on all tasks, then on each, then on the data."""
+    points = [("", [words.say("limits.use")])]
     for name in network.tasks:
         card = (network.card or {"tasks": {}, "data": []})["tasks"].get(name)
         sentences = [*_said(network.metadata.task(name), words)]
-        if card is None:
-            sentences.append(words.say("limits.unmeasured"))
-        else:
+        if card:
             sentences += _measured(name, card, words)
-        points += [(words.task(name), sentence) for sentence in sentences if sentence]
-    return points + ([*_doubts(network.card, words)] if network.card else [])
+        elif network.card:
+            sentences.append(words.say("limits.unmeasured"))
+        points.append((words.task(name), [sentence for sentence in sentences if sentence]))
+    doubts = [*_doubts(network.card, words)] if network.card else []
+    return [(task, sentences) for task, sentences in [*points, *doubts] if sentences]
 
 
 def _said(task: TaskMetadata, words: Words) -> Iterator[str]:
@@ -88,11 +89,11 @@ def _shortcuts(card: TaskCard, tested: Tested, words: Words) -> Iterator[str]:
             yield words.say("limits.shortcut", shortcut=seen, share=share, network=words.percent(ours))
 
 
-def _doubts(card: ModelCard, words: Words) -> Iterator[tuple[str, str]]:
+def _doubts(card: ModelCard, words: Words) -> Iterator[tuple[str, list[str]]]:
     """Doubts about the data."""
     names: tuple[str, ...] = (
         "copies_in_several_splits", "copies_with_several_labels", "groups_in_several_splits", "alike_across_splits",
     )  # fmt: skip
     for data in card["data"]:
         tasks, counts = ", ".join(words.task(name) for name in data["tasks"]), dict(data)
-        yield from ((tasks, words.say(f"limits.{name}", count=counts[name])) for name in names if counts.get(name))
+        yield tasks, [words.say(f"limits.{name}", count=counts[name]) for name in names if counts.get(name)]

@@ -1,5 +1,6 @@
 """Graphs to test with: small enough to answer in milliseconds, with the names and quirks of the real ones."""
 
+import json
 import os
 from pathlib import Path
 
@@ -49,10 +50,17 @@ def small_graph(tf, tmp_path_factory) -> tuple[Path, Path]:
         bottleneck = _pool(tf, features, [-1, CHANNELS])
         scores = [_head(tf, bottleneck, task, len(labels), random) for task, labels in TASKS.items()]
         tf.concat(scores, 1, name="final_result")
-        tf.constant(b'{"name": "small"}', name="tosa/metadata")
+        tf.constant(json.dumps({"name": "small", "tasks": embedded_words()}).encode(), name="tosa/metadata")
         tf.constant(np.arange(CHANNELS), tf.float32, name="tosa/mean")
     lines = [f"{task}: {label}\n" for task, labels in TASKS.items() for label in labels]
     return _write(tmp_path_factory.mktemp("small"), graph.as_graph_def(), "".join(lines))
+
+
+def embedded_words() -> dict:
+    """What the embedded graph calls its tasks and labels, without what it says of their data."""
+    words = json.loads((Path(__file__).parent.parent / "docs" / "embedded_words.json").read_text(encoding="utf-8"))
+    kept = ("title", "names", "headlines", "descriptions", "limits")
+    return {name: {key: task[key] for key in kept} for name, task in words["tasks"].items()}
 
 
 @pytest.fixture(scope="session")

@@ -133,4 +133,3 @@ def test_model_card_is_of_this_graph_and_of_this_audit():
     assert audit["sha256"] == hashlib.sha256(GRAPH.read_bytes()).hexdigest()
     card = model_card.markdown(audit)
     assert (settings.ROOT / "MODEL_CARD.md").read_text(encoding="utf-8") == card
-    assert (settings.ROOT / "static" / "model-card.html").read_text(encoding="utf-8") == model_card.page(card)

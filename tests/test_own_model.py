@@ -19,7 +19,8 @@ from pictures import encoded, phantom
 from running import Running
 from sounds import RATE, coughs, wav
 from tosa.cli import main
-from tosa.model.network import GraphFile
+from tosa.model.network import GraphFile, Network
+from tosa.web.app import create_app
 
 EMBEDDED = re.compile(r"cough|\bsick\b|pneumonia|covid|normal", re.IGNORECASE)  # words of the embedded model
 WORDS = {"asthma": "wheeze heard", "healthy": "no wheeze heard"}
@@ -94,6 +95,23 @@ def test_the_server_speaks_only_of_the_served_graph(own, tmp_path):
     assert "model   Clinic" in printed and "task    asthma: asthma, healthy" in printed
     for said in (answer, error, about, printed):
         assert not EMBEDDED.findall(json.dumps(said)), said
+
+
+@pytest.mark.parametrize("language", ["en", "es", "fr"])
+def test_page_and_card_speak_only_of_the_served_graph(own, language):
+    """But for the name of the recorder, which records coughs."""
+    client = create_app(Network.load(own.graph, None)).test_client()
+    card, page = (client.get(address).text for address in (f"/?card&lang={language}", "/"))
+    for shown in (card, page):
+        assert all(said in shown for said in ("Clinic", "asthma", *WORDS.values(), "Synthesised, so nobody&#39;s."))
+        assert not re.findall(r"\bsick\b|pneumonia|covid|kermany|children|Tosa’s embedded", shown, re.IGNORECASE)
+    network = Network.load(own.graph, None)
+    tested = network.card["tasks"]["asthma"]["tested"]
+    low, high = (round(100 * tested["accuracy"][end]) for end in ("low", "high"))
+    limits = card[card.index('id="limits"') : card.index('id="results"')]
+    assert f"{low}" in limits and f"{high}" in limits and str(tested["cases"]) in limits, "few cases, said first"
+    assert card.count(network.sha256) == 1 and card.index(network.sha256) > card.index('id="making"')
+    assert str(own.graph.parent) not in card and ".wav" not in card
 
 
 def test_screen_and_python_need_no_label_file(own, tmp_path, monkeypatch):

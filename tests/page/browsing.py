@@ -22,6 +22,20 @@ STRINGS = {
     for path in sorted((ROOT / "static/strings").glob("*.json"))
 }
 ENGLISH = STRINGS["en"]
+
+
+def _model_words(language: str) -> dict[str, str]:
+    """What the embedded graph, and small_graph, call their tasks and labels, by `task.TASK` and so on."""
+    found = {}
+    for name, task in json.loads((ROOT / "docs/embedded_words.json").read_text(encoding="utf-8"))["tasks"].items():
+        found |= {f"task.{name}": task["title"], f"limits.{name}": task["limits"]}
+        found |= {f"label.{label}": text for label, text in task["names"].items()}
+        found |= {f"headline.{name}.{label}": text for label, text in task["headlines"].items()}
+        found |= {f"description.{name}.{label}": text for label, text in task["descriptions"].items()}
+    return {key: text[language].replace("\u00a0", " ") for key, text in found.items()}
+
+
+MODEL = {language: _model_words(language) for language in STRINGS}
 PATIENCE = 30  # s, for anything the page should do at once, on a machine that does much else
 FOREIGN = "tosa.test"  # a name that is not localhost, so that http:// is an insecure context there
 RATE = 48_000  # Hz, of the sound that the pretended microphone plays

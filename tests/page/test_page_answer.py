@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from browsing import COUGHS, ENGLISH, PHANTOM, STRINGS, Page, finding, json_reply, refusal
+from browsing import COUGHS, ENGLISH, MODEL, PHANTOM, STRINGS, Page, finding, json_reply, refusal
 
 POINT = {
     "labels": ["sick"], "score": 0.93, "threshold": 0.41, "above": True, "sensitivity": 0.97, "specificity": 0.98,
@@ -75,12 +75,12 @@ def test_without_an_operating_point_there_is_none(page):
 def test_the_headline_says_what_was_found_in_plain_words(page):
     for language in STRINGS:
         show(page, finding(), language)
-        assert page.text(".headline") == STRINGS[language]["headline.cough.sick"]
-        assert STRINGS[language]["label.sick"] in page.text(".label-line")
+        assert page.text(".headline") == MODEL[language]["headline.cough.sick"]
+        assert MODEL[language]["label.sick"] in page.text(".label-line")
     show(page, finding("pneumonia", "picture", diagnosis="viral pneumonia"))
-    assert page.text(".headline") == ENGLISH["headline.pneumonia.viral pneumonia"]
+    assert page.text(".headline") == MODEL["en"]["headline.pneumonia.viral pneumonia"]
     show(page, finding("croup", diagnosis="normal"))  # a task of another graph
-    assert page.text(".headline") == ENGLISH["label.normal"]
+    assert page.text(".headline") == "normal"
     show(page, finding(scores={"not sick": 0.45, "sick": 0.55}))
     assert page.text(".headline") == ENGLISH["headline.undecided"]
 
@@ -140,18 +140,23 @@ def test_a_patient_of_another_age_is_told_of(page):
     assert not page.shown(".age")
 
 
-def test_a_known_note_is_translated(page):
-    show(page, finding("covid", "picture", demonstration=True, note=ENGLISH["note.covid"]), "es")
-    assert page.text(".note") == STRINGS["es"]["note.covid"]
-    assert not page.find(".note").get_attribute("lang")
+def test_what_the_graph_says_is_in_the_pages_language_where_it_has_it(page):
+    show(page, finding(note="Only the server says this."), "es")
+    assert page.text(".note") == "Only the server says this."
+    assert page.text(".limits") == MODEL["es"]["limits.cough"] and not page.find(".limits").get_attribute("lang")
 
 
-def test_the_model_card_is_linked_relative_to_the_page(page, server):
+def test_a_finding_that_is_not_calibrated_says_so(page):
+    show(page, finding(calibrated=False, uncalibrated_reason="Only nine cases."))
+    assert page.text(".uncalibrated") == f"{ENGLISH['answer.uncalibrated']} Only nine cases."
     show(page, finding())
-    links = page.all("a[href*=model-card]")
-    assert len(links) == 2 and {link.get_attribute("href") for link in links} == {
-        server.url() + "static/model-card.html"
-    }
+    assert not page.shown(".uncalibrated")
+
+
+def test_the_model_card_is_linked_relative_to_the_page_and_in_its_language(page, server):
+    show(page, finding(), "fr")
+    links = page.all("a[data-card]")
+    assert len(links) == 2 and {link.get_attribute("href") for link in links} == {server.url() + "?card&lang=fr"}
 
 
 def test_the_language_follows_the_browser_and_the_switch(page, server):
@@ -163,7 +168,7 @@ def test_the_language_follows_the_browser_and_the_switch(page, server):
     shown = page.ask()
     for language in ("fr", "en"):  # the answer that is on the page changes too
         page.press(f"#languages [lang={language}]")
-        assert STRINGS[language][f"label.{shown['diagnosis']}"] in page.text(".diagnosis")
+        assert MODEL[language][f"label.{shown['diagnosis']}"] in page.text(".diagnosis")
     page.run("localStorage.clear();")
     agent = page.run("return navigator.userAgent")
     wish = {"userAgent": agent, "acceptLanguage": "fr-CA,en"}

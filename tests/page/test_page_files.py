@@ -10,7 +10,7 @@ from PIL import Image
 
 import pictures
 import sounds
-from browsing import COUGHS, ENGLISH, PHANTOM, ROOT, finding, json_reply, refusal
+from browsing import COUGHS, ENGLISH, MODEL, PHANTOM, ROOT, finding, json_reply, refusal
 
 SHORT = sounds.coughs(2.0, 48_000)
 GRAY = Image.fromarray(pictures.phantom(300, 280))
@@ -33,7 +33,7 @@ def test_each_format_is_told_by_its_content_and_answered(page, name):
     sound = name[2:] in ("wav", "flac", "ogg", "mp3", "webm", "m4a")
     assert page.shown("#ready-sound" if sound else "#ready-picture")
     page.ask()
-    assert page.text(".task") == ENGLISH["task.cough" if sound else "task.pneumonia"]
+    assert page.text(".task") == MODEL["en"]["task.cough" if sound else "task.pneumonia"]
     page.until(lambda: page.run("return document.querySelector('#findings .plain').naturalWidth") == 299)
 
 
@@ -55,7 +55,7 @@ def test_a_picture_is_shown_and_answered(page, way, tmp_path):
     page.reach("ready")
     assert page.shown("#preview .plain")
     page.ask()
-    assert page.text(".task") == ENGLISH["task.pneumonia"] and page.text("#answer-files") == "a chest.png"
+    assert page.text(".task") == MODEL["en"]["task.pneumonia"] and page.text("#answer-files") == "a chest.png"
     page.unfold()
     assert page.text("#curl").startswith("curl -F 'image_data=@\"a chest.png\"' ")
     for card in page.all(".finding"):
@@ -153,7 +153,7 @@ def test_a_sound_and_a_picture_are_asked_together(page):
     page.drop("a.png", "image/png", PHANTOM)
     assert page.shown("#ready-sound") and page.shown("#ready-picture")
     page.ask()
-    tasks = [ENGLISH[f"task.{task}"] for task in ("cough", "pneumonia", "covid")]
+    tasks = [MODEL["en"][f"task.{task}"] for task in ("cough", "pneumonia", "covid")]
     assert [task.text for task in page.all(".task")] == tasks
     told = page.text("#status")
     assert all(f"{task}: " in told for task in tasks) and told.count("%") == len(tasks)
@@ -255,7 +255,7 @@ def test_a_single_file_that_replaces_another_is_told(page):
 def test_an_example_is_answered_with_one_click(page, name, task):
     page.press(f'[data-example="{name}"]')
     page.reach("answered")
-    assert page.text(".task") == ENGLISH[f"task.{task}"] and page.text("#answer-files") == name
+    assert page.text(".task") == MODEL["en"][f"task.{task}"] and page.text("#answer-files") == name
     assert (ROOT / "static/examples" / name).read_bytes() == (ROOT / "examples" / name).read_bytes()
 
 

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 import firefox
-from browsing import COUGHS, ENGLISH, PHANTOM, STRINGS, Page
+from browsing import COUGHS, ENGLISH, MODEL, PHANTOM, STRINGS, Page
 from sliding import recording
 from sounds import wav
 from test_page_files import FORMATS
@@ -69,7 +69,7 @@ def test_firefox_records_and_is_answered(fox, loudspeaker):
     assert fox.text("#sound-name").startswith("Your recording, ")
     assert fox.find("#spectrogram").get_attribute("data-drawn") == "complete"
     fox.ask()
-    assert fox.text(".task") == ENGLISH["task.cough"]
+    assert fox.text(".task") == MODEL["en"]["task.cough"]
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -7,7 +7,7 @@ import wave
 import numpy as np
 import pytest
 
-from browsing import COUGHS, ENGLISH, FOREIGN, PHANTOM, Page, finding, json_reply
+from browsing import COUGHS, ENGLISH, FOREIGN, MODEL, PHANTOM, Page, finding, json_reply
 from tosa import screening
 
 # A microphone that plays what Web Audio makes: `source` is connected to what the page will hear.
@@ -34,9 +34,11 @@ def test_a_recorded_cough_is_answered_on_the_page_and_in_the_terminal(page, serv
     named = page.text("#sound-name")
     shown = page.ask()
     assert server.answers()[before:] == [shown]
-    label = ENGLISH[f"label.{shown['diagnosis']}"]
+    label = MODEL["en"][f"label.{shown['diagnosis']}"]
     assert page.text(".diagnosis") == ENGLISH["headline.label"].replace("{label}", label)
-    assert page.text(".meaning") == ENGLISH["meaning.cough"]
+    meaning = ENGLISH["meaning"].replace("{label}", label)
+    meaning = meaning.replace("{description}", MODEL["en"][f"description.cough.{shown['diagnosis']}"])
+    assert page.text(".meaning") == f"{meaning} {MODEL['en']['limits.cough']}"
     assert page.text("#answer-disclaimer") == screening.DISCLAIMER
     assert page.find("#answer-save").get_attribute("download") == "cough.wav"
     page.unfold()

@@ -5,14 +5,14 @@ import re
 
 import pytest
 
-from browsing import ENGLISH, ROOT, STRINGS
+from browsing import ENGLISH, MODEL, ROOT, STRINGS
 from tosa import errors, screening, settings
 
 TEMPLATE = (ROOT / "templates/index.html").read_text(encoding="utf-8")
 SCRIPTS = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "static").glob("*.js")}
 FAMILIES = (
-    "answer|batch|button|copy|error|explanation|file|finding|headline|heatmap|history|introduction|level|microphone|"
-    "operating|ready|spectrogram|status|timeline|viewer"
+    "answer|batch|button|copy|error|explanation|file|finding|frequency|headline|heatmap|history|introduction|level|"
+    "microphone|operating|ready|spectrogram|status|timeline|viewer"
 )
 
 
@@ -40,10 +40,10 @@ def _used():
     used |= {f"status.{name}" for name in ("loading", "asking", "counting", "recording")}  # the states of a take
     themes = re.search(r"THEMES = \[(.*?)\]", SCRIPTS["preferences.js"])[1]
     used |= {f"theme.{name}" for name in re.findall(r'"(\w+)"', themes)}
-    used |= {f"frequency.{side}" for side in ("above", "below")}
-    used |= {"file.too_large.sound", "file.too_large.picture"}
+    used |= {"meaning", "words"}
     for kind in ("sound", "picture"):
         used |= {f"explanation.{kind}{more}" for more in ("", ".plain", ".alt")}
+        used |= {f"file.too_large.{kind}", f"file.not_judged.{kind}"}
     return used
 
 
@@ -54,7 +54,7 @@ def test_the_dictionary_has_every_key_that_the_page_uses():
 
 def test_the_dictionary_has_no_key_that_the_page_does_not_use():
     # What the server names.
-    by_name = re.compile(r"(error|label|task|meaning|note|age)\.|(headline|frequency)\.\w+\.|title$|disclaimer$")
+    by_name = re.compile(r"(error|age)\.|title$|disclaimer$")
     assert {key for key in ENGLISH if not by_name.match(key)} - _used() == set()
 
 
@@ -62,6 +62,8 @@ def test_the_template_says_in_english_what_the_dictionary_says():
     sentences = re.findall(r'data-text="([^"]+)"[^>]*>([^<]+)<', TEMPLATE)
     assert len(sentences) > 40
     for key, english in sentences:
+        if key == "words" or "{{" in english:  # the graph's own words
+            continue
         assert " ".join(english.split()) == ENGLISH[key]
     assert f"<title>{ENGLISH['title']}</title>" in TEMPLATE
     assert ENGLISH["disclaimer"] == screening.DISCLAIMER
@@ -83,10 +85,23 @@ def test_the_page_knows_the_servers_limits_and_notes():
     assert {name: ENGLISH[f"age.{name}"] for name in screening.AGE_NOTES} == screening.AGE_NOTES
 
 
-def test_every_label_and_task_of_the_embedded_graph_has_its_word():
+def test_every_label_and_task_of_the_embedded_graph_has_its_words_in_every_language():
     lines = (ROOT / "retrained_labels.txt").read_text(encoding="utf-8").split("\n")
     for task, label in (line.split(": ") for line in lines if line):
-        assert {f"task.{task}", f"meaning.{task}", f"label.{label}", f"headline.{task}.{label}"} <= ENGLISH.keys()
+        keys = {f"task.{task}", f"limits.{task}", f"label.{label}", f"headline.{task}.{label}"}
+        assert all(keys | {f"description.{task}.{label}"} <= MODEL[language].keys() for language in STRINGS)
+
+
+def test_the_card_has_every_sentence_in_every_language():
+    written = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "templates/card").glob("*.json")}
+    cards = {language: json.loads(text) for language, text in written.items()}
+    assert cards.keys() == STRINGS.keys()
+    for language, sentences in cards.items():
+        assert written[language] == json.dumps(sentences, ensure_ascii=False, indent=2) + "\n"
+        assert list(sentences) == list(cards["en"])
+        for key, english in cards["en"].items():
+            assert sentences[key].strip(), key
+            assert sorted(re.findall(r"\{\w+\}", sentences[key])) == sorted(re.findall(r"\{\w+\}", english)), key
 
 
 def test_the_page_fits_a_strict_policy_and_any_folder():
@@ -94,7 +109,7 @@ def test_the_page_fits_a_strict_policy_and_any_folder():
     inline = re.findall(r"<(?:style|script(?![^>]*\ssrc=))[^>]*>(.*?)</", TEMPLATE, re.DOTALL)
     assert inline == ["{{ theme | safe }}", "{{ styles | safe }}"], "all else would need a hash of its own"
     assert not re.search(r'(src|href)="/', TEMPLATE), "addresses are relative"
-    for path in [*(ROOT / "static").glob("*.[cjs]*s*"), *(ROOT / "templates").iterdir()]:
+    for path in [*(ROOT / "static").glob("*.[cjs]*s*"), *(ROOT / "templates").rglob("*.*")]:
         assert not re.search(r"https?://(?!www\.w3\.org/)[\w{]", path.read_text(encoding="utf-8")), path.name
 
 

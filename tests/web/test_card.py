@@ -12,11 +12,11 @@ RATE = {"value": 0.9, "low": 0.85, "high": 0.95, "n": 200}
 FEW = {"value": 0.75, "low": 0.3, "high": 0.95, "n": 4}
 
 
-def tested(labels, accuracy, confusion):
+def measured(labels, accuracy, confusion):
     rates = {"cases": 4, "sensitivity": accuracy, "specificity": accuracy}
     return {
         "labels": labels, "cases": accuracy["n"], "groups": 4, "accuracy": accuracy, "confusion": confusion,
-        "by_label": {label: rates for label in labels}, "calibration": {"ece": 0.1, "by_chance": 0.1, "n": 4},
+        "by_label": dict.fromkeys(labels, rates), "calibration": {"ece": 0.1, "by_chance": 0.1, "n": 4},
     }  # fmt: skip
 
 
@@ -28,13 +28,14 @@ def data(tasks, **counts):
 FILES = [{"label": "sick", "source": "<i>mine</i>", "training": [91, 90], "validation": [7, 7], "testing": [4, 3]}]
 COUGH = {
     "files": FILES,
-    "tested": tested(["not sick", "sick"], RATE, [[90, 10], [30, 70]]),
+    "tested": measured(["not sick", "sick"], RATE, [[90, 10], [30, 70]]),
     "shortcuts": {"file size": {"accuracy": RATE, "auc": None, "where_wrong": None}},
     "subgroups": {"age 18 to 39": RATE},
     "handling": {"mirrored": {"n": 4, "refused": 1, "kept": FEW, "missed": True}},
     "limitations": [{"en": "Made up.", "es": "Inventado.", "fr": "Inventé."}],
 }
-LUNGS = {"files": [], "tested": tested(["normal", "bacterial pneumonia", "viral pneumonia"], FEW, [[3, 0, 0], [1, 0, 0], [0] * 3])}
+KINDS = ["normal", "bacterial pneumonia", "viral pneumonia"]
+LUNGS = {"files": [], "tested": measured(KINDS, FEW, [[3, 0, 0], [1, 0, 0], [0, 0, 0]])}
 CARD_DATA = {
     "tasks": {"cough": COUGH, "pneumonia": LUNGS},
     "data": [data(["cough"], copies_in_several_splits=31)],
@@ -80,8 +81,8 @@ def test_a_graph_without_a_card_says_so_and_shows_what_it_knows(network):
 def test_limits_and_failures_come_before_numbers_and_numbers_before_the_hash(carded, language):
     html = card(carded, f"/?card&lang={language}").text
     words = strings(language)
-    places = [html.index(f'<section class="panel" id="{name}"') for name in (
-        "outcomes", "limits", "results", "shortcuts", "subgroups", "handling", "refused", "data", "making")]  # fmt: skip
+    names = "outcomes limits results shortcuts subgroups handling refused data making".split()
+    places = [html.index(f'<section class="panel" id="{name}"') for name in names]
     assert places == sorted(places) and html.index(carded.sha256) > places[-1]
     assert f'<html lang="{language}">' in html and words["no_card"] not in html
     limits = html[places[1] : places[2]]
@@ -93,7 +94,7 @@ def test_limits_and_failures_come_before_numbers_and_numbers_before_the_hash(car
 
 def test_few_cases_are_told_before_their_figures(carded):
     html = card(carded).text
-    assert "Tested on only 4 cases of 4 groups, such as people: its true accuracy may lie anywhere between 30% and 95%." in html
+    assert "Tested on only 4 cases of 4 groups, such as people" in html and "anywhere between 30% and 95%." in html
     assert "between 30.0% and 95.0%, measured 75.0%" in html and "90.0% [85.0%, 95.0%]" in html
     assert "Always answering “Normal” would be right in 75% of these cases." in html
     assert "No case of these labels was tested: Viral pneumonia." in html

@@ -20,8 +20,8 @@ EMPTY: ModelCard = {"tasks": {}, "data": []}
 
 def wanted_language() -> str:
     """Returns the language of ?lang=, else the one that the browser prefers, else English."""
-    asked = request.args.get("lang", "")[:2].lower()
-    return asked if asked in LANGUAGES else request.accept_languages.best_match(LANGUAGES, "en") or "en"
+    wishes = [request.args.get("lang", ""), *request.accept_languages.values()]  # the most wanted first
+    return next((wish[:2].lower() for wish in wishes if wish[:2].lower() in LANGUAGES), "en")
 
 
 def card_response(network: Network, values: dict[str, Any]) -> Response:

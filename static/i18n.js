@@ -42,7 +42,10 @@ export async function setLanguage(code) {
 /* Returns a sentence in the current language; for an unknown key, `values.otherwise` unchanged. */
 export function text(key, values = {}) {
   const sentence = strings[language][key] ?? values.otherwise ?? key;
-  return sentence.replace(/\{(\w+)\}/g, (braces, name) => (name in values ? format(values[name]) : braces));
+  return sentence.replace(/\{(\w+)\}/g, (braces, name) => {
+    if (!(name in values)) return braces;
+    return format(name === "words" ? values : values[name]);
+  });
 }
 
 function format(value) {

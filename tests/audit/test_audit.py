@@ -12,7 +12,9 @@ from PIL import Image
 from pictures import phantom
 from sounds import coughs, wav
 from tosa.audit import audit, shortcuts
+from tosa.audit.card import put_card
 from tosa.audit.subgroups import subgroup_accuracy, subgroups_of
+from tosa.errors import UsageError
 from tosa.model.graph import Graph
 from tosa.model.metadata import GraphMetadata
 from tosa.training.data.dataset import Case
@@ -221,6 +223,30 @@ def test_a_table_that_does_not_fit_is_refused(graph, tmp_path, monkeypatch, row,
     monkeypatch.setattr(sys, "argv", ["audit", f"{tmp_path}/t.csv", f"--bottleneck_dir={tmp_path}/b"])
     with pytest.raises(SystemExit, match=said):
         audit.main()
+
+
+def test_an_audit_is_put_into_the_card_of_its_graph(audited, graph, tmp_path):
+    file, measured = tmp_path / "graph.pb", tmp_path / "audit.json"
+    file.write_bytes(graph[0].read_bytes())
+    measured.write_text(json.dumps(audited))
+    words = tmp_path / "words.json"
+    card_words = {"truth": "a guess", "limitations": ["Drawn."]}
+    words.write_text(json.dumps({"title": "Mine", "sources": {"clinic": "here", "moon": "there"},
+                                 "tasks": {"pneumonia": {"limits": "None.", "card": card_words}}}))  # fmt: skip
+    put_card(file, measured, words)
+    carrying = Graph(file.read_bytes())
+    card = carrying.card()
+    task = card["tasks"]["pneumonia"]
+    assert task["tested"]["confusion"] == audited["tasks"]["pneumonia"]["figures"]["confusion_matrix"]
+    assert set(task["handling"]) == set(audited["tasks"]["pneumonia"]["handling"])
+    assert task["truth"] == "a guess" and task["limitations"] == ["Drawn."] and card["sources"] == {"clinic": "here"}
+    assert carrying.metadata().title == "Mine" and carrying.metadata().task("pneumonia").limits == "None."
+    assert json.loads(measured.read_text())["sha256"] == carrying.sha256 != audited["sha256"]
+    put_card(file, measured, words)
+    assert Graph(file.read_bytes()).sha256 == carrying.sha256, "once more changes nothing"
+    measured.write_text(json.dumps(audited))
+    with pytest.raises(UsageError, match="measure this graph first"):
+        put_card(file, measured, None)
 
 
 def test_the_model_card_shows_handling_and_licences(audited):

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 import firefox
-from browsing import COUGHS, ENGLISH, MODEL, PHANTOM, STRINGS, Page
+from browsing import COUGHS, MODEL, PHANTOM, STRINGS, Page
 from sliding import recording
 from sounds import wav
 from test_page_files import FORMATS

@@ -3,8 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from tosa.model.graph import CARD, Graph
+from tosa.model.graph import CARD, Graph, GraphError
 from tosa.model.network import Network
+from tosa.training.graph.words_file import replace_constants
 from tosa.web.app import create_app
 from tosa.web.card.words import LANGUAGES, strings
 
@@ -53,8 +54,6 @@ def network(small_graph):
 @pytest.fixture(scope="module")
 def carded(small_graph, tmp_path_factory):
     """The same network with a card."""
-    from tosa.audit.card import replace_constants
-
     text = np.array(json.dumps(CARD_DATA).encode(), dtype=object)
     file = tmp_path_factory.mktemp("card") / "graph.pb"
     file.write_bytes(replace_constants(small_graph[0].read_bytes(), {CARD: text}))
@@ -142,9 +141,6 @@ def test_all_its_addresses_are_relative(carded):
 
 
 def test_a_damaged_card_is_an_error_that_names_its_field(small_graph):
-    from tosa.audit.card import replace_constants
-    from tosa.model.graph import GraphError
-
     text = np.array(b'{"tasks": {}, "data": 3}', dtype=object)
     graph = Graph(replace_constants(small_graph[0].read_bytes(), {CARD: text}))
     with pytest.raises(GraphError, match=r"card\.data is '3'.*tosa/card"):

@@ -10,20 +10,16 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from tosa.errors import TosaError, UsageError
-from tosa.model.graph import METADATA, SEAL, Graph, GraphError, constant_node, seal
-from tosa.model.metadata import GraphMetadata, TaskMetadata
+from tosa.model.graph import METADATA, Graph, GraphError
 from tosa.training.files import atomic_write
+from tosa.training.graph.words_file import read_words, replace_constants, with_words
 from tosa.training.report.card import card_constant, with_audit
-
-WORDS_OF_TASKS = ("title", "names", "headlines", "descriptions", "limits", "note", "population")
 
 
 def put_card(graph_file: Path, audit_file: Path, words_file: Path | None) -> None:
@@ -32,10 +28,10 @@ def put_card(graph_file: Path, audit_file: Path, words_file: Path | None) -> Non
     Raises UsageError where the audit is of another graph, or a file is missing or damaged.
     """
     audit = _json_of(audit_file)
-    words = _json_of(words_file) if words_file else {}
+    words = read_words(words_file) if words_file else {}
     try:
         graph = Graph(graph_file.read_bytes())
-        metadata, card = graph.metadata(), graph.card()
+        metadata, card, labels = graph.metadata(), graph.card(), graph.labels()
     except (OSError, GraphError) as error:
         raise UsageError(f"The graph '{graph_file}' cannot be used: {error}.") from error
     if audit.get("sha256") != graph.sha256:
@@ -43,7 +39,7 @@ def put_card(graph_file: Path, audit_file: Path, words_file: Path | None) -> Non
             f"'{audit_file}' was measured on a graph of sha256 {str(audit.get('sha256'))[:12]}..., and '{graph_file}' "
             f"is {graph.sha256[:12]}...: measure this graph first, with make audit."
         )
-    metadata = with_words(metadata, words)
+    metadata = with_words(metadata, labels, words) if words else metadata
     of_cards = {"sources": words.get("sources", {}), "tasks": _words_of_cards(words)}
     card = with_audit(card or {"tasks": {}, "data": []}, audit, of_cards)
     text = np.array(metadata.to_json().encode(), dtype=object)
@@ -54,27 +50,6 @@ def put_card(graph_file: Path, audit_file: Path, words_file: Path | None) -> Non
     with atomic_write(audit_file) as partial:
         partial.write_text(json.dumps(audit, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"Wrote '{graph_file}' with its model card, and its sha256 to '{audit_file}'.")
-
-
-def with_words(metadata: GraphMetadata, words: Mapping[str, Any]) -> GraphMetadata:
-    """Returns metadata with the texts of a words file, for the tasks that the graph has."""
-    texts = {name: words[name] for name in ("title", "description", "licence") if name in words}
-    metadata = replace(metadata, **texts)
-    for name, of in words.get("tasks", {}).items():
-        if name in metadata.tasks:
-            known = TaskMetadata.from_dict(name, {key: of[key] for key in WORDS_OF_TASKS if key in of})
-            task = {key: getattr(known, key) for key in WORDS_OF_TASKS if key in of}
-            metadata = metadata.with_task(replace(metadata.task(name), **task))
-    return metadata
-
-
-def replace_constants(data: bytes, constants: Mapping[str, np.ndarray]) -> bytes:
-    """Returns a serialised and sealed graph that has these constants in the place of its own ones of the same names."""
-    graph = GraphDef.FromString(data)
-    replaced = GraphDef(versions=graph.versions)
-    replaced.node.extend(node for node in graph.node if node.name not in (SEAL, *constants))
-    replaced.node.extend(constant_node(name, value) for name, value in constants.items())
-    return seal(replaced.SerializeToString(deterministic=True))
 
 
 def _words_of_cards(words: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,32 +16,33 @@ from typing import Any
 import numpy as np
 
 from tosa.errors import TosaError, UsageError
-from tosa.model.graph import METADATA, Graph, GraphError
+from tosa.model.graph import METADATA, Graph
+from tosa.model.network import GraphFile
 from tosa.training.files import atomic_write
 from tosa.training.graph.words_file import read_words, replace_constants, with_words
 from tosa.training.report.card import card_constant, with_audit
 
 
-def put_card(graph_file: Path, audit_file: Path, words_file: Path | None) -> None:
+def put_card(graph_file: Path, audit_file: Path, words_file: Path | None, labels_file: Path | None = None) -> None:
     """Writes the graph with its card, and the audit with the graph's new hash.
 
-    Raises UsageError where the audit is of another graph, or a file is missing or damaged.
+    labels_file: only for a graph that does not carry its labels. Raises TosaError where the audit is of another graph,
+    or a file is missing or damaged.
     """
     audit = _json_of(audit_file)
     words = read_words(words_file) if words_file else {}
-    try:
-        graph = Graph(graph_file.read_bytes())
-        metadata, card, labels = graph.metadata(), graph.card(), graph.labels()
-    except (OSError, GraphError) as error:
-        raise UsageError(f"The graph '{graph_file}' cannot be used: {error}.") from error
+    read = GraphFile.read(graph_file, labels_file)
+    graph, metadata = read.graph, read.model.metadata
     if audit.get("sha256") != graph.sha256:
         raise UsageError(
             f"'{audit_file}' was measured on a graph of sha256 {str(audit.get('sha256'))[:12]}..., and '{graph_file}' "
             f"is {graph.sha256[:12]}...: measure this graph first, with make audit."
         )
-    metadata = with_words(metadata, labels, words) if words else metadata
+    if words:
+        labels = {name: task.labels for name, task in read.model.tasks.items()}
+        metadata = with_words(metadata, labels, words)
     of_cards = {"sources": words.get("sources", {}), "tasks": _words_of_cards(words)}
-    card = with_audit(card or {"tasks": {}, "data": []}, audit, of_cards)
+    card = with_audit(graph.card() or {"tasks": {}, "data": []}, audit, of_cards)
     text = np.array(metadata.to_json().encode(), dtype=object)
     data = replace_constants(graph.data, {METADATA: text, **card_constant(card)})
     with atomic_write(graph_file) as partial:
@@ -72,9 +73,10 @@ def main() -> None:
     flags.add_argument("graph", type=Path)
     flags.add_argument("audit", type=Path)
     flags.add_argument("--words", type=Path, help="JSON file with texts on the graph, its tasks and its data")
+    flags.add_argument("--labels", type=Path, help="label file of a graph that does not carry its labels")
     arguments = flags.parse_args()
     try:
-        put_card(arguments.graph, arguments.audit, arguments.words)
+        put_card(arguments.graph, arguments.audit, arguments.words, arguments.labels)
     except TosaError as error:
         sys.exit(str(error))
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +76,13 @@ def is_fine_tuned(file: Path) -> bool:
     try:
         with np.load(file, allow_pickle=False) as arrays:
             return SETTINGS in arrays.files
-    except (OSError, ValueError, AttributeError, EOFError):  # no .npz, or a damaged one, which loading it will name
+    except (
+        OSError,
+        ValueError,
+        AttributeError,
+        EOFError,
+        zipfile.BadZipFile,
+    ):  # no .npz, or a damaged one, which loading it will name
         return False
 
 

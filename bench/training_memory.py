@@ -42,7 +42,7 @@ def synthetic(folder: Path, pictures: int) -> list[Drawing]:
         for start in range(0, pictures, BLOCK):
             keys = [drawing.key(drawing.case.file.read_bytes()) for drawing in drawings[start : start + BLOCK]]
             values = rng.random((len(keys), FEATURES), np.float32)
-            cache.add(keys, np.zeros((len(keys), 4), np.uint64), values)
+            cache.add(keys, values)
     return drawings
 
 

@@ -224,9 +224,10 @@ def input_of(node: NodeDef, number: int) -> str:
 def constant_node(name: str, value: np.ndarray) -> NodeDef:
     """Returns a Const node that holds `value`, of any type that TensorFlow has."""
     tensor = make_tensor_proto(value)
-    if tensor.half_val:  # it takes three bytes for each float16, tensor_content takes two
-        del tensor.half_val[:]
-        tensor.tensor_content = value.tobytes()
+    for values in (tensor.half_val, tensor.uint64_val):  # they take more bytes for each number than tensor_content
+        if values:
+            del values[:]
+            tensor.tensor_content = value.tobytes()
     node = NodeDef(name=name, op="Const")
     node.attr["value"].tensor.CopyFrom(tensor)
     node.attr["dtype"].type = tensor.dtype

@@ -33,6 +33,9 @@ STEPS = (  # flags that have an effect only on trainings in steps, those of a la
     "checkpoint_dir precision"
 ).split()
 FINE_TUNING = ("pool_shares", "ema", "batch_norm", "output_weights")  # flags that need --fine_tune
+NOT_IN_FOLDS = (  # flags that have no effect on cross-validation, which splits the cases itself and writes no graph
+    "training_list validation_list testing_list testing_percentage plot intermediate_store_frequency saved_model_dir"
+).split()
 
 
 def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
@@ -72,6 +75,7 @@ def _data_flags(flags: argparse.ArgumentParser) -> None:
     for split in ("training", "validation", "testing"):
         flag(f"{split}_list", None, f"text file that names the files for {split}, one on each line", type=Path)
     flag("skip_unreadable", False, "leave out files that cannot be read, and list them", action="store_true")
+    flag("allow_contaminated", False, "test even on files that were in the training of the trunk", action="store_true")
 
 
 def _word_flags(flags: argparse.ArgumentParser) -> None:
@@ -193,6 +197,11 @@ def _report_flags(flags: argparse.ArgumentParser) -> None:
         "evaluate", None, "train nothing: report how the served graph does on the testing cases, another split or all",
         nargs="?", const="testing", choices=["training", "validation", "testing", "all"],
     )  # fmt: skip
+    flag("compare", None, "with --evaluate: another graph, to be compared on the same cases", type=Path)
+    flag(
+        "folds", 0, "cross-validation: train and test the last layer so many times, each time on other groups, and "
+        "report; no graph is written", type=between(2, 1000, int),
+    )  # fmt: skip
     flag("calibrate", False, "train nothing: fit temperatures, operating points and the gate", action="store_true")
     flag(
         "refit", False, "fit the last layers of all tasks anew, as --fine_tune does at its end, then calibrate",
@@ -233,13 +242,14 @@ def main(arguments: list[str] | None = None, program: str = PROGRAM) -> int:
 
 def _check_combination(reader: argparse.ArgumentParser, flags: argparse.Namespace) -> None:
     """Ends the program if flags are given together that exclude each other."""
-    commands = [name for name in COMMANDS if getattr(flags, name)]
+    commands = [name for name in (*COMMANDS, "folds") if getattr(flags, name)]
     if len(commands) > 1:
         reader.error(f"--{commands[0]} and --{commands[1]} exclude each other; give one of them")
-    trains_no_layer = bool(commands) and not flags.fine_tune
+    trains_no_layer = bool(commands) and not flags.fine_tune and not flags.folds
     uses_graph = trains_no_layer and not flags.finish
     wordless = sorted(WORDS) if flags.evaluate or flags.describe_graph else ()
-    for name in (*(LAST_LAYER if commands else ()), *(STEPS if trains_no_layer else ()), *wordless):
+    others = (*(LAST_LAYER if commands else ()), *(STEPS if trains_no_layer else ()), *wordless)
+    for name in NOT_IN_FOLDS if flags.folds else others:
         if getattr(flags, name) != reader.get_default(name):
             reader.error(f"--{name} has no effect with --{commands[0]}; leave it out")
     for name in FINE_TUNING:
@@ -253,6 +263,8 @@ def _check_combination(reader: argparse.ArgumentParser, flags: argparse.Namespac
         reader.error("--sensitivity has no effect with --evaluate; leave it out")
     if flags.geometry and not flags.fine_tune:
         reader.error("--geometry needs --fine_tune: a trunk keeps the geometry that it was trained with")
+    if flags.compare and not flags.evaluate:
+        reader.error("--compare needs --evaluate")
     if (flags.graph or flags.labels) and not uses_graph:
         reader.error(
             "--graph and --labels need --evaluate, --calibrate, --refit or --describe_graph; TOSA_GRAPH names a graph "

@@ -16,6 +16,7 @@ from tosa.model.network import GraphFile, Network
 from tosa.training import tensorboard_curves
 from tosa.training.commands import options
 from tosa.training.data import dataset
+from tosa.training.data.contamination import SeenFiles
 from tosa.training.data.table import from_csv
 from tosa.training.graph import assemble
 from tosa.training.head import fit_under_handling, refit
@@ -94,6 +95,12 @@ def test_learns_both_tasks_and_is_served(tmp_path, table, weights, capsys):
     lungs = network.metadata.task("lungs")
     assert lungs.note == "drawn" and lungs.gate and lungs.calibration.n > 0
     assert network.gate is not None
+    constants = SeenFiles.of_graph(Graph((tmp_path / "graph.pb").read_bytes())).constants()
+    cases = from_csv(table, "t", dataset.Percentages())
+    counts = {split: sum(case.split == split for case in cases) for split in ("training", "validation")}
+    for split, count in counts.items():
+        stored = sum(len(constants[f"tosa/fingerprints/{split}/{kind}s"]) for kind in ("picture", "sound"))
+        assert count * 0.4 < stored <= count
     dark, light = (np.full((1, 299, 299, 3), level, np.uint8) for level in (30, 180))
     assert network.run(dark).scores[0, 0] > 0.5 > network.run(light).scores[0, 0]
 

@@ -8,6 +8,7 @@ from tosa.model.network import GraphFile
 from tosa.training.commands.finish import FinishOptions, finish
 from tosa.training.commands.messages import tell_what_is_replaced
 from tosa.training.data import dataset
+from tosa.training.data.contamination import SeenFiles, inspect_cases
 from tosa.training.data.dataset import SkippedFiles
 from tosa.training.data.load_cases import DataOptions, check_against_graph, load_cases
 from tosa.training.graph import assemble
@@ -52,4 +53,8 @@ def calibrate(options: CalibrateOptions) -> None:
     metadata = describe(metadata, cases, options.words, metadata)
     used = dataset.SPLITS if options.finish.refits else ("validation", "testing")
     metadata = with_counts(metadata, cases, used)
-    finish(options.finish, trunk, heads, metadata, cases, skipped)
+    seen = SeenFiles.of_graph(graph)
+    inspection = inspect_cases(cases, seen, "testing", options.data.allow_contaminated)
+    if options.finish.refits:  # what the last layers are fitted to is as little a test of the graph
+        seen = seen.with_cases(cases, inspection.marks)
+    finish(options.finish, trunk, heads, metadata, cases, skipped, inspection, seen)

@@ -15,6 +15,7 @@ from tosa.training import tensorboard_curves
 from tosa.training.commands.finish import FinishOptions, finish
 from tosa.training.commands.messages import print_input_note, tell_what_is_replaced, warn_of_lost_tasks
 from tosa.training.data import dataset
+from tosa.training.data.contamination import Inspection, SeenFiles, inspect_cases
 from tosa.training.data.dataset import Case, SkippedFiles, in_split
 from tosa.training.data.load_cases import DataOptions, check_against_graph, load_cases
 from tosa.training.files import file_sha256
@@ -58,7 +59,7 @@ def fine_tune(options: FineTuneOptions, settings: Settings) -> None:
     from tosa.training.trunk.fine_tune import FineTuning
 
     weights = network_in(options.model_dir) or settings.graph
-    start = _metadata_of(weights)
+    start, seen = _start(weights)
     preprocessing = replace(start.preprocessing, geometry=options.geometry or start.preprocessing.geometry)
     skipped = SkippedFiles(options.data.skip_unreadable)
     cases = load_cases(options.data, skipped, preprocessing=preprocessing)
@@ -76,6 +77,7 @@ def fine_tune(options: FineTuneOptions, settings: Settings) -> None:
     metadata = with_counts(describe(metadata, cases, options.words, start), cases, dataset.SPLITS)
     if not options.output_weights:  # what is wrong with the end is told before the training
         _check_end(metadata, options, settings)
+    inspection = inspect_cases(cases, seen, "testing", options.data.allow_contaminated)
     print(f"Starting from '{weights}'.")
     tuning = FineTuning(cases, recipe, weights, preprocessing)
 
@@ -87,12 +89,12 @@ def fine_tune(options: FineTuneOptions, settings: Settings) -> None:
 
     with tensorboard_curves.Curves(options.summaries_dir) as curves:
         tuning.train(options.checkpoint_dir, curves.write, started)
-    tuned = tuning.result(metadata)
+    tuned = replace(tuning.result(metadata), seen=seen.with_cases(cases, inspection.marks))
     if options.output_weights:
         tuned.write(options.output_weights)
         print(f"Wrote '{options.output_weights}'. --finish={options.output_weights} makes a graph of it.")
     else:
-        _finish(tuned, options, cases, skipped)
+        _finish(tuned, options, cases, skipped, inspection)
 
 
 def finish_weights(options: FinishWeightsOptions, settings: Settings) -> None:
@@ -115,15 +117,22 @@ def finish_weights(options: FinishWeightsOptions, settings: Settings) -> None:
     described = describe(tuned.metadata, cases, options.words, tuned.metadata)
     tuned = replace(tuned, metadata=with_counts(described, cases, dataset.SPLITS))
     _check_end(tuned.metadata, options, settings)
-    _finish(tuned, options, cases, skipped)
+    inspection = inspect_cases(cases, tuned.seen, tested=None)  # whether they may be tested on was asked before
+    tuned = replace(tuned, seen=tuned.seen.with_cases(cases, inspection.marks))
+    _finish(tuned, options, cases, skipped, inspection)
 
 
 def _finish(
-    tuned: FineTuned, options: FineTuneOptions | FinishWeightsOptions, cases: list[Case], skipped: SkippedFiles
+    tuned: FineTuned,
+    options: FineTuneOptions | FinishWeightsOptions,
+    cases: list[Case],
+    skipped: SkippedFiles,
+    inspection: Inspection,
 ) -> None:
     from tosa.training.trunk import freeze_tuned  # here, since it imports TensorFlow
 
-    finish(options.finish, freeze_tuned.freeze_tuned(tuned.trunk), tuned.heads(), tuned.metadata, cases, skipped)
+    trunk = freeze_tuned.freeze_tuned(tuned.trunk)
+    finish(options.finish, trunk, tuned.heads(), tuned.metadata, cases, skipped, inspection, tuned.seen)
     print_input_note(options.data, cases)
 
 
@@ -137,11 +146,15 @@ def _check_end(metadata: GraphMetadata, options: FineTuneOptions | FinishWeights
     assemble.check_result_name(options.finish.files.result, GraphDef.FromString(around))
 
 
-def _metadata_of(weights: Path) -> GraphMetadata:
-    """What the file that a training starts from says of itself; nothing if it is a trunk alone."""
+def _start(weights: Path) -> tuple[GraphMetadata, SeenFiles]:
+    """What the file that a training starts from says of itself and of its cases; nothing if it is a trunk alone."""
     if weights.suffix == ".pb":
-        return GraphFile.read_trunk(weights).model.metadata
-    return FineTuned.read(weights).metadata if is_fine_tuned(weights) else GraphMetadata()
+        read = GraphFile.read_trunk(weights)
+        return read.model.metadata, SeenFiles.of_graph(read.graph)
+    if is_fine_tuned(weights):
+        tuned = FineTuned.read(weights)
+        return tuned.metadata, tuned.seen
+    return GraphMetadata(), SeenFiles()
 
 
 def _trainings_before(start: GraphMetadata) -> tuple[Mapping[str, Any], ...]:

@@ -14,6 +14,7 @@ from tosa.model.network import GraphFile
 from tosa.preprocessing import Preprocessing
 from tosa.training import tensorboard_curves
 from tosa.training.data import dataset
+from tosa.training.data.contamination import Inspection, SeenFiles
 from tosa.training.data.dataset import Case, SkippedFiles, in_split, of_task
 from tosa.training.data.summary import summarize_data
 from tosa.training.features.bottlenecks import FeatureExtractor
@@ -51,8 +52,13 @@ def finish(
     metadata: GraphMetadata,
     cases: Sequence[Case],
     skipped: SkippedFiles,
+    inspection: Inspection,
+    seen: SeenFiles,
 ) -> None:
-    """Fits and calibrates heads under handling, writes graph and labels, and reports on the testing cases."""
+    """Fits and calibrates heads under handling, writes graph and labels, and reports on the testing cases.
+
+    inspection: of the cases; seen: what the trunk was fine-tuned on.
+    """
     extractor = _extractor(trunk, options.bottleneck_dir, metadata.preprocessing)
     finished = []
     for head in heads:
@@ -71,10 +77,10 @@ def finish(
     tested = outputs.task_reports(
         options.report, [finalize.answers_to_testing(head, data[head.task], options.most_tested) for head in finished]
     )
-    summary = summarize_data(list(cases), skipped)
+    summary = summarize_data(list(cases), skipped, inspection=inspection)
     card = card_constant(training_card(outputs.metrics_of(tested), cases, summary))
     options.files.keep_previous()
-    finalize.write_graph(options.files, trunk, finished, metadata, gate | quantization | card)
+    finalize.write_graph(options.files, trunk, finished, metadata, gate | quantization | card | seen.constants())
     curves = tensorboard_curves.read(options.curves) if options.curves else None
     outputs.write_outputs(options.report, tested, summary, curves)
 

@@ -87,7 +87,7 @@ def calibrate_options(flags: Namespace, settings: Settings) -> CalibrateOptions:
 def evaluate_options(flags: Namespace, settings: Settings) -> EvaluateOptions:
     """Returns the options of --evaluate."""
     graph, labels = _graph_and_labels(flags, settings)
-    return EvaluateOptions(_data_options(flags), graph, labels, flags.evaluate, _report_options(flags))
+    return EvaluateOptions(_data_options(flags), graph, labels, flags.evaluate, _report_options(flags), flags.compare)
 
 
 def describe_options(flags: Namespace, settings: Settings) -> DescribeOptions:
@@ -102,7 +102,9 @@ def check_flags(flags: Namespace) -> None:
         outputs.check_outputs([flags.output_graph], [])
         return
     files, folders = [flags.plot], [flags.report_dir]
-    if not flags.evaluate:
+    if flags.folds:
+        folders.append(flags.bottleneck_dir)
+    elif not flags.evaluate:
         files += [flags.output_graph, flags.output_labels]
         folders += [flags.summaries_dir, flags.checkpoint_dir if flags.fine_tune else flags.bottleneck_dir]
         folders += [flags.intermediate_output_graphs_dir] if flags.intermediate_store_frequency else []
@@ -123,6 +125,7 @@ def _data_options(flags: Namespace) -> DataOptions:
         percentages=Percentages(flags.validation_percentage, flags.testing_percentage),
         lists={split: file for split, file in lists.items() if file},
         skip_unreadable=flags.skip_unreadable,
+        allow_contaminated=flags.allow_contaminated,
     )
 
 

@@ -18,6 +18,7 @@ from tosa.training import tensorboard_curves
 from tosa.training.commands.messages import print_input_note, tell_what_is_replaced, warn_of_lost_tasks
 from tosa.training.data import dataset
 from tosa.training.data.check_cases import check_labels, check_training_cases
+from tosa.training.data.contamination import SeenFiles, inspect_cases
 from tosa.training.data.dataset import Case, SkippedFiles
 from tosa.training.data.load_cases import DataOptions, load_cases
 from tosa.training.data.summary import summarize_data
@@ -72,6 +73,7 @@ class _Start:
     heads: dict[str, Head]  # of the tasks that are kept, and of the one that is replaced, if the graph has it
     metadata: GraphMetadata
     constants: dict[str, np.ndarray]
+    seen: SeenFiles  # what the trunk was fine-tuned on
     card: ModelCard | None  # of the tasks that are kept
 
     @classmethod
@@ -79,11 +81,13 @@ class _Start:
         metadata = graph.metadata()
         heads = heads_of(graph) if keeps_tasks else {}
         constants = stored_gate_constants(graph) if heads else {}
+        seen = SeenFiles.of_graph(graph)
         return cls(
             trunk=graph.trunk(),
             heads=heads,
             metadata=metadata if keeps_tasks else started_from(metadata),
-            constants=constants | stored_quantization(graph),
+            constants=constants | stored_quantization(graph) | seen.constants(),
+            seen=seen,
             card=graph.card() if keeps_tasks else None,
         )
 
@@ -93,7 +97,7 @@ def retrain(options: RetrainOptions, settings: Settings) -> None:
     skipped = SkippedFiles(options.data.skip_unreadable)
     preprocessing = trunk_preprocessing(options.trunk, settings.graph)
     cases = load_cases(options.data, skipped, preprocessing=preprocessing)
-    task = _one_task(cases)
+    task = one_task(cases)
     check_sensitivity(options.sensitivity, [task])
     with trunk_file(options.trunk, settings.graph) as file:
         read = GraphFile.read_trunk(file)
@@ -105,13 +109,14 @@ def retrain(options: RetrainOptions, settings: Settings) -> None:
         warn_of_lost_tasks(options.data, settings, {*start.heads, task}, "they belong to another trunk")
     tell_what_is_replaced(options.files, {*start.heads, task})
     metadata = describe(start.metadata.without_task(task), cases, options.words, read.model.metadata)
+    inspection = inspect_cases(cases, start.seen, "testing", options.data.allow_contaminated)
     extractor = FeatureExtractor(network, trunk_sha256(start.trunk), options.bottleneck_dir, preprocessing)
     data = make_bottleneck_dataset(cases, extractor, skipped, options.variants)
     check_labels(data.cases, str(options.data.place))
     check_training_cases(data.cases)
     metadata = metadata.with_task(_gated(metadata.task(task), start.metadata.task(task)))
     metadata = with_counts(metadata, data.cases, dataset.SPLITS)
-    summary = summarize_data(data.cases, skipped, data.made.contents, data.made.fingerprints)
+    summary = summarize_data(data.cases, skipped, data.made.contents, inspection)
     tested = _train_and_write(options, start, metadata, task, data, summary, skipped)
     outputs.write_outputs(options.report, tested, summary, tensorboard_curves.read(options.summaries_dir))
     if not options.data.task:
@@ -119,8 +124,8 @@ def retrain(options: RetrainOptions, settings: Settings) -> None:
     print_input_note(options.data, cases)
 
 
-def _one_task(cases: Sequence[Case]) -> str:
-    """The one task of cases. Raises UsageError for several."""
+def one_task(cases: Sequence[Case]) -> str:
+    """Returns the one task of cases. Raises UsageError for several."""
     tasks = list(dataset.labels_by_task(cases))
     if len(tasks) > 1:
         raise UsageError(
@@ -161,7 +166,7 @@ def _train_and_write(
         finalize.write_graph(places, start.trunk, heads, metadata, start.constants | card)
 
     trained = replace(metadata.task(task), training=asdict(options.recipe) | options.variants.to_dict())
-    head, calibrated = _calibrated(options, _trained(options, task, data, start.trunk, write), trained, data)
+    head, calibrated = with_calibration(options, _trained(options, task, data, start.trunk, write), trained, data)
     metadata = with_margins(metadata.with_task(calibrated), [head], start.trunk, start.constants, {task: data}, skipped)
     tested = outputs.task_reports(options.report, [finalize.answers_to_testing(head, data, options.most_tested)])
     card = card_constant(training_card(outputs.metrics_of(tested), data.cases, summary, start.card))
@@ -172,10 +177,10 @@ def _train_and_write(
     return tested
 
 
-def _calibrated(
+def with_calibration(
     options: RetrainOptions, head: Head, task: TaskMetadata, data: BottleneckDataset
 ) -> tuple[Head, TaskMetadata]:
-    """The head with temperature, decision and bound, and the metadata that says so."""
+    """Returns the head with temperature, decision and bound, and the metadata that says so."""
     training, validation = (data.views(head.labels, split) for split in ("training", "validation"))
     views = calibration_views(head, validation, training, options.recipe)
     head = replace(head, temperature=temperature(views.logits_of(head), views.targets, views.case_weights()))

@@ -8,6 +8,7 @@ from tosa.training.commands.calibrate import calibrate
 from tosa.training.commands.describe_graph import describe_graph
 from tosa.training.commands.evaluate import evaluate
 from tosa.training.commands.fine_tune import fine_tune, finish_weights
+from tosa.training.commands.folds import cross_validate
 from tosa.training.commands.messages import print_how_to_serve
 from tosa.training.commands.retrain import retrain
 
@@ -28,6 +29,8 @@ def run(flags: Namespace, settings: Settings) -> None:
             return
     elif flags.finish:
         finish_weights(options.finish_weights_options(flags), settings)
+    elif flags.folds:
+        cross_validate(options.retrain_options(flags), flags.folds, settings)
     else:
         retrain(options.retrain_options(flags), settings)
     print_how_to_serve(flags.output_graph)

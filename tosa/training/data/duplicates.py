@@ -1,4 +1,4 @@
-"""Pictures that are in a data set more than once: if one copy was trained on, the test flatters."""
+"""Files that are in a data set more than once: if one copy was trained on, the test flatters."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,29 +7,21 @@ from typing import Any
 import numpy as np
 
 from tosa.training.data.dataset import Case
+from tosa.training.data.fingerprints import Mark, alike
 
-NEAR_BITS = 10  # of the 256 of a fingerprint in which two copies of a picture may differ
-NEAR_PAIRS = 4e8  # testing x other cases; more are not compared, which would take minutes
-BLOCK = 256  # testing cases compared at once
+NEAR_PAIRS = 5e7  # testing x other cases; more are not compared, which would take minutes
 
 
-def find_duplicates(
-    cases: Sequence[Case], contents: Sequence[bytes], fingerprints: np.ndarray | None
-) -> dict[str, Any]:
-    """Returns files with the same content, and testing cases that look like one of another split, within each task.
-
-    contents: equal for files with the same content; fingerprints: uint64 (n, 4), of bottlenecks.fingerprint, or None.
-    """
+def find_duplicates(cases: Sequence[Case], contents: Sequence[bytes]) -> dict[str, Any]:
+    """Returns files with the same content within each task. contents: equal for files with the same content."""
     by_content: dict[tuple[str, bytes], list[Case]] = defaultdict(list)
     for case, content in zip(cases, contents, strict=True):
         by_content[case.task, content].append(case)  # several tasks may share a file
     same = [copies for copies in by_content.values() if len(copies) > 1]
-    near = {} if fingerprints is None else {"looking_alike_across_splits": _near(cases, fingerprints)}
     return {
         "same_content": sum(len(copies) - 1 for copies in same),
         "same_content_in_several_splits": _named(same, "split"),
         "same_content_with_several_labels": _named(same, "label"),
-        **near,
     }
 
 
@@ -38,17 +30,22 @@ def _named(same: list[list[Case]], field: str) -> list[list[str]]:
     return [[str(case.file) for case in copies] for copies in same if len({getattr(c, field) for c in copies}) > 1]
 
 
-def _near(cases: Sequence[Case], fingerprints: np.ndarray) -> list[list[str]] | None:
-    """Pairs of files that look alike, one for testing and one of another split; None for too many to compare."""
-    splits = np.array([case.split for case in cases])
-    testing, others = np.flatnonzero(splits == "testing"), np.flatnonzero(splits != "testing")
-    if len(testing) * len(others) > NEAR_PAIRS:
+def looking_alike(cases: Sequence[Case], marks: Sequence[Mark | None]) -> list[list[str]] | None:
+    """Returns pairs of files of a task that look or sound alike, one for testing and one of another split.
+
+    marks: the cases' fingerprints. None for too many cases to compare.
+    """
+    marked = [(case, mark) for case, mark in zip(cases, marks, strict=True) if mark]
+    testing = [(case, mark) for case, mark in marked if case.split == "testing"]
+    if len(testing) * (len(marked) - len(testing)) > NEAR_PAIRS:
         return None
     pairs = []
-    for start in range(0, len(testing), BLOCK):
-        rows = testing[start : start + BLOCK]
-        apart = np.zeros((len(rows), len(others)), np.uint16)
-        for word in range(fingerprints.shape[1]):
-            apart += np.bitwise_count(fingerprints[rows, word, None] ^ fingerprints[None, others, word])
-        pairs += [(rows[row], others[column]) for row, column in np.argwhere(apart <= NEAR_BITS)]
-    return [[str(cases[a].file), str(cases[b].file)] for a, b in pairs if cases[a].task == cases[b].task]
+    for kind, task in sorted({(mark.kind, case.task) for case, mark in testing}):
+        others = [one for one in marked if (one[1].kind, one[0].task) == (kind, task) and one[0].split != "testing"]
+        if not others:
+            continue
+        stored = np.stack([mark.stored for _, mark in others])
+        for case, mark in testing:
+            if (mark.kind, case.task) == (kind, task):
+                pairs += [[str(case.file), str(others[row][0].file)] for row in np.flatnonzero(alike(mark, stored))]
+    return pairs

@@ -30,6 +30,7 @@ class DataOptions:
     percentages: Percentages = field(default_factory=Percentages)
     lists: Mapping[str, Path] = field(default_factory=dict)  # by split: a text file that names the files of it
     skip_unreadable: bool = False
+    allow_contaminated: bool = False  # test on files that were in the training of the trunk
 
     @property
     def place(self) -> Path | None:

@@ -23,9 +23,12 @@ KEY_BYTES = 32  # a SHA-256
 
 
 def record_type(features: int) -> np.dtype:
-    """Returns the type of a file's records after its header: key, fingerprint of the picture, bottleneck, checksum."""
+    """Returns the type of a file's records after its header: key, bottleneck, checksum.
+
+    Between key and bottleneck are 32 bytes that older versions used. They stay, so that their caches are still read.
+    """
     return np.dtype([
-        ("key", f"V{KEY_BYTES}"), ("fingerprint", "<u8", 4), ("values", "<f4", features), ("crc", "<u4"),
+        ("key", f"V{KEY_BYTES}"), ("unused", "V32"), ("values", "<f4", features), ("crc", "<u4"),
     ])  # fmt: skip
 
 
@@ -77,11 +80,11 @@ class Cache:
             print(f"'{self._places[key][0][0].name}' is damaged at a bottleneck, which is calculated again.")
         return None
 
-    def add(self, keys: list[bytes], fingerprints: np.ndarray, values: np.ndarray) -> None:
-        """Appends records. fingerprints: uint64 (n, 4); values: float32 (n, features)."""
+    def add(self, keys: list[bytes], values: np.ndarray) -> None:
+        """Appends records. values: float32 (n, features)."""
         records = np.zeros(len(keys), self.type)
         records["key"] = np.array([np.void(key) for key in keys])
-        records["fingerprint"], records["values"] = fingerprints, values
+        records["values"] = values
         records["crc"] = [_crc(record.tobytes()) for record in records]
         with wrap_os_error(self.folder):
             header = b""

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from PIL import Image
 
 from tosa.errors import UsageError
 from tosa.inputs import xray
@@ -66,7 +65,6 @@ class Bottlenecks:
 
     drawings: list[Drawing]
     values: np.ndarray  # float32 (n, features)
-    fingerprints: np.ndarray  # uint64 (n, 4): alike for pictures that look alike
     contents: list[bytes]  # keys: the same for the same content drawn in the same way
 
 
@@ -117,7 +115,7 @@ def bottlenecks(
         filling.run()
     print(f"{filling.made} bottleneck files created.")
     count = len(filling.drawings)
-    return Bottlenecks(filling.drawings, filling.values[:count], filling.fingerprints[:count], filling.keys)
+    return Bottlenecks(filling.drawings, filling.values[:count], filling.keys)
 
 
 def _prepare(
@@ -139,7 +137,6 @@ class _Filling:
     def __init__(self, count: int, features: int, network: Network, cache: Cache) -> None:
         self.network, self.cache, self.made = network, cache, 0
         self.values = np.empty((count, features), np.float32)
-        self.fingerprints = np.empty((count, 4), np.uint64)
         self.drawings: list[Drawing] = []
         self.keys: list[bytes] = []
         self.waiting: list[tuple[int, np.ndarray]] = []  # (row, picture) of the next batch
@@ -149,11 +146,10 @@ class _Filling:
         self.drawings.append(drawing)
         self.keys.append(prepared.key)
         if prepared.record is not None:
-            self.values[row], self.fingerprints[row] = prepared.record["values"], prepared.record["fingerprint"]
+            self.values[row] = prepared.record["values"]
             return
         if prepared.picture is None:
             raise ValueError("neither a record nor a picture")
-        self.fingerprints[row] = fingerprint(prepared.picture)
         self.waiting.append((row, prepared.picture))
         if len(self.waiting) == BATCH:
             self.run()
@@ -162,16 +158,6 @@ class _Filling:
         if self.waiting:
             rows = [row for row, _ in self.waiting]
             self.values[rows] = self.network.run(np.stack([picture for _, picture in self.waiting])).bottleneck
-            self.cache.add([self.keys[row] for row in rows], self.fingerprints[rows], self.values[rows])
+            self.cache.add([self.keys[row] for row in rows], self.values[rows])
             self.made += len(rows)
             self.waiting = []
-
-
-def fingerprint(picture: np.ndarray) -> np.ndarray:
-    """Returns 256 bits, uint64 (4,), that copies of a picture share whatever its size, exposure and compression.
-
-    Whether each of 16 x 16 places is brighter than its right neighbour (the "difference hash").
-    picture: uint8 (height, width, 3).
-    """
-    gray = np.asarray(Image.fromarray(picture).convert("L").resize((17, 16), Image.Resampling.BOX))
-    return np.packbits(gray[:, :-1] > gray[:, 1:]).view(np.uint64)

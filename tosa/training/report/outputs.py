@@ -12,7 +12,9 @@ from tosa.training.files import atomic_folder, check_writable
 from tosa.training.head.head import Head
 from tosa.training.metrics import Answers, negative_of
 from tosa.training.report import report, text
+from tosa.training.report.compare import comparison_lines
 from tosa.training.report.curve_notes import warnings_of
+from tosa.training.report.folds import fold_lines
 from tosa.training.report.options import ReportOptions
 from tosa.training.tensorboard_curves import Points
 
@@ -118,3 +120,6 @@ def _print_task(task: report.TaskReport, options: ReportOptions) -> None:
             f"has {', '.join(answers.labels)}."
         )
     print(text.task_lines(answers, task.metrics))
+    for name, lines_of in (("folds", fold_lines), ("comparison", comparison_lines)):
+        if name in task.metrics:
+            print("\n".join(lines_of(task.metrics[name])))

@@ -3,6 +3,8 @@
 from typing import Any
 
 from tosa.training.report.charts import CONTACT_SHEET_CASES
+from tosa.training.report.compare import comparison_lines
+from tosa.training.report.folds import fold_lines
 from tosa.training.report.text import RATES, interval_words, split_words, value_words
 
 SHOWN_FILES = 50  # of a list of files in the section on the data
@@ -23,6 +25,9 @@ def task_section(metrics: dict[str, Any], pictures: dict[str, str]) -> str:
     if metrics["by_source"]:
         lines += ["", "| source | cases | accuracy |", "|---|---|---|"]
         lines += [f"| {name} | {of['cases']} | {of['accuracy']:.1%} |" for name, of in metrics["by_source"].items()]
+    for name, lines_of in (("folds", fold_lines), ("comparison", comparison_lines)):
+        if name in metrics:
+            lines += ["", *lines_of(metrics[name])]
     lines.append("")
     misses = len(metrics["misclassified"])
     for name, file in pictures.items():
@@ -52,6 +57,11 @@ def _row(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def doubt_lines(data: dict[str, Any]) -> list[str]:
+    """Returns what makes the figures doubtful, for the top of the page, a paragraph each."""
+    return [f"**{sentence}**\n" for sentence in data.get("doubts", [])]
+
+
 def training_section(plot: str, warnings: list[str]) -> str:
     """Returns the section with the training curves. plot: their file; warnings: sentences on them."""
     lines = ["## Training", "", f"![accuracy and cross entropy over the steps]({plot})", "", *warnings]
@@ -65,6 +75,8 @@ def data_section(data: dict[str, Any]) -> str:
         return ""
     lines = ["## Data", ""]
     for name, value in data.items():
+        if name == "doubts":  # they are at the top
+            continue
         title = name.replace("_", " ")
         if isinstance(value, list):
             lines += [f"- {title}: {len(value)}"]

@@ -66,7 +66,7 @@ class Report:
 def write(folder: Path, report: Report) -> None:
     """Writes the report into folder, in the place of an earlier one; other files there stay."""
     remove_earlier(folder)
-    sections, files = [], [NUMBERS, PAGE]
+    sections, files = page.doubt_lines(report.data), [NUMBERS, PAGE]
     for task in report.tasks:
         pictures = _save_pictures(folder, task)
         sections.append(page.task_section(task.metrics, pictures))

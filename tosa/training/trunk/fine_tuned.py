@@ -4,13 +4,14 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from tosa.errors import UsageError
 from tosa.model.metadata import GraphMetadata
+from tosa.training.data.contamination import SCOPE, SeenFiles
 from tosa.training.data.dataset import Case
 from tosa.training.files import save_arrays
 from tosa.training.head.head import Head
@@ -28,6 +29,7 @@ class FineTuned:
     biases: np.ndarray  # float32 (columns,)
     columns: tuple[tuple[str, str], ...]  # (task, label) of each
     metadata: GraphMetadata  # preprocessing, recipe, weights_sha256, files, before
+    seen: SeenFiles = field(default_factory=SeenFiles)  # what the trunk was fine-tuned on, as far as it is known
     cases_sha256: str | None = None  # of the cases and their splits, by cases_digest; None if unknown
 
     def heads(self) -> list[Head]:
@@ -40,7 +42,7 @@ class FineTuned:
         return heads
 
     def write(self, file: Path) -> None:
-        """Writes an .npz file: the trunk's arrays, head__weights, head__biases, and the JSON text `settings`.
+        """Writes an .npz file: the trunk's arrays, head__weights, head__biases, fingerprints, the JSON text `settings`.
 
         settings: `columns`, a list of [task, label]; `metadata`, as a graph carries it; `cases_sha256` or null.
         """
@@ -50,7 +52,7 @@ class FineTuned:
             "cases_sha256": self.cases_sha256,
         }
         heads = {WEIGHTS: self.weights, BIASES: self.biases, SETTINGS: np.array(json.dumps(settings))}
-        save_arrays(file, **self.trunk, **heads)
+        save_arrays(file, **self.trunk, **heads, **self.seen.constants())
 
     @classmethod
     def read(cls, file: Path) -> "FineTuned":
@@ -60,6 +62,7 @@ class FineTuned:
                 stored = {name: arrays[name] for name in arrays.files}
             settings = json.loads(str(stored.pop(SETTINGS)))
             weights, biases = stored.pop(WEIGHTS).astype(np.float32), stored.pop(BIASES).astype(np.float32)
+            seen = {name: stored.pop(name) for name in list(stored) if name.startswith(f"{SCOPE}/")}
             columns = tuple((str(task), str(label)) for task, label in settings["columns"])
             metadata = GraphMetadata.from_json(json.dumps(settings["metadata"]))
         except FileNotFoundError as error:
@@ -68,7 +71,9 @@ class FineTuned:
             raise UsageError(f"'{file}' is not a whole file that --output_weights wrote: {error}") from error
         if weights.ndim != 2 or (weights.shape[1], *biases.shape) != (len(columns), len(columns)):
             raise UsageError(f"'{file}' has last layers for other columns than the {len(columns)} that it names.")
-        return cls(stored, weights, biases, columns, metadata, settings.get("cases_sha256"))
+        return cls(
+            stored, weights, biases, columns, metadata, SeenFiles.of_constants(seen), settings.get("cases_sha256")
+        )
 
 
 def is_fine_tuned(file: Path) -> bool:

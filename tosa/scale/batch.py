@@ -21,7 +21,7 @@ from tosa.model.network import GraphFile, Network
 from tosa.scale.executor import Executor, LocalExecutor
 from tosa.scale.journal import Journal
 from tosa.scale.results import COLUMNS, EPISODE_COLUMNS, rows_of, write_results, writer_for
-from tosa.scale.sources import Item, count_items, find_items
+from tosa.scale.sources import Item, count_items, find_items, read_item
 from tosa.screening import Decode, kind_of
 from tosa.timeline import screen_recording
 
@@ -232,8 +232,7 @@ def summarize(records: Iterable[Record], resumed: int) -> Summary:
 
 def _read(path: str) -> bytes:
     """Returns a file's bytes. Raises TooLarge before a file is read that no upload could be, and OSError."""
-    with open(path, "rb") as file:
-        data = file.read(settings.MAX_BODY_BYTES + 1)
+    data = read_item(path, settings.MAX_BODY_BYTES + 1)
     if len(data) > settings.MAX_BODY_BYTES:
         raise TooLarge()
     return data

@@ -39,7 +39,8 @@ bench: $(VENV)/test.stamp
 	$(BIN)/python bench/run_all.py $(if $(DATA),--data $(DATA))
 
 torture: $(VENV)/test.stamp
-	TORTURE=1 $(BIN)/python -m pytest -s tests/torture tests/test_hostile.py tests/training/test_faults.py
+	TORTURE=1 $(BIN)/python -m pytest -s tests/torture tests/test_hostile.py tests/training/test_faults.py \
+	  tests/web/test_ray_serve.py
 
 audit: $(VENV)/train.stamp
 	$(BIN)/python -m tosa.audit.audit $(CASES) $(if $(OTHERS),--others $(OTHERS))
@@ -53,7 +54,7 @@ wheel: $(VENV)/test.stamp
 lock: $(VENV)/test.stamp
 	$(LOCK) --extra train --output-file requirements.txt
 	$(LOCK) --constraints requirements.txt --output-file requirements-serve.txt
-	$(LOCK) --constraints requirements.txt --extra test --extra ray --extra parquet --output-file requirements-test.txt \
+	$(LOCK) --constraints requirements.txt --extra test --extra ray --extra parquet --extra serve --output-file requirements-test.txt \
 	  $(addprefix --no-emit-package ,playwright greenlet pyee)
 
 # Wheels only. On arm64 Linux OpenVINO's wheel needs glibc 2.35; macOS is 14 on Apple silicon.

@@ -55,9 +55,9 @@ def screen(
 ) -> None:
     """Screen many sounds and X-rays into one table, a row for each finding.
 
-    PATH is a file, a folder, a pattern such as 'scans/**/*.dcm', a table (.csv, .tsv) with a column `file`, or - for
-    names on standard input. After an interruption, the same command continues where it stopped. The exit status is 1
-    if a file could not be answered; its row says why.
+    PATH is a file, a folder, a pattern such as 'scans/**/*.dcm', a table (.csv, .tsv) with a column `file`, - for names
+    on standard input, or an address: s3://bucket/prefix or dicomweb+https://host/dicom-web. After an interruption, the
+    same command continues where it stopped. The exit status is 1 if a file could not be answered; its row says why.
     """
     _set_environment(graph=graph, labels=labels)
     from tosa.errors import DecoderError, ModelError, SettingError, UsageError

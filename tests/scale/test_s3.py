@@ -39,7 +39,7 @@ def endpoint():
         for name, value in (keys | {"AWS_ENDPOINT_URL": address}).items():
             patch.setenv(name, value)
         s3._storage.cache_clear()
-        storage = fs.S3FileSystem(allow_bucket_creation=True)
+        storage = fs.S3FileSystem(endpoint_override=address, allow_bucket_creation=True)
         storage.create_dir("hospital")
         for key, content in OBJECTS.items():
             with storage.open_output_stream(f"hospital/{key}") as stream:
@@ -74,13 +74,14 @@ def test_a_query_names_the_storage_and_is_not_in_the_results(endpoint, monkeypat
     query = f"?endpoint_override={endpoint.removeprefix('http://')}&scheme=http"
     (item,) = find_items([f"s3://hospital/other{query}"], ())
     assert item.name == "s3://hospital/other/e.wav" and read_item(item.path, 10**9) == SOUND
+    assert list(find_items(["-"], [f"{item.path}\n"])) == [item]
 
 
-def test_what_is_not_there_is_named(endpoint, monkeypatch):
+def test_what_is_not_there_is_named(endpoint):
     for address in ("s3://hospital/nothing", "s3://clinic"):
         with pytest.raises(UsageError, match=f"Nothing is stored at '{address}'"):
             names(address)
-    with pytest.raises(OSError):
+    with pytest.raises(FileNotFoundError):
         read_item("s3://hospital/nothing", 9)
 
 

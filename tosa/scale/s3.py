@@ -13,7 +13,7 @@ from tosa.errors import UsageError
 
 SCHEME = "s3://"
 QUOTED = str.maketrans({"%": "%25", "?": "%3F", "#": "%23"})  # these have a meaning in addresses
-MISSING = "An address that begins with s3:// needs pyarrow, which is not installed: pip install '.[parquet]'."
+MISSING = "An address that begins with s3:// needs pyarrow, which is not installed: pip install '.[s3]'."
 
 
 def find_objects(address: str) -> Iterator[tuple[str, str]]:
@@ -37,6 +37,12 @@ def find_objects(address: str) -> Iterator[tuple[str, str]]:
     if not paths:
         raise UsageError(f"Nothing is stored at '{_name(place)}'.")
     yield from ((_name(path), _name(path) + query) for path in paths)
+
+
+def name_of(address: str) -> str:
+    """Returns an address without its query and its user, which may hold keys."""
+    parts = urlsplit(address)
+    return f"{SCHEME}{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def read_object(address: str, most: int) -> bytes:

@@ -33,7 +33,7 @@ def find_items(sources: list[str], lines: Iterable[str]) -> Iterator[Item]:
     """
     for source in sources:
         if source == STANDARD_INPUT:
-            yield from (Item(line, line) for line in (line.rstrip("\r\n") for line in lines) if line)
+            yield from (_named(line, line) for line in (line.rstrip("\r\n") for line in lines) if line)
         elif source.startswith(s3.SCHEME):
             yield from (Item(*found) for found in s3.find_objects(source))
         elif source.startswith(dicomweb.SCHEME):
@@ -67,6 +67,11 @@ def read_item(path: str, most: int) -> bytes:
         return file.read(most)
 
 
+def _named(name: str, path: str) -> Item:
+    """The item of a name that was given, without the keys that an address may hold."""
+    return Item(s3.name_of(name) if name.startswith(s3.SCHEME) else name, path)
+
+
 def _in_folder(folder: str) -> Iterator[Item]:
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -91,7 +96,7 @@ def _in_table(table: Path) -> Iterator[Item]:
                 raise UsageError(f"The table '{table}' has no column '{COLUMN}' in its first line.")
             for row in rows:
                 if name := (row[COLUMN] or "").strip():
-                    yield Item(name, name if name.startswith(ELSEWHERE) else str(table.parent / name))
+                    yield _named(name, name if name.startswith(ELSEWHERE) else str(table.parent / name))
     except UnicodeDecodeError as error:
         raise UsageError(f"The table '{table}' is not UTF-8 text. Save it as UTF-8.") from error
     except OSError as error:

@@ -5,6 +5,7 @@ serve run tosa.web.ray_serve:build max_replicas=8
 
 import os
 from collections.abc import Callable, Iterable
+from io import BytesIO
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
@@ -15,8 +16,6 @@ from tosa.errors import UsageError
 from tosa.inputs import decoder_pool
 from tosa.model.network import GraphFile
 from tosa.web.app import create_app
-
-WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 ARGUMENTS = {
     "min_replicas": 1,
@@ -68,14 +67,17 @@ def _asgi_app(cpus: int) -> WSGIMiddleware:
     network = GraphFile.read(config.graph, config.labels).start(threads=cpus, cache=config.cache)
     decoders.wait_until_ready()
     threads = config.slots + settings.MAX_WAITING + 1
-    return WSGIMiddleware(_with_end_of_body(create_app(network, config, decoders)), workers=threads)
+    return WSGIMiddleware(_with_length(create_app(network, config, decoders)), workers=threads)
 
 
-def _with_end_of_body(app: WSGI) -> WSGI:
-    """The same app, told that the stream of a body ends by itself: otherwise a chunked upload is taken for empty."""
+def _with_length(app: Any) -> Any:
+    """The same WSGI app, which is told the length of a chunked body, as waitress tells it; Flask needs one."""
 
     def call(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        return app(environ | {"wsgi.input_terminated": True}, start_response)
+        if "CONTENT_LENGTH" not in environ:
+            body = environ["wsgi.input"].read(settings.MAX_BODY_BYTES + 1)  # one byte over the limit is refused
+            environ |= {"CONTENT_LENGTH": str(len(body)), "wsgi.input": BytesIO(body)}
+        return app(environ, start_response)
 
     return call
 

@@ -77,6 +77,7 @@ def _with_length(app: Any) -> Any:
         if "CONTENT_LENGTH" not in environ:
             body = environ["wsgi.input"].read(settings.MAX_BODY_BYTES + 1)  # one byte over the limit is refused
             environ |= {"CONTENT_LENGTH": str(len(body)), "wsgi.input": BytesIO(body)}
+            environ.pop("HTTP_TRANSFER_ENCODING", None)  # Flask would pass over the length
         return app(environ, start_response)
 
     return call

@@ -28,8 +28,10 @@ def command_line(parser: ArgumentParser, flags: Namespace) -> str:
             continue
         if isinstance(value, Path):
             words += [f"--{name}={PATHS[name]}"] if name in PATHS else []
-        else:
-            words.append(f"--{name}" if value is True else f"--{name}={shlex.quote(_typed(value))}")
+        elif value is True:
+            words.append(f"--{name}")
+        else:  # a flag that was given several times is a list
+            words += [f"--{name}={shlex.quote(_typed(one))}" for one in (value if isinstance(value, list) else [value])]
     return " ".join(words)
 
 

@@ -1,5 +1,6 @@
 """What the command line lets a graph say of itself."""
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,4 +125,6 @@ def test_the_command_holds_what_decides_and_no_path():
     assert command_line(reader, reader.parse_args([])) == "retrain.py"
     pools = ["--fine_tune=mixed3", "--pool_shares=adults:0.5,children:0.25"]
     assert command_line(reader, reader.parse_args(pools)) == " ".join(["retrain.py", *pools])
+    twice = ["--sensitivity=lungs: 0.96", "--sensitivity=skin: 0.9"]
+    assert shlex.split(command_line(reader, reader.parse_args(twice)))[1:] == twice
     assert command_line(parser("tosa train"), reader.parse_args(given[::-1])) == told

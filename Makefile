@@ -36,7 +36,7 @@ lint: $(VENV)/test.stamp
 	$(BIN)/mypy
 
 bench: $(VENV)/test.stamp
-	$(BIN)/python bench/run_all.py $(if $(DATA),--data $(DATA))
+	$(BIN)/python bench/run_all.py $(if $(DATA),--data $(DATA)) $(if $(LONG),--long)
 
 torture: $(VENV)/test.stamp
 	TORTURE=1 $(BIN)/python -m pytest -s tests/torture tests/test_hostile.py tests/training/test_faults.py \

@@ -85,6 +85,7 @@ def options(description: str) -> argparse.Namespace:
     """Returns the command-line options that all measurements share."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder of real sounds and X-rays, in depth (default: drawn ones)")
+    parser.add_argument("--long", action="store_true", help="many files: 10,000 files and 100,000 items")
     return parser.parse_args()
 
 
@@ -226,16 +227,7 @@ class Server:
 
     def resident(self) -> float:
         """Returns the megabytes that the process and its children hold; shared memory counts once."""
-        parents = {}
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-            except OSError:  # gone meanwhile
-                continue
-        family = {self.process.pid}
-        while more := {child for child, parent in parents.items() if parent in family} - family:
-            family |= more
-        return sum(_pss(pid) for pid in family)
+        return resident(self.process.pid)
 
 
 @contextmanager
@@ -249,6 +241,23 @@ def running(script: str, **variables: str) -> Iterator[Server]:
         server.process.wait()
 
 
+def resident(pid: int) -> float:
+    """Returns the megabytes that a process and its children hold; shared memory counts once."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:  # gone meanwhile
+            continue
+    family = {pid}
+    while more := {child for child, parent in parents.items() if parent in family} - family:
+        family |= more
+    return sum(_pss(each) for each in family)
+
+
 def _pss(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:  # gone meanwhile
+        return 0.0
+    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0) / 1024

@@ -1,6 +1,6 @@
 """Runs all measurements and writes bench/RESULTS.md.
 
-    python bench/run_all.py [--data FOLDER]
+    python bench/run_all.py [--data FOLDER] [--long]
 
 With a folder of sounds and X-rays these are asked about, and every 40th is compared with TensorFlow's answer.
 """
@@ -20,7 +20,8 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
 def main() -> None:
-    data = options(__doc__).data
+    given = options(__doc__)
+    data = given.data
     started, machine = time.perf_counter(), machine_line()
     lines = []
     for name in (*MEASUREMENTS, *(["agreement"] if data else [])):
@@ -30,11 +31,12 @@ def main() -> None:
     where = importlib.import_module("latency_breakdown").table(data)
     together = importlib.import_module("concurrency").table()
     engines = importlib.import_module("engines").table()
+    many = importlib.import_module("many_files").tables(given.long)
     written = f"Written by `make bench`{' with real sounds and X-rays' if data else ''}"
     minutes = f"in {(time.perf_counter() - started) / 60:.0f} minutes; medians of ways that take turns."
     parts = ["# Results", f"{written} {minutes}", machine, "\n".join([HEADER, *lines])]
     parts += ["## Where the time of one answer goes", where, "## Several pictures at once", together]
-    parts += ["## Engines", engines]
+    parts += ["## Engines", engines, "## Many files", many]
     RESULTS.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     print(f"Wrote {RESULTS}.")
 

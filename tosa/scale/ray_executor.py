@@ -7,6 +7,7 @@ import json
 import logging
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
@@ -15,6 +16,7 @@ from tosa.errors import UsageError
 CHUNK = 10_000  # items handed to Ray at a time, so that memory does not grow with their number
 BATCH = 16  # items that an actor takes at a time; what a lost actor had done of them is done again
 CONNECT_SECONDS = 5.0
+THREADS = 2  # of an actor: while one waits for a file or a decoder, the other has the network
 RESTARTS = 100  # of lost actors, and of the batches they were working on
 
 
@@ -76,10 +78,14 @@ def _check_reachable(address: str) -> None:
 
 
 class _Worker:
-    """An actor's function, as Ray Data calls it: with columns of a batch."""
+    """An actor's function, as Ray Data calls it: with columns of a batch, on which a few threads work."""
 
     def __init__(self, make: Callable[[], Callable[[Any], Any]]) -> None:
         self._function = make()
+        self._threads = ThreadPoolExecutor(THREADS)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
-        return {"result": [json.dumps(self._function(json.loads(item))) for item in batch["item"]]}
+        return {"result": list(self._threads.map(self._answer, batch["item"]))}
+
+    def _answer(self, item: str) -> str:
+        return json.dumps(self._function(json.loads(item)))

@@ -10,7 +10,7 @@ from PIL import Image
 
 import retrain
 from sounds import coughs, wav
-from tosa.model.graph import SEAL, Graph
+from tosa.model.graph import METADATA, SEAL, Graph
 from tosa.model.metadata import GraphMetadata
 from tosa.model.network import GraphFile, Network
 from tosa.training import tensorboard_curves
@@ -204,8 +204,10 @@ def test_calibrating_changes_neither_trunk_nor_heads(tmp_path, table, weights, m
     flags = [f"--output_graph={tmp_path}/again.pb", f"--output_labels={tmp_path}/again.txt", "--calibrate"]
     assert retrain.main([f"--labels_csv={table}", *flags]) == 0
     before, after = (Graph((tmp_path / name).read_bytes()) for name in ("graph.pb", "again.pb"))
-    assert before.metadata() == after.metadata() and before.extras().keys() == after.extras().keys()
-    for name in before.extras().keys() - {SEAL}:  # which is of the order of the nodes, too
+    old, new = before.metadata(), after.metadata()
+    assert new.command == f"{old.command}\nretrain.py --labels_csv=FILE --calibrate"
+    assert replace(new, command=old.command) == old and before.extras().keys() == after.extras().keys()
+    for name in before.extras().keys() - {METADATA, SEAL}:  # the seal is of the order of the nodes, too
         np.testing.assert_array_equal(before.constant(name), after.constant(name))
     table.write_text("\n".join(line for line in table.read_text().splitlines() if "cough" not in line))
     assert retrain.main([f"--labels_csv={table}", *flags]) == 2

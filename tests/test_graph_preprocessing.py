@@ -12,7 +12,8 @@ from tosa import screening
 from tosa.inputs import audio, decoder_pool, spectrogram
 from tosa.model.graph import constant_node
 from tosa.model.metadata import GraphMetadata
-from tosa.model.network import MEL_BANK, Network
+from tosa.model.model import MEL_BANK
+from tosa.model.network import Network
 from tosa.preprocessing import Preprocessing
 
 OTHER = replace(Preprocessing(), n_mels=64, sample_rate=16_000, f_max=7_000.0, window_seconds=2.0, top_db=60.0)
@@ -38,7 +39,7 @@ def network(small_graph, tmp_path_factory) -> Network:
 
 def test_a_sound_is_drawn_as_the_graph_says(network, monkeypatch):
     asked, run = [], network.run
-    monkeypatch.setattr(network, "run", lambda pictures: asked.append(pictures) or run(pictures))
+    monkeypatch.setattr(network, "run", lambda pictures, kind: asked.append(pictures) or run(pictures, kind))
     assert screening.screen(network, SOUND, None)["findings"]
     with decoder_pool.Pool(1) as pool:
         assert screening.screen(network, SOUND, None, decode=pool)["findings"]

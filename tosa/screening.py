@@ -10,7 +10,8 @@ from tosa.errors import READ_FORMATS, NotAChestXray, NothingSent, TaskMissing, T
 from tosa.inputs import decoder_pool, foreign_formats, sound_formats, spectrogram, xray
 from tosa.model import heatmap
 from tosa.model.metadata import Input, OperatingPoint
-from tosa.model.network import Network, Task
+from tosa.model.model import Task
+from tosa.model.network import Network
 from tosa.model.text import in_language
 from tosa.preprocessing import Preprocessing
 

@@ -16,7 +16,8 @@ from tosa.episodes import find_events, group_events
 from tosa.errors import BadParameter, RequestError
 from tosa.inputs import audio, decoder_pool, spectrogram, xray
 from tosa.model.metadata import OperatingPoint
-from tosa.model.network import MAX_BATCH, Network, Task
+from tosa.model.model import Task
+from tosa.model.network import MAX_BATCH, Network
 from tosa.preprocessing import Preprocessing
 
 SECOND = 1.0  # seconds that are judged at a time

@@ -36,6 +36,27 @@ def read_labels(path: Path) -> Labels:
     return {task: tuple(labels) for task, labels in tasks.items()}
 
 
+def labels_for(graph: Path, own: Labels | None, label_file: Path | None) -> tuple[Labels, Path | None]:
+    """Returns a graph's labels, and the file that they were read from, None if the graph carries them.
+
+    own: those that the graph carries. Raises ModelError if they and the label file differ, or if there are none.
+    """
+    if own and label_file and list((given := read_labels(label_file)).items()) != list(own.items()):
+        raise ModelError(
+            f"The graph {graph} carries the labels {'; '.join(lines_of(own))}, and the label file {label_file} has "
+            f"{'; '.join(lines_of(given))}. Leave the label file out (TOSA_LABELS, --labels): this graph needs none."
+        )
+    if own:
+        return own, None
+    label_file = label_file or label_file_beside(graph)
+    if label_file is None:
+        raise ModelError(
+            f"The graph {graph} does not carry its labels, and no label file {' or '.join(usual_label_names(graph))} "
+            "lies beside it. Name the label file that was made with it: TOSA_LABELS, or --labels."
+        )
+    return read_labels(label_file), label_file
+
+
 def label_file_beside(graph: Path) -> Path | None:
     """Returns the label file that lies beside a graph under the usual name, None if there is none.
 

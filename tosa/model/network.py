@@ -14,32 +14,19 @@ import numpy as np
 
 from tosa import memory
 from tosa.errors import ModelError
-from tosa.model.card import ModelCard
 from tosa.model.cascade import Decisions, Margin
 from tosa.model.compiled_cache import CompiledModelCache
 from tosa.model.engine import Engine, cache_key_parts, has_fast_int8, native_precision
 from tosa.model.graph import BOTTLENECK, Graph, GraphError
-from tosa.model.labels import REPAIR, Labels, label_file_beside, lines_of, read_file, read_labels, usual_label_names
-from tosa.model.metadata import GraphMetadata, Input
-from tosa.model.out_of_distribution import OutOfDistributionGate
+from tosa.model.labels import REPAIR, Labels, labels_for, read_file
+from tosa.model.metadata import Input
+from tosa.model.model import Model
 from tosa.model.quantization_constants import QuantizationConstants
 from tosa.model.subgraph import prune
 from tosa.settings import Settings
 
 AGAIN = "f32"  # precision of what is computed again; bf16 changes as many diagnoses as a whole cascade may
 MAX_BATCH = 8  # pictures run at once; more take memory and save no time
-MEL_BANK = "tosa/mel_bank"  # constant of a graph whose sounds are drawn with other mel bands than by default
-
-
-@dataclass(frozen=True, eq=False)
-class Task:
-    """One question that the network answers."""
-
-    name: str
-    labels: tuple[str, ...]
-    input: Input
-    columns: slice  # its part of Answer.scores
-    weights: np.ndarray | None  # (C, labels) float32; None if its head is not one linear layer over the bottleneck
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,20 +37,6 @@ class Answer:
     bottleneck: np.ndarray  # (N, C), its average over h and w
     scores: np.ndarray  # (N, K) in [0, 1], each task's columns sum to 1; K is 0 in a trunk
     again: np.ndarray  # int (n,): the pictures that were close in int8 and were computed again in float32
-
-
-@dataclass(frozen=True, eq=False)
-class Model:
-    """What a graph file states, read without running it; it is still there after the graph's bytes are freed."""
-
-    tasks: dict[str, Task]  # by name, in the order of the label file
-    sha256: str  # of the graph file's bytes, hexadecimal
-    size: tuple[int, int]  # height and width of the pictures it takes
-    metadata: GraphMetadata
-    gate: OutOfDistributionGate | None  # None if the graph has none
-    mel_bank: np.ndarray | None  # (mel bands, FFT bins) float32; None if the graph has none
-    card: ModelCard | None  # None if the graph has none
-    files: str  # what errors call graph and labels
 
 
 class GraphFile:
@@ -77,22 +50,11 @@ class GraphFile:
                 f"has {len(softmaxes)} softmax layers, the label file has {len(labels)} tasks: set TOSA_LABELS to the "
                 "label file that was made with the graph"
             )
-        metadata = graph.metadata()
         self.graph = graph
         self.label_file: Path | None = None  # which the labels were read from; None if the graph carries them
         self.outputs = [graph.feature_map(), BOTTLENECK, *softmaxes]
         self.constants = QuantizationConstants.of(graph)
-        weights = [graph.linear_weights(name) for name in softmaxes]
-        self.model = Model(
-            tasks=_tasks(labels, weights, metadata),
-            sha256=graph.sha256,
-            size=graph.size(),
-            metadata=metadata,
-            gate=OutOfDistributionGate.of(graph),
-            mel_bank=_mel_bank(graph, metadata),
-            card=graph.card(),
-            files=files,
-        )
+        self.model = Model.of(graph, labels, softmaxes, files)
 
     @classmethod
     def read(cls, graph: Path, labels: Path | None = None) -> Self:
@@ -103,7 +65,9 @@ class GraphFile:
         other, or if the graph carries other labels than the label file has.
         """
         read = _graph_in(graph)
-        found, label_file = _labels_of(read, graph, labels)
+        with _naming(f"{graph}"):
+            own = read.own_labels()
+        found, label_file = labels_for(graph, own, labels)
         files = f"{graph} (labels: {label_file})" if label_file else f"{graph}"
         with _naming(files):
             file = cls(read, found, files)
@@ -302,26 +266,6 @@ def _graph_in(path: Path) -> Graph:
         return Graph(data)
 
 
-def _labels_of(graph: Graph, path: Path, label_file: Path | None) -> tuple[Labels, Path | None]:
-    """A graph's labels, and the file that they were read from, None if the graph carries them."""
-    with _naming(f"{path}"):
-        own = graph.own_labels()
-    if own and label_file and list((given := read_labels(label_file)).items()) != list(own.items()):
-        raise ModelError(
-            f"The graph {path} carries the labels {'; '.join(lines_of(own))}, and the label file {label_file} has "
-            f"{'; '.join(lines_of(given))}. Leave the label file out (TOSA_LABELS, --labels): this graph needs none."
-        )
-    if own:
-        return own, None
-    label_file = label_file or label_file_beside(path)
-    if label_file is None:
-        raise ModelError(
-            f"The graph {path} does not carry its labels, and no label file {' or '.join(usual_label_names(path))} "
-            "lies beside it. Name the label file that was made with it: TOSA_LABELS, or --labels."
-        )
-    return read_labels(label_file), label_file
-
-
 @contextmanager
 def _naming(files: str) -> Iterator[None]:
     """Turns GraphError into ModelError, which names the files."""
@@ -337,28 +281,3 @@ def _margins(model: Model) -> dict[str, Margin]:
     return {
         name: Margin(Decisions.of(task, model.tasks[name].labels), task.margin or 0) for name, task in tasks.items()
     }
-
-
-def _tasks(labels: Labels, weights: list[np.ndarray | None], metadata: GraphMetadata) -> dict[str, Task]:
-    tasks, start = {}, 0
-    for (name, names), matrix in zip(labels.items(), weights, strict=True):
-        task = metadata.task(name)
-        if task.operating_point and (others := set(task.operating_point.labels) - set(names)):
-            raise GraphError(f"has an operating point for {name}: {', '.join(sorted(others))}, which is not a label")
-        tasks[name] = Task(name, names, task.input, slice(start, start + len(names)), matrix)
-        start += len(names)
-    return tasks
-
-
-def _mel_bank(graph: Graph, metadata: GraphMetadata) -> np.ndarray | None:
-    """The mel bank that the graph carries, float32. Raises GraphError if it does not fit the preprocessing."""
-    preprocessing = metadata.preprocessing
-    shape = (preprocessing.n_mels, preprocessing.n_fft // 2 + 1)
-    bank = graph.constant(MEL_BANK)
-    if bank is None and not preprocessing.has_default_mel_bank:
-        raise GraphError(f"has other mel bands than the default but does not carry its mel bank, {MEL_BANK}")
-    if bank is None:
-        return None
-    if bank.shape != shape or not np.isfinite(bank.astype(np.float32)).all():
-        raise GraphError(f"holds in {MEL_BANK} an array {bank.shape}, not finite numbers {shape}")
-    return bank.astype(np.float32)

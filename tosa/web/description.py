@@ -5,7 +5,8 @@ from typing import Any
 from tosa import __version__, settings
 from tosa.errors import PICTURE_FORMATS, SOUND_FORMATS
 from tosa.model.json_fields import present
-from tosa.model.network import Network, Task
+from tosa.model.model import Task
+from tosa.model.network import Network
 from tosa.model.text import in_language
 from tosa.screening import DISCLAIMER, MODEL_CARD
 

@@ -3,7 +3,8 @@
 from typing import Any
 
 from tosa.model.metadata import INPUTS
-from tosa.model.network import Network, Task
+from tosa.model.model import Task
+from tosa.model.network import Network
 
 
 def page_words(network: Network) -> dict[str, Any]:

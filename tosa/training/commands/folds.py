@@ -1,4 +1,4 @@
-"""Cross-validation of a last layer over groups: one split of a few files says little."""
+"""Cross-validation of a last layer over groups, for sets that are too small for one split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

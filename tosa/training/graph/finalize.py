@@ -9,7 +9,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from tosa.model.graph import RESULT
 from tosa.model.metadata import FIRST_TASK, GraphMetadata
-from tosa.model.network import MEL_BANK
+from tosa.model.model import MEL_BANK
 from tosa.training.data import dataset
 from tosa.training.data.dataset import Case, in_split
 from tosa.training.data.mel_bank import bank_to_carry

@@ -90,8 +90,9 @@ def drawn_aucs(positive: np.ndarray, score: np.ndarray, counts: np.ndarray) -> n
     return (ones * below).sum(axis=1)[pairs > 0] / pairs[pairs > 0]
 
 
-def _quantiles(values: np.ndarray) -> dict[str, float]:
-    low, high = np.quantile(values, [0.025, 0.975])
+def interval_of(drawn: np.ndarray) -> dict[str, float]:
+    """Returns the 95 % interval of a bootstrap from its draws, (draws,)."""
+    low, high = np.quantile(drawn, [0.025, 0.975])
     return {"low": float(low), "high": float(high)}
 
 
@@ -112,7 +113,7 @@ def rate(right: np.ndarray, groups: list[str]) -> dict[str, Any]:
 def _rate_over_groups(right: np.ndarray, groups: list[str]) -> dict[str, Any]:
     counts, group_count = group_draws(groups), len(set(groups))
     drawn = counts @ right / np.maximum(counts.sum(axis=1), 1)
-    limits = _quantiles(drawn[counts.sum(axis=1) > 0])
+    limits = interval_of(drawn[counts.sum(axis=1) > 0])
     if limits["high"] - limits["low"] >= 1e-9:
         return {**limits, "groups": group_count, "by": "bootstrap"}
     low, high = wilson(float(right.mean()) * group_count, group_count)
@@ -130,7 +131,7 @@ def area(positive: np.ndarray, score: np.ndarray, groups: list[str]) -> dict[str
     value = auc(positive, score)
     drawn = drawn_aucs(positive, score, group_draws(groups))
     if 0 < value < 1 and len(drawn):
-        return {"value": value, **_quantiles(drawn), "n": len(positive), "by": "bootstrap over groups"}
+        return {"value": value, **interval_of(drawn), "n": len(positive), "by": "bootstrap over groups"}
     rarer = min(
         len({group for group, each in zip(groups, positive, strict=True) if each == kind}) for kind in (True, False)
     )

@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 
 from tosa.errors import UsageError
 from tosa.training.data.dataset import Case
-from tosa.training.metrics import Answers, area, auc, drawn_aucs, group_draws, negative_of, rate
+from tosa.training.metrics import Answers, area, auc, drawn_aucs, group_draws, interval_of, negative_of, rate
 
 SHOWN_CASES = 20  # that the page lists; report.json has all
 
@@ -74,18 +74,13 @@ def _accuracy_difference(one: Answers, other: Answers) -> dict[str, Any]:
     each = one.right.astype(int) - other.right.astype(int)
     counts = group_draws(one.groups)
     drawn = counts @ each / np.maximum(counts.sum(axis=1), 1)
-    return {"value": float(each.mean()), **_limits(drawn), "by": "paired bootstrap over groups"}
+    return {"value": float(each.mean()), **interval_of(drawn), "by": "paired bootstrap over groups"}
 
 
 def _auc_difference(ill: np.ndarray, one: np.ndarray, other: np.ndarray, groups: list[str]) -> dict[str, Any]:
     counts = group_draws(groups)
     drawn = drawn_aucs(ill, one, counts) - drawn_aucs(ill, other, counts)  # both leave out the same draws
-    return {"value": auc(ill, one) - auc(ill, other), **_limits(drawn), "by": "paired bootstrap over groups"}
-
-
-def _limits(drawn: np.ndarray) -> dict[str, float]:
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return {"low": float(low), "high": float(high)}
+    return {"value": auc(ill, one) - auc(ill, other), **interval_of(drawn), "by": "paired bootstrap over groups"}
 
 
 def _differing(one: Answers, other: Answers, cases: Sequence[Case]) -> list[dict[str, Any]]:

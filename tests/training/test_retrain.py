@@ -392,8 +392,11 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_flags_end_in_one_clear_line(embedded, pictures, tmp_path, capsys, monkeypatch, name):
+def test_bad_flags_end_in_one_clear_line(embedded, classic_graph, pictures, tmp_path, capsys, monkeypatch, name):
     more, said = BAD[name]
+    if name.endswith("of other makers"):
+        monkeypatch.setenv("TOSA_GRAPH", str(classic_graph[0]))
+        monkeypatch.setenv("TOSA_LABELS", str(classic_graph[1]))
     if name.startswith("embedded graph"):
         monkeypatch.setenv("TOSA_GRAPH", str(tmp_path / "none.pb"))
         if name.endswith("damaged"):

@@ -28,9 +28,9 @@ def phantom_xray(y=None, x=None, added=0.0, seed=7) -> np.ndarray:
     """Draws a chest seen from the front: uint8 (side, side), brighter where more tissue absorbs the rays.
 
     The absorption of simple shapes is added up and becomes brightness by the law of Beer and Lambert. y, x: where each
-    pixel lies in the chest, (side, side), by default in [0, 1); added: more absorption (side, side).
+    pixel lies in the chest, (side, side), by default in [0.07, 0.93); added: more absorption (side, side).
     """
-    y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE if y is None else (y, x)
+    y, x = 0.07 + 0.86 * np.mgrid[0:SIDE, 0:SIDE] / SIDE if y is None else (y, x)
     absorption = 0.42 * ellipse(y, x, (0.75, 0.5), (0.72, 0.47)) + 0.3 * ellipse(y, x, (0.02, 0.5), (0.2, 0.1))
     for side in (-1, 1):
         absorption += 0.3 * ellipse(y, x, (0.3, 0.5 + side * 0.46), (0.2, 0.12), softness=0.2)  # shoulder

@@ -113,7 +113,7 @@ def _findings(network: Network, pixels: np.ndarray, kind: Input, with_explanatio
     """One finding for each of the graph's tasks on this kind of input, the primary one first."""
     tasks = tasks_on(network, kind)
     pixels = xray.resize(pixels, network.size)
-    tasks = sorted(_admitted(tasks, network, pixels), key=lambda task: task.name not in PRIMARY)
+    tasks = _admitted(tasks, network, pixels)
     answer = network.run(pixels[None], kind)
     findings = [_finding(network, task, answer.scores[0, task.columns]) for task in tasks]
     if with_explanation:
@@ -122,11 +122,14 @@ def _findings(network: Network, pixels: np.ndarray, kind: Input, with_explanatio
 
 
 def tasks_on(network: Network, kind: Input) -> list[Task]:
-    """Returns the graph's tasks on a kind of input. Raises TaskMissing, which says what it judges instead."""
+    """Returns the graph's tasks on a kind of input, the primary one first.
+
+    Raises TaskMissing, which says what the graph judges instead.
+    """
     tasks = [task for task in network.tasks.values() if task.input == kind]
     if not tasks:
         raise TaskMissing(_what_is_judged(network, kind))
-    return tasks
+    return sorted(tasks, key=lambda task: task.name not in PRIMARY)
 
 
 def _what_is_judged(network: Network, sent: Input) -> str:

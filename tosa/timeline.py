@@ -110,7 +110,7 @@ def timeline_of(network: Network, samples: np.ndarray) -> dict[str, Any]:
 
     samples: (n,) at the sample rate of the graph. Raises TaskMissing if the graph has no task on sounds.
     """
-    task, rate = primary_task(network), network.metadata.preprocessing.sample_rate
+    task, rate = screening.tasks_on(network, "sound")[0], network.metadata.preprocessing.sample_rate
     point = network.metadata.task(task.name).operating_point
     windows = [_window(second, answered, task, point) for second, answered in _scored(network, task, samples)]
     timeline: dict[str, Any] = {
@@ -127,11 +127,6 @@ def timeline_of(network: Network, samples: np.ndarray) -> dict[str, Any]:
     events = find_events(scored, level, audio.frame_length(rate) / rate, point.threshold)
     episodes = [episode.to_dict() for episode in group_events(events)]
     return timeline | {"labels": list(point.labels), "threshold": point.threshold, "episodes": episodes}
-
-
-def primary_task(network: Network) -> Task:
-    """Returns the task on sounds whose finding comes first. Raises TaskMissing if there is none."""
-    return min(screening.tasks_on(network, "sound"), key=lambda task: task.name not in screening.PRIMARY)
 
 
 def _scored(network: Network, task: Task, samples: np.ndarray) -> Iterator[tuple[Second, np.ndarray | RequestError]]:

@@ -37,6 +37,7 @@ with end_without_packages(__name__):
     from tosa.audit import gate_evaluation, robustness, shortcuts
     from tosa.audit.subgroups import subgroup_accuracy
     from tosa.training.metrics import Answers, calibration, negative_of, rate, task_metrics
+    from tosa.training.report.card import count_files
 
 TRAINING_CASES = 1000  # of each task whose bottlenecks are looked at, at most
 MIN_CASES = 10  # below which where_wrong is not measured
@@ -105,7 +106,7 @@ def of_task(audited: Audited, task: str) -> dict[str, Any]:
     testing = audited.of(task, "testing")
     answers = audited.answers(task, testing)
     measured = {
-        "data": _files_and_groups(audited.of(task)),
+        "data": count_files(audited.of(task)),
         "figures": task_metrics(answers),
         "validation": calibration(audited.answers(task, audited.of(task, "validation"))),
         "shortcuts": measure_shortcuts(audited.of(task, "training"), testing, answers),
@@ -156,17 +157,6 @@ def where_wrong(answers: Answers, shortcut: Answers) -> dict[str, Any] | None:
 def _sources_told(audited: Audited, task: str, labels: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     told = {label: shortcuts.source_told(*audited.with_bottlenecks(audited.of(task, label=label))) for label in labels}
     return {label: of_label for label, of_label in told.items() if of_label}
-
-
-def _files_and_groups(cases: list[Case]) -> list[dict[str, Any]]:
-    """Returns the numbers of files and of groups of each source and label in each split."""
-    rows = []
-    for source, label in sorted({(case.source, case.label) for case in cases}):
-        chosen = [case for case in cases if (case.source, case.label) == (source, label)]
-        splits = {split: dataset.in_split(chosen, split) for split in dataset.SPLITS}
-        counts = {split: [len(held), len({case.group for case in held})] for split, held in splits.items()}
-        rows.append({"source": source, "label": label, **counts})
-    return rows
 
 
 def licences(cases: list[Case]) -> list[dict[str, Any]]:

@@ -13,10 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tosa.errors import TosaError, UsageError
-from tosa.model.graph import METADATA, Graph
+from tosa.model.graph import METADATA, Graph, text_constant
 from tosa.model.network import GraphFile
 from tosa.training.files import atomic_write
 from tosa.training.graph.words_file import read_words, replace_constants, with_words
@@ -43,8 +41,8 @@ def put_card(graph_file: Path, audit_file: Path, words_file: Path | None, labels
         metadata = with_words(metadata, labels, words)
     of_cards = {"sources": words.get("sources", {}), "tasks": _words_of_cards(words)}
     card = with_audit(graph.card() or {"tasks": {}, "data": []}, audit, of_cards)
-    text = np.array(metadata.to_json().encode(), dtype=object)
-    data = replace_constants(graph.data, {METADATA: text, **card_constant(card)})
+    constants = {METADATA: text_constant(metadata.to_json()), **card_constant(card)}
+    data = replace_constants(graph.data, constants)
     with atomic_write(graph_file) as partial:
         partial.write_bytes(data)
     audit |= {"sha256": Graph(data).sha256, "metadata": json.loads(metadata.to_json())}

@@ -34,11 +34,10 @@ from tosa.training.packages import end_without_packages
 
 with end_without_packages(__name__):
     from tosa.audit.robustness_rows import REFUSED, Answered, Bound, Row, Truth, changed_row, rates_row
-    from tosa.training.data.handling import UNCHANGED
+    from tosa.training.data.handling import OTHER_SOUNDS, UNCHANGED
     from tosa.training.metrics import negative_of
 
 CASES = 150  # of each task, the first by the hash of their names
-OTHER_SOUNDS = 20  # sounds to mix in, at most
 
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 Draw = Callable[[np.ndarray], np.ndarray]  # what was decoded -> picture; raises RequestError if it is refused

@@ -221,6 +221,11 @@ def input_of(node: NodeDef, number: int) -> str:
         raise GraphError(f"is damaged: {node.op} {node.name} lacks an input") from None
 
 
+def text_constant(text: str) -> np.ndarray:
+    """Returns a text as the value of a constant, as `Graph` reads it."""
+    return np.array(text.encode(), dtype=object)
+
+
 def constant_node(name: str, value: np.ndarray) -> NodeDef:
     """Returns a Const node that holds `value`, of any type that TensorFlow has."""
     tensor = make_tensor_proto(value)

@@ -47,7 +47,7 @@ def calibrate(options: CalibrateOptions) -> None:
     if options.finish.refits:
         check_training_labels(heads, cases)
     tell_what_is_replaced(options.finish.files, stored)
-    check_sensitivity(options.finish.sensitivity, dataset.labels_by_task(cases))
+    check_sensitivity(options.finish.sensitivity, tasks)
     trunk = graph.trunk()
     assemble.check_result_name(options.finish.files.result, trunk)
     metadata = describe(metadata, cases, options.words, metadata)

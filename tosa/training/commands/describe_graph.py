@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from tosa.model.graph import METADATA
+from tosa.model.graph import METADATA, text_constant
 from tosa.model.network import GraphFile
 from tosa.training.files import atomic_write, keep_previous
 from tosa.training.graph.words_file import read_words, replace_constants, with_words
@@ -26,8 +24,7 @@ def describe_graph(options: DescribeOptions) -> None:
     read = GraphFile.read(options.graph, options.labels)
     labels = {name: task.labels for name, task in read.model.tasks.items()}
     metadata = with_words(read.model.metadata, labels, read_words(options.words))
-    text = np.array(metadata.to_json().encode(), dtype=object)
     keep_previous(options.output)
     with atomic_write(options.output) as partial:
-        partial.write_bytes(replace_constants(read.graph.data, {METADATA: text}))
+        partial.write_bytes(replace_constants(read.graph.data, {METADATA: text_constant(metadata.to_json())}))
     print(f"Wrote '{options.output}', which is '{options.graph}' with the words of '{options.words}'.")

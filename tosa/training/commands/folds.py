@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from tosa.model.metadata import TaskMetadata
-from tosa.model.network import GraphFile
 from tosa.settings import Settings
 from tosa.training.commands.retrain import RetrainOptions, one_task, with_calibration
 from tosa.training.data import dataset
@@ -24,7 +23,7 @@ from tosa.training.head.train_head import train_head
 from tosa.training.metrics import Answers
 from tosa.training.report import outputs
 from tosa.training.report.folds import fold_metrics
-from tosa.training.trunk.resolve import check_size, trunk_file, trunk_preprocessing
+from tosa.training.trunk.resolve import load_trunk, trunk_preprocessing
 from tosa.training.trunk.serialize import trunk_sha256
 
 
@@ -60,10 +59,7 @@ def cross_validate(options: RetrainOptions, count: int, settings: Settings) -> N
     task = one_task(cases)
     check_folds(cases, count)
     folds = fold_cases(cases, count, options.data.percentages.validation)
-    with trunk_file(options.trunk, settings.graph) as file:
-        read = GraphFile.read_trunk(file)
-        network = read.start(precision="f32")
-    check_size(options.trunk, network.size)
+    read, network = load_trunk(options.trunk, settings.graph)
     inspection = _inspect(folds, SeenFiles.of_graph(read.graph), options.data.allow_contaminated)
     name = trunk_sha256(read.graph.trunk())
     extractor = FeatureExtractor(network, name, options.bottleneck_dir, preprocessing)

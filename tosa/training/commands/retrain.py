@@ -12,7 +12,6 @@ from tosa.errors import UsageError
 from tosa.model.card import ModelCard
 from tosa.model.graph import Graph
 from tosa.model.metadata import GraphMetadata, TaskMetadata
-from tosa.model.network import GraphFile
 from tosa.settings import Settings
 from tosa.training import tensorboard_curves
 from tosa.training.commands.messages import print_input_note, tell_what_is_replaced, warn_of_lost_tasks
@@ -40,7 +39,7 @@ from tosa.training.report import outputs
 from tosa.training.report.card import card_constant, training_card
 from tosa.training.report.options import ReportOptions
 from tosa.training.report.report import TaskReport
-from tosa.training.trunk.resolve import TrunkOptions, check_size, trunk_file, trunk_preprocessing
+from tosa.training.trunk.resolve import TrunkOptions, load_trunk, trunk_preprocessing
 from tosa.training.trunk.serialize import trunk_sha256
 
 
@@ -99,11 +98,8 @@ def retrain(options: RetrainOptions, settings: Settings) -> None:
     cases = load_cases(options.data, skipped, preprocessing=preprocessing)
     task = one_task(cases)
     check_sensitivity(options.sensitivity, [task])
-    with trunk_file(options.trunk, settings.graph) as file:
-        read = GraphFile.read_trunk(file)
-        start = _Start.of(read.graph, options.keeps_tasks)
-        network = read.start(precision="f32")
-    check_size(options.trunk, network.size)
+    read, network = load_trunk(options.trunk, settings.graph)
+    start = _Start.of(read.graph, options.keeps_tasks)
     assemble.check_result_name(options.files.result, start.trunk)
     if options.keeps_tasks:
         warn_of_lost_tasks(options.data, settings, {*start.heads, task}, "they belong to another trunk")

@@ -20,6 +20,7 @@ from tosa.training.data.fingerprints import WORDS, Mark, alike, marks_of, stored
 SCOPE = "tosa/fingerprints"
 SEEN = ("training", "validation")  # splits whose files a graph remembers
 KINDS = ("picture", "sound")
+PLACES = {f"{SCOPE}/{split}/{kind}s": (split, kind) for split in SEEN for kind in KINDS}  # by the constant's name
 FEWEST_CASES = 10  # of a task, from which it is doubtful that no group repeats
 
 
@@ -32,9 +33,8 @@ class SeenFiles:
     @classmethod
     def of_graph(cls, graph: Graph) -> Self:
         """Returns those that a graph carries, none of an older graph. Raises GraphError if they are damaged."""
-        names = {f"{SCOPE}/{split}/{kind}s": (split, kind) for split, kind in _places()}
         found = {}
-        for name, place in names.items():
+        for name, place in PLACES.items():
             if (stored := graph.constant(name)) is not None:
                 if stored.dtype != np.uint64 or stored.shape[1:] != (WORDS,):
                     raise GraphError(f"holds damaged fingerprints in {name}")
@@ -44,13 +44,12 @@ class SeenFiles:
     @classmethod
     def of_constants(cls, constants: Mapping[str, np.ndarray]) -> Self:
         """Returns those among constants by their name, as `constants` gives them."""
-        names = {f"{SCOPE}/{split}/{kind}s": (split, kind) for split, kind in _places()}
-        return cls({names[name]: rows for name, rows in constants.items() if name in names})
+        return cls({PLACES[name]: rows for name, rows in constants.items() if name in PLACES})
 
     def with_cases(self, cases: Sequence[Case], marks: Sequence[Mark | None]) -> Self:
         """Returns these and those of the training and validation cases, of which `marks` has the fingerprints."""
         own = {}
-        for split, kind in _places():
+        for split, kind in PLACES.values():
             in_it = [mark for case, mark in zip(cases, marks, strict=True) if case.split == split]
             own[split, kind] = stored_fingerprints(in_it, kind)
         return self.merged(type(self)(own))
@@ -59,13 +58,13 @@ class SeenFiles:
         """Returns these and the others."""
         both = {
             place: unique([*self.fingerprints.get(place, []), *other.fingerprints.get(place, [])])
-            for place in _places()
+            for place in PLACES.values()
         }
         return type(self)({place: rows for place, rows in both.items() if len(rows)})
 
     def constants(self) -> dict[str, np.ndarray]:
         """Returns what a graph carries of them, by the name of the constant."""
-        return {f"{SCOPE}/{split}/{kind}s": rows for (split, kind), rows in self.fingerprints.items()}
+        return {name: self.fingerprints[place] for name, place in PLACES.items() if place in self.fingerprints}
 
     def split_of(self, mark: Mark) -> str | None:
         """Returns in which split of the trunk's training a file was, None if in neither."""
@@ -121,10 +120,6 @@ def inspect_cases(
     if not allowed:
         _refuse(contaminated, cases, tested, whose)
     return Inspection(marks, findings)
-
-
-def _places() -> list[tuple[str, str]]:
-    return [(split, kind) for split in SEEN for kind in KINDS]
 
 
 def _seen_sentences(

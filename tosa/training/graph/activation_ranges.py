@@ -13,7 +13,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from tosa.model import quantization
 from tosa.model.engine import Engine
-from tosa.model.graph import ACTIVATION_RANGES, CORRECTIONS, RESIZED, Graph, constant_node, inputs_of
+from tosa.model.graph import ACTIVATION_RANGES, CORRECTIONS, RESIZED, Graph, constant_node, inputs_of, text_constant
 from tosa.model.subgraph import prune
 from tosa.preprocessing import Preprocessing
 from tosa.training.data.dataset import Case, SkippedFiles, in_order
@@ -46,7 +46,7 @@ def measure_quantization(
     mean_of = {name: total / max(count, 1) for name, total in zip(inputs, means, strict=True)}
     corrections = {name: _correction(trunk, name, mean_of[inputs_of(trunk.nodes[name])[0]]) for name in convolutions}
     return {
-        ACTIVATION_RANGES: np.array(json.dumps(ranges, sort_keys=True).encode(), dtype=object),
+        ACTIVATION_RANGES: text_constant(json.dumps(ranges, sort_keys=True)),
         **{CORRECTIONS + name: value for name, value in corrections.items() if value is not None},
     }
 

@@ -10,7 +10,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32
 
 from tosa.errors import UsageError
-from tosa.model.graph import BOTTLENECK, HEADS, METADATA, RESULT, constant_node, seal
+from tosa.model.graph import BOTTLENECK, HEADS, METADATA, RESULT, constant_node, seal, text_constant
 from tosa.model.metadata import GraphMetadata
 from tosa.training.head.head import Head
 from tosa.training.head.stored_heads import FLOOR, HIDDEN, SHIFT, scope_of
@@ -45,7 +45,7 @@ def assemble(
         _append_concatenation(graph, heads, result)
     tasks = {head.task: replace(metadata.task(head.task), labels=head.labels) for head in heads}
     text = replace(metadata, tasks=tasks).to_json()
-    graph.node.append(constant_node(METADATA, np.array(text.encode(), dtype=object)))
+    graph.node.append(constant_node(METADATA, text_constant(text)))
     graph.node.extend(constant_node(name, value) for name, value in constants.items())
     return seal(graph.SerializeToString(deterministic=True))
 

@@ -17,7 +17,7 @@ from tosa.model.card import (
     Tested,
     card_to_json,
 )
-from tosa.model.graph import CARD
+from tosa.model.graph import CARD, text_constant
 from tosa.training.data import dataset
 from tosa.training.data.dataset import Case, of_task
 
@@ -70,7 +70,7 @@ def _sources(tasks: Mapping[str, TaskCard]) -> set[str]:
 
 def card_constant(card: ModelCard) -> dict[str, np.ndarray]:
     """Returns the constant of a graph that holds the card, by its name."""
-    return {CARD: np.array(card_to_json(card).encode(), dtype=object)}
+    return {CARD: text_constant(card_to_json(card))}
 
 
 def count_files(cases: Sequence[Case]) -> list[FileCounts]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tosa.errors import UsageError
-from tosa.model.network import GraphFile
+from tosa.model.network import GraphFile, Network
 from tosa.preprocessing import Preprocessing
 from tosa.training.trunk.architectures import INCEPTION, Architecture, architecture_named
 from tosa.training.trunk.serialize import to_float16
@@ -23,6 +23,18 @@ class TrunkOptions:
     architecture: str
     model_dir: Path
     weights: Path | None = None  # in the place of model_dir
+
+
+def load_trunk(options: TrunkOptions, embedded: Path) -> tuple[GraphFile, Network]:
+    """Returns the graph that holds the trunk, and its network as the server runs it, in float32.
+
+    embedded: the graph that is taken where the options name none. Raises UsageError and ModelError.
+    """
+    with trunk_file(options, embedded) as file:
+        read = GraphFile.read_trunk(file)
+        network = read.start(precision="f32")
+    _check_size(options, network.size)
+    return read, network
 
 
 @contextmanager
@@ -91,7 +103,7 @@ def check_trunk_options(options: TrunkOptions, fine_tunes: bool = False) -> None
         raise UsageError(f"--weights '{options.weights}' does not exist.")
 
 
-def check_size(options: TrunkOptions, size: tuple[int, int]) -> None:
+def _check_size(options: TrunkOptions, size: tuple[int, int]) -> None:
     """Raises UsageError where a graph that takes pictures of this height and width cannot be of the architecture.
 
     The default fits any graph, since a graph needs no --architecture.

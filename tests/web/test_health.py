@@ -66,15 +66,8 @@ def test_metrics_tell_the_state_of_the_server(network):
     assert metrics["tosa_decoder_restarts_total",] == 3
 
 
-def test_working_and_waiting_requests_are_seen(network, monkeypatch):
-    started, leave = threading.Semaphore(0), threading.Event()
-
-    def slow(*_):
-        started.release()
-        assert leave.wait(30 * PATIENCE)
-        return {"diagnosis": "sick", "score": 1.0}
-
-    monkeypatch.setattr(app_module.screening, "screen", slow)
+def test_working_and_waiting_requests_are_seen(network, slow_screening, monkeypatch):
+    started, leave = slow_screening
     monkeypatch.setattr(settings, "MAX_WAIT_SECONDS", 30 * PATIENCE)
     client = app_module.create_app(network, settings.Settings(slots=1)).test_client()
     senders = [
@@ -115,16 +108,9 @@ def test_while_the_model_loads_everything_is_refused(small_graph):
     assert read_metrics(client)["tosa_refusals_total", "starting"] == 4
 
 
-def test_a_stopping_server_fails_its_health_check_and_finishes_its_work(network, monkeypatch):
+def test_a_stopping_server_fails_its_health_check_and_finishes_its_work(network, slow_screening):
     """On a connection that was open before, since a stopping server takes no new ones."""
-    inside, leave = threading.Event(), threading.Event()
-
-    def slow(*_):
-        inside.set()
-        assert leave.wait(30 * PATIENCE)
-        return {"diagnosis": "sick", "score": 1.0}
-
-    monkeypatch.setattr(app_module.screening, "screen", slow)
+    inside, leave = slow_screening
     config = settings.Settings(port=free_port())
     listening = web_server.make(app_module.create_app(network, config), config)
     thread = threading.Thread(target=web_server.run, args=(listening,))
@@ -132,7 +118,7 @@ def test_a_stopping_server_fails_its_health_check_and_finishes_its_work(network,
     working, checking = (http.client.HTTPConnection("127.0.0.1", config.port, timeout=30 * PATIENCE) for _ in range(2))
     try:
         working.request("POST", "/", SOUND, {"Content-Type": "audio/wav"})
-        assert inside.wait(30 * PATIENCE)
+        assert inside.acquire(timeout=30 * PATIENCE)
         assert ask_health(checking)[0] == 200
         web_server.stop(listening)
         status, body = ask_health(checking)

@@ -9,7 +9,7 @@ import weakref
 
 import pytest
 
-from running import PATIENCE, Running
+from running import PATIENCE, Running, free_port
 from sounds import coughs, wav
 from tosa.model import graph as graphs
 from tosa.model import network
@@ -73,6 +73,7 @@ def test_start_up_refuses_and_names_the_file(files, name, monkeypatch, capsys):
     damaged = damage(files, name)
     monkeypatch.setenv("TOSA_GRAPH", str(files[0]))
     monkeypatch.setenv("TOSA_LABELS", str(files[1]))
+    monkeypatch.setenv("TOSA_PORT", str(free_port()))  # the server listens before the graph is read
     assert serve.main() == 1
     said = capsys.readouterr().err
     assert damaged in said and said.count("\n") == 1

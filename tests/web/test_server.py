@@ -246,17 +246,10 @@ def test_every_socket_refuses_in_json():
 
 
 @pytest.fixture
-def held(monkeypatch):
+def held(slow_screening, monkeypatch):
     """A server in this process with one slot and no room to wait, whose work goes on until it is let go."""
     monkeypatch.setattr(settings, "MAX_WAITING", 0)
-    inside, leave = threading.Semaphore(0), threading.Event()
-
-    def slow(*_):
-        inside.release()
-        assert leave.wait(30 * PATIENCE)
-        return {"diagnosis": "sick", "score": 1.0}
-
-    monkeypatch.setattr(app_module.screening, "screen", slow)
+    inside, leave = slow_screening
     config = settings.Settings(port=free_port(), slots=1)
     listening = web_server.make(app_module.create_app(SimpleNamespace(tasks={}), config), config)
     thread = threading.Thread(target=web_server.run, args=(listening,), daemon=True)
@@ -340,7 +333,7 @@ def test_labels_that_the_terminal_has_no_letters_for(small_graph, tmp_path):
 
 
 def test_missing_graph_is_said(tmp_path):
-    names = {"TOSA_GRAPH": str(tmp_path / "none.pb")}
+    names = {"TOSA_GRAPH": str(tmp_path / "none.pb"), "TOSA_PORT": str(free_port())}
     process = subprocess.run(
         [sys.executable, "app.py"], cwd=ROOT, env=os.environ | names, text=True, capture_output=True,
         timeout=60 * PATIENCE,

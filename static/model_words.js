@@ -15,7 +15,7 @@ export const labelName = (task, label) => ({ words: wordsOf(task).names?.[label]
 /* The answer as one sentence; without one, the name of its label. */
 export const headline = (task, label) => ({ words: wordsOf(task).headlines?.[label] ?? labelName(task, label).words });
 
-/* These return undefined where the graph says nothing. */
+/* These return undefined where the graph has no words for it. */
 export const description = (task, label) => wordsOf(task).descriptions?.[label];
 export const limits = (task) => wordsOf(task).limits;
 export const note = (task) => wordsOf(task).note;

@@ -1,6 +1,7 @@
 """A real server, and the page in a real browser as a person meets it."""
 
 import base64
+import contextlib
 import json
 import os
 import socket
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 
 import pictures
 import sounds
@@ -106,11 +108,15 @@ class Page:
         self.find(selector).click()
 
     def until(self, condition, seconds=PATIENCE):
-        """Wait for a true value and return it; a timeout says what the page told."""
+        """Wait for a true value and return it; a timeout says what the page told.
+
+        An element that is not there yet, or that is replaced while it is read, counts as not true yet.
+        """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if value := condition():
-                return value
+            with contextlib.suppress(NoSuchElementException, StaleElementReferenceException):
+                if value := condition():
+                    return value
             time.sleep(0.05)
         pytest.fail(f"waited {seconds} s; state {self.state!r}, told {self.text('main')!r}")
 

@@ -31,6 +31,7 @@ def run(flags: Namespace, settings: Settings) -> None:
         finish_weights(options.finish_weights_options(flags), settings)
     elif flags.folds:
         cross_validate(options.retrain_options(flags), flags.folds, settings)
+        return
     else:
         retrain(options.retrain_options(flags), settings)
     print_how_to_serve(flags.output_graph)

@@ -101,7 +101,8 @@ def _described(metadata: GraphMetadata, cases: Sequence[Case], text: str) -> Tas
             return replace(task, descriptions={**task.descriptions, label: words})
     known = ", ".join(f"{task}/{label}" for task, labels in (trained | kept).items() for label in labels)
     raise UsageError(
-        f"--describe '{text}' must have the form 'LABEL: words' or 'TASK/LABEL: words'. The labels are {known}."
+        f"--describe '{text}' must have the form 'LABEL: words' or 'TASK/LABEL: words', with a label of the graph: "
+        f"{known}."
     )
 
 

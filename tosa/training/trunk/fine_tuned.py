@@ -57,6 +57,8 @@ class FineTuned:
     @classmethod
     def read(cls, file: Path) -> "FineTuned":
         """Returns what `write` wrote. Raises UsageError, which names the file, for other and damaged files."""
+        if file.is_file() and not zipfile.is_zipfile(file):  # NumPy would advise to unpickle it
+            raise UsageError(f"'{file}' is not a whole file that --output_weights wrote: it is not an .npz archive.")
         try:
             with np.load(file, allow_pickle=False) as arrays:
                 stored = {name: arrays[name] for name in arrays.files}

@@ -40,6 +40,9 @@ def _metrics(tested: dict[str, Tested], words: Words) -> Table:
     rows = []
     for name, of in tested.items():
         rates = [words.rate(of[key]) if key in of else "" for key in RATES]  # type: ignore[literal-required]
+        if "ppv" in of and of["ppv"]["value"] is not None and "prevalence" in of["ppv"]:
+            share = words.percent(of["ppv"]["prevalence"])
+            rates[-1] = words.say("ppv.if", rate=rates[-1], share=share)
         auc = words.area(of["auc"]) if "auc" in of else ""
         error = of["calibration"]
         ece = words.say("ece.value", ece=words.percent(error["ece"]), chance=words.percent(error["by_chance"]))

@@ -56,7 +56,7 @@ def test_labels_are_described_where_they_are_named(cases):
     "words, says",
     [
         ({"descriptions": ("normal: clear",)}, r"several tasks: lungs, heart\. Write 'TASK/LABEL"),
-        ({"descriptions": ("vial: clear",)}, "label of the graph: lungs/normal, .*heart/normal, covid/normal, covid/covid"),
+        ({"descriptions": ("vial: clear",)}, "label of the graph: lungs/normal, .*heart/normal, covid/normal"),
         ({"descriptions": ("viral",)}, "LABEL: words"),
         ({"descriptions": ("viral: ",)}, "LABEL: words"),
         ({"limits": ("Few cases.",)}, "TASK one of covid, lungs, heart"),

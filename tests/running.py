@@ -1,15 +1,16 @@
 """`python app.py` in a process of its own, for tests that look at it from outside."""
 
+import contextlib
 import http.client
 import json
 import os
 import queue
+import random
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from pathlib import Path
 
@@ -21,10 +22,16 @@ TORTURE = "TORTURE" in os.environ  # the long versions, see `make torture`
 PATIENCE = float(os.environ.get("PATIENCE", "1"))  # by which every time limit of a test is multiplied on a busy machine
 
 
+PORTS = range(10_000, 32_000)  # below those that Linux gives to outgoing connections, which might take one meanwhile
+
+
 def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
+    """A port that nothing listens on, chosen by chance, so that tests in other processes hardly choose the same."""
+    while True:
+        port = random.SystemRandom().choice(PORTS)
+        with socket.socket() as listening, contextlib.suppress(OSError):
+            listening.bind(("127.0.0.1", port))
+            return port
 
 
 class Lines:
@@ -108,15 +115,6 @@ class Running:
         return [
             os.readlink(file) for pid in self.processes() for file in Path(f"/proc/{pid}/fd").iterdir() if _exists(file)
         ]
-
-    def quiet(self, seconds=5.0) -> None:
-        """Wait until all that was asked is answered: as many lines in the log as stay for a moment."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            before = len(self.err.all)
-            time.sleep(0.2)
-            if len(self.err.all) == before:
-                return
 
 
 def _field(pid: int, name: str) -> int:

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from running import ROOT, Running
+from running import PATIENCE, ROOT, Running
 from tosa import settings
 
 EXAMPLES = ROOT / "examples"
@@ -23,7 +23,7 @@ def server(tmp_path_factory):
 
 
 def run(*command: str | Path) -> subprocess.CompletedProcess:
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60 * PATIENCE)
 
 
 def test_the_files_are_what_their_script_makes(tmp_path):

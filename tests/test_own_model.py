@@ -16,7 +16,7 @@ from PIL import Image
 import retrain
 import tosa
 from pictures import encoded, phantom
-from running import Running
+from running import PATIENCE, Running
 from sounds import RATE, coughs, wav
 from tosa.cli import main
 from tosa.model.network import GraphFile, Network
@@ -83,7 +83,7 @@ def test_the_server_speaks_only_of_the_served_graph(own, tmp_path):
         status, answer, _ = server.post(own.sound.read_bytes())
         refused, error, _ = server.post(encoded(Image.fromarray(phantom())))
         wanted = urllib.request.Request(f"http://127.0.0.1:{server.port}/", headers={"Accept": "application/json"})
-        with urllib.request.urlopen(wanted, timeout=30) as response:
+        with urllib.request.urlopen(wanted, timeout=30 * PATIENCE) as response:
             about = json.loads(response.read())
         printed = server.said + "".join(server.out.all)
     (finding,) = answer["findings"]

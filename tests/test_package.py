@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from running import ROOT, Running
+from running import PATIENCE, ROOT, Running
 from tosa import __version__, settings
 
 LOCKS = ("requirements-serve.txt", "requirements.txt", "requirements-test.txt")
@@ -78,7 +78,8 @@ def test_the_command_tells_its_version_and_help():
 
 
 def test_app_py_explains_itself():
-    ran = subprocess.run([sys.executable, "app.py", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    command = [sys.executable, "app.py", "--help"]  # a server that starts would not end
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30 * PATIENCE)
     assert ran.returncode == 0
     assert "Usage: app.py" in ran.stdout
 

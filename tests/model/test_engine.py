@@ -1,26 +1,27 @@
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import openvino
 import pytest
 
+from running import PATIENCE
 from tosa import settings
 from tosa.errors import ModelError, SettingError
 from tosa.model import engine, graph, network, quantization, subgraph
 from tosa.model.network import Network
 
+LONG = 30 * PATIENCE  # s
 PICTURE = np.zeros((1, 299, 299, 3), np.uint8)
 
 
-def counted(compiled, counts, name, monkeypatch, seconds=0.0):
-    """Have a compiled graph count how often it is asked, and take so long each time."""
+def counted(compiled, counts, name, monkeypatch, wait=lambda: None):
+    """Have a compiled graph count how often it is asked, and wait each time."""
     infer = compiled.infer
 
     def count(pictures):
         counts.append(name)
-        time.sleep(seconds)
+        wait()
         return infer(pictures)
 
     monkeypatch.setattr(compiled, "infer", count)
@@ -35,19 +36,26 @@ def ask_at_once(engine, number):
 
 
 def test_a_picture_alone_gets_all_cores_and_several_a_core_each(small_graph, monkeypatch):
-    asked, counts = Network.load(*small_graph)._engine, []
-    counted(asked._alone, counts, "alone", monkeypatch, 0.2)
+    asked, counts, compiled = Network.load(*small_graph)._engine, [], threading.Event()
     for _ in range(3):
         asked.infer(PICTURE)
-    assert counts == ["alone"] * 3 and asked._together is None
+    assert asked._together is None
+    # The first of four waits until a second one has come, for which the graph is compiled again.
+    imported = asked._imported
+    monkeypatch.setattr(asked, "_imported", lambda hint: (compiled.set(), imported(hint))[1])
+    counted(asked._alone, counts, "alone", monkeypatch, lambda: compiled.wait(LONG))
     ask_at_once(asked, 4)
-    counted(asked._alone, counts, "alone", monkeypatch, 0.2)  # compiled anew, to share the other's weights
-    counted(asked._together, counts, "together", monkeypatch, 0.2)
+    monkeypatch.undo()
+    all_four = threading.Barrier(4, timeout=LONG)
+    counted(asked._alone, counts, "alone", monkeypatch, all_four.wait)  # compiled anew, to share the other's weights
+    counted(asked._together, counts, "together", monkeypatch, all_four.wait)
     counts.clear()
     ask_at_once(asked, 4)
     assert sorted(counts) == ["alone", "together", "together", "together"]
+    monkeypatch.undo()
+    counted(asked._alone, counts, "alone again", monkeypatch)
     asked.infer(PICTURE)
-    assert counts[-1] == "alone"
+    assert counts[-1] == "alone again"
 
 
 def test_both_ways_answer_alike(small_graph):
@@ -72,14 +80,14 @@ def test_nobody_waits_for_what_another_compiles(small_graph, monkeypatch):
 
     def slowly(*given):
         compiling.set()
-        assert go_on.wait(20)
+        assert go_on.wait(LONG)
         return imported(*given)
 
     monkeypatch.setattr(asked, "_imported", slowly)
     asked._running = 1  # as if one were being answered
     first = threading.Thread(target=asked.infer, args=(PICTURE,))
     first.start()
-    assert compiling.wait(20)
+    assert compiling.wait(LONG)
     asked.infer(PICTURE)
     assert asked._together is None
     go_on.set()

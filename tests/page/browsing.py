@@ -4,7 +4,6 @@ import base64
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from PIL import Image
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 
 import pictures
+import running
 import sounds
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -38,21 +38,33 @@ def _model_words(language: str) -> dict[str, str]:
 
 
 MODEL = {language: _model_words(language) for language in STRINGS}
-PATIENCE = 30  # s, for anything the page should do at once, on a machine that does much else
+PATIENCE = 30 * running.PATIENCE  # s, for anything the page should do at once, on a machine that does much else
 FOREIGN = "tosa.test"  # a name that is not localhost, so that http:// is an insecure context there
 RATE = 48_000  # Hz, of the sound that the pretended microphone plays
 
 COUGHS = sounds.wav(sounds.coughs(4.2, RATE), RATE, subtype="PCM_16")
 PHANTOM = pictures.encoded(Image.fromarray(pictures.phantom(300, 280)))
 
+# Whether nothing moves any more: every picture is loaded, or cannot be, and its viewer has taken its shape.
+SETTLED = """return [...document.querySelectorAll(".viewer")].every((viewer) => {
+  const shaped = () => viewer.style.getPropertyValue("--ratio") !== "";
+  return [...viewer.querySelectorAll("img[src]")].every((image) => image.complete) &&
+    (!viewer.querySelector(".plain").naturalWidth || shaped());
+});"""
+# Timers of so many milliseconds wait until `passTime()`, so that a test has all the time that it needs.
+HOLD_TIMERS = """const real = window.setTimeout, held = [];
+window.setTimeout = (then, ms, ...more) => (ms === arguments[0] ? held.push(then) : real(then, ms, ...more));
+window.passTime = () => {
+  window.setTimeout = real;
+  held.forEach((then) => then());
+};"""
+
 
 class Server:
     """`python app.py` on a free port."""
 
     def __init__(self, graph: Path, labels: Path, folder: Path):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = running.free_port()
         self.output, self.errors = folder / "stdout.txt", folder / "stderr.txt"
         told = {"PORT": self.port, "HOST": "127.0.0.1", "GRAPH": graph, "LABELS": labels}
         environment = {**os.environ, **{f"TOSA_{name}": str(value) for name, value in told.items()}}
@@ -62,7 +74,7 @@ class Server:
         self._wait()
 
     def _wait(self):
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 120 * running.PATIENCE
         while time.monotonic() < deadline and self.process.poll() is None:
             if "answers on" in self.output.read_text():  # before, it listens but refuses
                 return
@@ -78,7 +90,7 @@ class Server:
 
     def close(self):
         self.process.terminate()
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=PATIENCE)
 
 
 class Page:
@@ -104,7 +116,12 @@ class Page:
     def shown(self, selector):
         return self.find(selector).is_displayed()
 
+    def settle(self):
+        """Wait until every picture has its size, so that nothing moves under what reads or presses."""
+        self.until(lambda: self.run(SETTLED))
+
     def press(self, selector):
+        self.settle()
         self.find(selector).click()
 
     def until(self, condition, seconds=PATIENCE):
@@ -140,6 +157,13 @@ class Page:
     def until_recorded(self, seconds):
         self.until(lambda: float((self.text("#clock") or "0").split()[0]) >= seconds)
 
+    def hold_countdown(self):
+        """Let the countdown stand still until `pass_time`."""
+        self.run(HOLD_TIMERS, 1000)
+
+    def pass_time(self):
+        self.run("passTime();")
+
     def give(self, way, *files):
         """Hand over files (name, type, bytes) by 'drop' or 'paste'."""
         self.run(
@@ -154,8 +178,13 @@ class Page:
         )  # fmt: skip
 
     def drop(self, name, kind, data):
+        """Drop one file that the page takes, and wait until it is among those that are ready."""
         self.give("drop", (name, kind, data))
-        self.reach("ready")
+        self.reach_ready(name)
+
+    def reach_ready(self, name):
+        self.until(lambda: self.state == "ready" and any(name in each.text for each in self.all(".sample-name")))
+        self.settle()
 
     def choose(self, *paths):
         """Choose files as the file dialog would."""
@@ -165,15 +194,21 @@ class Page:
         """Open all folded details."""
         self.run("document.querySelectorAll('details').forEach((details) => (details.open = true));")
 
+    def press_one(self, selector, number):
+        """Press one of several controls, by its place."""
+        self.settle()
+        self.all(selector)[number].click()
+
     def look(self, number):
         """Select a finding of the answer by its place."""
-        self.all(".finding .select")[number].click()
+        self.press_one(".finding .select", number)
 
     def ask(self):
         """Send and wait for the answer: diagnosis and score of the first finding, as the page has them."""
         self.press("#send")
         self.until(lambda: self.shown("#answer") or self.text("#problem"))
         assert self.shown("#answer"), self.text("#problem")
+        self.settle()
         return {
             "diagnosis": self.find(".diagnosis").get_attribute("data-diagnosis"),
             "score": float(self.find(".score").get_attribute("value")),

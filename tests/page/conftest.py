@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from browsing import COUGHS, FOREIGN, Page, Server
+from browsing import COUGHS, FOREIGN, PATIENCE, Page, Server
 from sliding import write_graph
 
 CHROMIUM, CHROMEDRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
@@ -30,6 +30,7 @@ def chromium(tmp_path_factory):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         started.append(webdriver.Chrome(options, webdriver.ChromeService(str(CHROMEDRIVER))))
+        started[-1].set_script_timeout(PATIENCE)
         return started[-1]
 
     yield start

@@ -17,6 +17,8 @@ from selenium.webdriver.remote.client_config import ClientConfig
 from selenium.webdriver.remote.file_detector import UselessFileDetector
 from selenium.webdriver.remote.remote_connection import RemoteConnection
 
+import running
+
 # selenium's name of a command: Marionette's.
 COMMANDS = {
     "newSession": "WebDriver:NewSession",
@@ -108,11 +110,9 @@ def start_loudspeaker(folder):
     return f"unix:{address}", subprocess.Popen(command, env=environment, **quiet)
 
 
-def start(binary, profile, preferences: dict, loudspeaker: str | None = None, patience: float = 60):
+def start(binary, profile, preferences: dict, loudspeaker: str | None = None, patience=60 * running.PATIENCE):
     """Start Firefox headless in the folder `profile`. Returns (selenium driver, process)."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = running.free_port()
     preferences = {"marionette.port": port, **preferences}
     lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in preferences.items()]
     (profile / "user.js").write_text("".join(lines), encoding="utf-8")

@@ -52,7 +52,7 @@ def test_a_picture_is_shown_and_answered(page, way, tmp_path):
         page.choose(path)
     else:
         page.give(way, ("a chest.png", "image/png", PHANTOM))
-    page.reach("ready")
+    page.reach_ready("a chest.png")
     assert page.shown("#preview .plain")
     page.ask()
     assert page.text(".task") == MODEL["en"]["task.pneumonia"] and page.text("#answer-files") == "a chest.png"
@@ -106,7 +106,6 @@ def test_the_preview_does_not_push_the_button_out_of_sight(page):
     # A browser scrolls by whole pixels, so a part of one may stay below.
     in_sight = "const {top, bottom} = arguments[0].getBoundingClientRect(); return top >= 0 && bottom < innerHeight + 1"
     page.drop("a chest.png", "image/png", PHANTOM)
-    page.until(lambda: page.run("return document.querySelector('#preview .plain').complete"))
     page.until(lambda: page.run(in_sight, page.find("#send")))
 
 
@@ -193,7 +192,7 @@ def test_a_file_over_the_limit_is_told_where_it_was_chosen(page, kind):
         document.dispatchEvent(new DragEvent("drop", {{ dataTransfer: files, cancelable: true }}));"""
     page.run(drop, 1)
     told = ENGLISH[f"file.too_large.{kind}"].replace("{name}", "x")
-    page.until(lambda: page.text(f"#{kind}-door #problem") == told if page.all(f"#{kind}-door #problem") else False)
+    page.until(lambda: page.text(f"#{kind}-door #problem") == told)
     assert page.state == "idle"
     page.run(drop, 0)
     page.reach("ready")
@@ -283,7 +282,7 @@ def test_a_telephones_photo_is_not_sent_but_told_to_be_exported(page, way, brand
         page.choose(path)
     else:
         page.give(way, ("photo.heic", "image/heic", photo), ("coughs.wav", "audio/wav", COUGHS))
-    page.until(lambda: page.text("#picture-door #problem") if page.all("#picture-door #problem") else "")
+    page.until(lambda: page.text("#picture-door #problem"))
     assert page.state == "idle" and "photo.heic" in page.text("#problem") and "JPEG" in page.text("#problem")
 
 
@@ -326,8 +325,9 @@ def test_several_files_are_answered_in_a_table_that_can_be_saved(page):
     assert saved[3]["error"] == "file.format" and 0.3 < float(saved[0]["score"]) <= 1
     page.press("#languages [lang=es]")
     assert "archivos de texto" in page.all("#rows tr")[2].text
-    page.all(".look")[0].click()
+    page.press_one(".look", 0)
     page.reach("answered")
+    page.settle()
     assert page.shown("#findings .plain") and len(page.all("#rows tr")) == 4
     page.press("#forget")
     assert not page.shown("#history") and not page.all("#rows tr")
@@ -341,8 +341,9 @@ def test_a_busy_server_is_asked_again_when_it_says_and_by_two_at_most(page):
           most = Math.max(most, ++now);
           await new Promise((done) => setTimeout(done, 100));
           now -= 1;
-          if (mine === 1) return Response.json({ error: { code: "busy", message: "" } },
-                                                       { status: 503, headers: { "Retry-After": "2" } });
+          // Read at once, so that its wait begins before the second request is answered.
+          if (mine === 1) return { status: 503, headers: new Headers({ "Retry-After": "2" }),
+                                   json: async () => ({ error: { code: "busy", message: "" } }) };
           return Response.json(arguments[0]);
         };""".replace("arguments[0]", json.dumps(finding()))
     )

@@ -85,7 +85,7 @@ def test_firefox_chooses_both_and_asks_by_keyboard(fox, tmp_path):
     for name, data in (("a.wav", COUGHS), ("a.png", PHANTOM)):
         (tmp_path / name).write_bytes(data)
         fox.choose(tmp_path / name)
-        fox.reach("ready")
+        fox.reach_ready(name)
     assert fox.run("return document.activeElement.id") == "send"
     fox.find("#send").send_keys(Keys.ENTER)
     fox.until(lambda: fox.shown("#answer"))

@@ -116,7 +116,7 @@ def test_the_card_has_the_pages_colours_a_way_back_and_no_sideways_scrolling(pag
     with window(page, TELEPHONE):
         assert page.run("return document.documentElement.scrollWidth") <= TELEPHONE["width"]
     page.press(".brand a")
-    assert page.browser.current_url == server.url()
+    page.until(lambda: page.browser.current_url == server.url())
     page.until(lambda: page.run("return 'ready' in document.body.dataset"))
 
 

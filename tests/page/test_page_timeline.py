@@ -5,7 +5,7 @@ import base64
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from browsing import COUGHS, ENGLISH, RATE, STRINGS, Page, finding, json_reply
+from browsing import COUGHS, ENGLISH, HOLD_TIMERS, RATE, STRINGS, Page, finding, json_reply
 from sliding import recording
 from sounds import coughs, wav
 from test_page_access import TAGS, TELEPHONE, axe, scheme, window  # noqa: F401
@@ -61,8 +61,8 @@ def test_a_peak_shows_its_heat_map_and_the_way_back(page):
     page.ask()
     source = "return document.querySelector('#findings .plain').src"
     loudest, seen = page.run(source), set()
-    for button in page.all(".episodes button"):
-        button.click()
+    for number, button in enumerate(page.all(".episodes button")):
+        page.press_one(".episodes button", number)
         page.until(lambda: button.get_attribute("aria-pressed") == "true")
         assert "The picture shows the second around " + button.text in page.text(".timeline-word")
         assert f"around {button.text} alone" in page.text("#findings figcaption")
@@ -118,6 +118,7 @@ def test_progress_is_seen_while_a_long_sound_is_listened_to(page):
 
 def test_a_short_sound_has_no_timeline(page):
     page.answer_with(json_reply(finding()))
+    page.run(HOLD_TIMERS, 2000)  # after which the page takes a sound for long that the browser has not read yet
     page.drop("short.wav", "audio/wav", SHORT)
     page.ask()
     assert page.run("return asked.map(({ address }) => address)") == ["?explain=1"]

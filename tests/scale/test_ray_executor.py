@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from running import ROOT
+from running import PATIENCE, ROOT
 from tosa.scale.ray_executor import RayExecutor
 
 pytest.importorskip("ray", reason="Ray is not installed")
@@ -75,5 +75,5 @@ def test_a_cluster_that_is_not_there_is_named(tmp_path):
         "--ray",
         "127.0.0.1:1",
     ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120 * PATIENCE)
     assert done.returncode == 1 and "No Ray cluster answers at --ray=127.0.0.1:1" in done.stderr

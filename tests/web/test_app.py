@@ -9,6 +9,7 @@ from PIL import Image
 from pydicom.uid import MPEG2MPML
 
 from pictures import dicom, encoded, phantom
+from running import PATIENCE
 from sounds import RATE, container, coughs, wav
 from tosa import settings
 from tosa.errors import Busy
@@ -320,14 +321,14 @@ def test_busy_is_said_at_once(network, monkeypatch):
 
     def slow(*_):
         inside.set()
-        leave.wait(10)
+        leave.wait(30 * PATIENCE)
         return {"diagnosis": "sick", "score": 1.0}
 
     monkeypatch.setattr(app_module.screening, "screen", slow)
     first = threading.Thread(target=lambda: post(app.test_client(), audio_data=SOUND))
     first.start()
     try:
-        assert inside.wait(10)
+        assert inside.wait(30 * PATIENCE)
         response = post(app.test_client(), audio_data=SOUND)
         assert response.status_code == 503 and response.json["error"]["code"] == "busy"
         assert int(response.headers["Retry-After"]) > 0
@@ -345,7 +346,7 @@ def test_waiting_ends_after_two_seconds(network, monkeypatch):
 
     def slow(*given):
         inside.set()
-        leave.wait(10)
+        leave.wait(30 * PATIENCE)
         return screen(*given)
 
     monkeypatch.setattr(app_module.screening, "screen", slow)
@@ -354,7 +355,7 @@ def test_waiting_ends_after_two_seconds(network, monkeypatch):
         threading.Thread(target=lambda: answers.append(post(app.test_client(), audio_data=SOUND))) for _ in range(2)
     )
     first.start()
-    assert inside.wait(10)
+    assert inside.wait(30 * PATIENCE)
     response = post(app.test_client(), audio_data=SOUND)
     assert response.status_code == 503 and response.json["error"]["code"] == "busy"
     monkeypatch.setattr(settings, "MAX_WAIT_SECONDS", 30)

@@ -265,7 +265,8 @@ def blocked(page, *addresses):
 
 def test_recording_and_asking_need_no_server_to_begin_with(page):
     fetched = "return performance.getEntriesByType('resource').map(({ name }) => name.split(/[/?]/).at(-1))"
-    modules = {path.name for path in (ROOT / "static").glob("*.js")} - {"capture_worklet.js"}  # the microphone's
+    all_scripts = {path.name for path in (ROOT / "static").glob("*.js")}
+    modules = all_scripts - {"theme.js", "capture_worklet.js"}  # inside the page; only for the microphone
     page.until(lambda: modules <= set(page.run(fetched)))
     page.answer_with(json_reply(finding()))
     page.drop("coughs.wav", "audio/wav", COUGHS)

@@ -6,6 +6,7 @@ import { keyOf, say, sayDisclaimer, translate } from "./i18n.js";
 import { createViewer } from "./image_viewer.js";
 import * as model from "./model_words.js";
 import { showOperatingPoint } from "./operating_point.js";
+import { isExample } from "./pending_files.js";
 import { showTimeline } from "./timeline.js";
 
 const UNDECIDED_MARGIN = 0.2; // between the two highest scores; below it, the finding is called undecided
@@ -26,6 +27,9 @@ export function showAnswer(answer, parts, recorded) {
   $("findings").classList.toggle("single", elements.length === 1);
   select(elements[0]);
   $("answer-files").textContent = Object.values(parts).map(({ name }) => name).join(" + ");
+  const example = Object.entries(parts).find(([, file]) => isExample(file));
+  $("answer-example").hidden = !example;
+  say($("answer-example"), example && (example[0] === "audio_data" ? "example.sound" : "example.picture"));
   offerSaving(recorded && parts.audio_data);
   sayDisclaimer($("answer-disclaimer"), answer.disclaimer);
   $("model").textContent = answer.model.sha256.slice(0, SHA_DIGITS);
@@ -62,8 +66,8 @@ function findingElement(finding) {
   const { task, diagnosis, score, scores, demonstration } = finding;
   const element = copyOf("finding");
   const part = (name) => element.querySelector(`.${name}`);
-  const contradictory = showOperatingPoint(element, finding);
-  const undecided = contradictory || isUndecided(scores);
+  const disagreement = showOperatingPoint(element, finding);
+  const undecided = disagreement || isUndecided(scores);
   say(part("task"), "words", model.taskTitle(task));
   say(part("headline"), undecided ? "headline.undecided" : "words", model.headline(task, diagnosis));
   say(part("diagnosis"), "headline.label", { label: model.labelName(task, diagnosis) });
@@ -71,7 +75,7 @@ function findingElement(finding) {
   say(part("score"), "share", { share: { share: score } });
   part("score").value = score;
   part("undecided").hidden = !undecided;
-  say(part("undecided"), contradictory ? "operating.disagrees" : "answer.undecided");
+  say(part("undecided"), ...(disagreement ?? ["answer.undecided"]));
   element.classList.toggle("is-demonstration", Boolean(demonstration));
   part("demonstration").hidden = !demonstration;
   sayWords(part("note"), model.note(task) ?? finding.note);

@@ -2,7 +2,8 @@
 
    An element names its sentence: data-text for its text, data-label for its aria-label, data-alt for an image's alt.
    data-values holds what replaces the {braces}, as JSON: a number, plain text, {key} for another sentence, {share} for
-   a probability, {words} that the graph has in one language or in several, or {list} of such values. A switch of language is therefore one walk over the page. */
+   a probability, {words} that the graph has in one language or in several, {list} of such values, all of which count,
+   or {either} of them. A switch of language is therefore one walk over the page. */
 
 import { remembered } from "./storage.js";
 
@@ -50,6 +51,7 @@ export function text(key, values = {}) {
 
 function format(value) {
   if (value?.list) return new Intl.ListFormat(language).format(value.list.map(format));
+  if (value?.either) return new Intl.ListFormat(language, { type: "disjunction" }).format(value.either.map(format));
   if (value?.key) return text(value.key, value);
   if (value?.words) return typeof value.words === "string" ? value.words : value.words[spokenIn(value.words)];
   if (value?.share !== undefined) return formatPercent(value.share);

@@ -106,7 +106,9 @@ async function sendExample({ currentTarget }) {
   }
   const blob = await response.blob();
   pendingFiles.clear();
-  await takeFiles([new File([blob], name, { type: blob.type })]);
+  const file = new File([blob], name, { type: blob.type });
+  pendingFiles.markExample(file);
+  await takeFiles([file]);
   await send();
 }
 

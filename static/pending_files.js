@@ -11,6 +11,12 @@ export const MAX_BATCH = 500; // files
 const $ = (id) => document.getElementById(id);
 const pending = {}; // by kind: sound, picture, batch
 
+const examples = new WeakSet(); // files that nobody's body made
+
+/* Marks a file as one of the page's examples. */
+export const markExample = (file) => examples.add(file);
+export const isExample = (file) => examples.has(file);
+
 export const isEmpty = () => !Object.keys(pending).length;
 export const batch = () => pending.batch?.items;
 export const hasRecording = () => Boolean(pending.sound?.recording);

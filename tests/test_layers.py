@@ -30,6 +30,7 @@ LAYERS = (  # from top to bottom; those of one line do not know each other
     "tosa.scale",
     "tosa.timeline",
     "tosa.screening tosa.episodes",
+    "tosa.operating_point",
     "tosa.inputs tosa.model",
     "tosa.preprocessing",
     "tosa.settings",

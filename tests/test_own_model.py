@@ -19,8 +19,10 @@ from pictures import encoded, phantom
 from running import PATIENCE, Running
 from sounds import RATE, coughs, wav
 from tosa.cli import main
+from tosa.model.calibration import CalibrationCases
 from tosa.model.network import GraphFile, Network
 from tosa.web.app import create_app
+from tosa.web.card.words import strings
 
 EMBEDDED = re.compile(r"cough|\bsick\b|pneumonia|covid|normal", re.IGNORECASE)  # words of the embedded model
 WORDS = {"asthma": "wheeze heard", "healthy": "no wheeze heard"}
@@ -74,6 +76,7 @@ def test_the_training_writes_what_the_graph_says(own):
     assert metadata.command.startswith(
         "retrain.py --image_dir=FOLDER --audio_dir=FOLDER --task=asthma --drop_other_tasks"
     )
+    assert "Its scores were calibrated on" in own.log and "of training, each of these answered by" in own.log
     assert str(own.graph.parent) not in metadata.to_json() and "sounds" not in metadata.to_json()
     assert "they belong to another trunk" not in own.log
 
@@ -110,6 +113,12 @@ def test_page_and_card_speak_only_of_the_served_graph(own, language):
     low, high = (round(100 * tested["accuracy"][end]) for end in ("low", "high"))
     limits = card[card.index('id="limits"') : card.index('id="results"')]
     assert f"{low}" in limits and f"{high}" in limits and str(tested["cases"]) in limits, "few cases, said first"
+    assert strings(language)["limits.trunk_unknown"] in card, "the trunk has no fingerprints"
+    cases = CalibrationCases.of(network.metadata.task("asthma").calibration)
+    told = strings(language)["cases.mixed"].format(
+        all=cases.n, validation=cases.n - cases.training, training=cases.training
+    )
+    assert 0 < cases.training < cases.n and told in card, "training cases are not called validation cases"
     assert card.count(network.sha256) == 1 and card.index(network.sha256) > card.index('id="making"')
     assert str(own.graph.parent) not in card and ".wav" not in card
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from tosa import settings
+from tosa import operating_point, settings
 from tosa.errors import READ_FORMATS, NotAChestXray, NothingSent, TaskMissing, TooLarge, UnsupportedFormat
 from tosa.inputs import decoder_pool, foreign_formats, sound_formats, spectrogram, xray
 from tosa.model import heatmap
-from tosa.model.metadata import Input, OperatingPoint
+from tosa.model.metadata import Input
 from tosa.model.model import Task
 from tosa.model.network import Network
 from tosa.model.text import in_language
@@ -174,33 +174,12 @@ def _finding(network: Network, task: Task, scores: np.ndarray) -> dict[str, Any]
     if description := in_language(metadata.descriptions.get(diagnosis)):
         finding["description"] = description
     if metadata.operating_point:
-        finding["operating_point"] = _compared(metadata.operating_point, finding["scores"])
+        finding["operating_point"] = operating_point.compare(metadata, metadata.operating_point, by_label, diagnosis)
     if metadata.demonstration:
         finding["demonstration"] = True
     if metadata.note:
         finding["note"] = in_language(metadata.note)
     return finding
-
-
-def _compared(point: OperatingPoint, scores: dict[str, float]) -> dict[str, Any]:
-    """A task's operating point, and on which side of it these scores are, in numbers and in words."""
-    score = score_at(point, scores)
-    return {
-        "labels": list(point.labels),
-        "score": score,
-        "threshold": point.threshold,
-        "above": score >= point.threshold,
-        "sensitivity": point.sensitivity,
-        "specificity": point.specificity,
-        "cases": {"ill": point.ill, "healthy": point.healthy},
-        "meaning": f"In validation, {point.sensitivity:.0%} of {point.ill} cases of {' or '.join(point.labels)} had a "
-        f"score of {point.threshold:.2f} or more; so had {1 - point.specificity:.0%} of {point.healthy} other cases.",
-    }
-
-
-def score_at(point: OperatingPoint, scores: dict[str, float]) -> float:
-    """Returns what is compared with an operating point's threshold: the summed scores of its labels."""
-    return round(sum(scores[label] for label in point.labels), 6)
 
 
 def scores_by_label(task: Task, scores: np.ndarray) -> dict[str, float]:

@@ -15,7 +15,7 @@ from tosa import screening
 from tosa.episodes import find_events, group_events
 from tosa.errors import BadParameter, RequestError
 from tosa.inputs import audio, decoder_pool, spectrogram, xray
-from tosa.model.metadata import OperatingPoint
+from tosa.model.calibration import OperatingPoint
 from tosa.model.model import Task
 from tosa.model.network import MAX_BATCH, Network
 from tosa.preprocessing import Preprocessing
@@ -162,5 +162,5 @@ def _window(
     scores = screening.scores_by_label(task, answered)
     if point is None:
         return {**limits, "scores": scores}
-    score = screening.score_at(point, scores)
+    score = point.score(scores)
     return {**limits, "scores": scores, "score": score, "above": score >= point.threshold}

@@ -6,10 +6,11 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from tosa.errors import ModelError
 from tosa.model import network as networks
+from tosa.model.calibration import OperatingPoint
 from tosa.model.cascade import Decisions, Margin
 from tosa.model.engine import Engine, native_precision
 from tosa.model.graph import METADATA, Graph, constant_node
-from tosa.model.metadata import GraphMetadata, OperatingPoint, TaskMetadata
+from tosa.model.metadata import GraphMetadata, TaskMetadata
 from tosa.model.network import GraphFile, Network
 from tosa.model.quantization_constants import QuantizationConstants
 from tosa.model.subgraph import prune

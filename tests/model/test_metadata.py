@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from tosa.model.metadata import Calibration, GraphMetadata, OperatingPoint, TaskMetadata
+from tosa.model.calibration import Calibration, OperatingPoint
+from tosa.model.metadata import GraphMetadata, TaskMetadata
 from tosa.model.text import in_language
 from tosa.preprocessing import Preprocessing
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from browsing import COUGHS, ENGLISH, PHANTOM, STRINGS, Page, finding, json_reply
+from browsing import COUGHS, PHANTOM, STRINGS, Page, finding, json_reply
 from test_page_answer import POINT
 from test_page_recording import FAKE
 
@@ -294,7 +294,7 @@ def test_colour_is_never_the_only_sign(page):
     page.unfold()
     assert int(page.find(".scores .chosen th").value_of_css_property("font-weight")) >= 700
     assert "underline" in page.find("#languages [lang=en]").value_of_css_property("text-decoration-line")
-    assert page.text(".consequence") == ENGLISH["operating.above"].replace("{threshold}", "41.0%")
+    assert page.text(".consequence") == "This reaches the threshold of 41.0%, so it counts as “Sick”."
 
 
 def test_the_focus_goes_on_from_a_button_that_goes_away(page):

@@ -9,7 +9,7 @@ from browsing import COUGHS, ENGLISH, MODEL, PHANTOM, ROOT, STRINGS, Page, findi
 
 POINT = {
     "labels": ["sick"], "score": 0.93, "threshold": 0.41, "above": True, "sensitivity": 0.97, "specificity": 0.98,
-    "cases": {"ill": 100, "healthy": 900},
+    "cases": {"ill": 100, "healthy": 900}, "training_cases": 0,
 }  # fmt: skip
 
 
@@ -27,11 +27,11 @@ def test_the_operating_point_is_marked_and_explained(page):
     assert mark["x"] + mark["width"] / 2 == pytest.approx(bar["x"] + 0.41 * bar["width"], abs=1)
     assert fill["width"] == pytest.approx(0.93 * bar["width"], abs=1)
     assert page.text(".what") == "Sick: 93.0%" and page.text(".threshold-word") == "threshold 41.0%"
-    assert page.text(".consequence") == ENGLISH["operating.above"].replace("{threshold}", "41.0%")
+    assert page.text(".consequence") == "This reaches the threshold of 41.0%, so it counts as “Sick”."
     assert "97.0%" in page.text(".rates") and "98.0%" in page.text(".rates")
     assert not page.shown(".undecided")
     page.press("#languages [lang=fr]")
-    assert page.text(".consequence").startswith("C’est au-dessus du seuil de 41,0")
+    assert page.text(".consequence") == "Cela atteint le seuil de 41,0 % et compte donc comme « Malade »."
 
 
 def test_a_point_of_several_labels_below_the_threshold_and_against_the_diagnosis(page):
@@ -43,24 +43,44 @@ def test_a_point_of_several_labels_below_the_threshold_and_against_the_diagnosis
     )  # fmt: skip
     show(page, answer, "es")
     assert page.text(".what") == "Neumonía bacteriana y Neumonía vírica, juntas: 60,0 %"
-    assert page.text(".consequence").startswith("Queda por debajo del umbral de 70,0")
-    assert page.text(".undecided") == STRINGS["es"]["operating.disagrees"]
+    said = page.text(".consequence")
+    assert said.startswith("Queda por debajo del umbral de 70,0")
+    assert said.endswith("no cuenta como «Neumonía bacteriana» o «Neumonía vírica».")
+    assert page.text(".headline") == STRINGS["es"]["headline.undecided"]
+    assert page.text(".undecided") == (
+        "La etiqueta más probable es Neumonía bacteriana, pero la puntuación de Neumonía bacteriana y Neumonía vírica "
+        "no alcanza el umbral: considere este resultado como indeciso."
+    )
 
 
-def test_natural_frequencies_come_from_the_validation_counts(page):
+def test_natural_frequencies_come_from_the_counts_and_say_of_which_labels(page):
     """97 of 100 ill and 18 of 900 healthy are above the threshold, 3 and 882 below it."""
     show(page, finding(operating_point=POINT))
-    assert "about 84 were really positive and 16 were not" in page.text(".frequency")
-    assert "(checked on 1000 cases, 10 of 100 positive)" in page.text(".frequency")
+    assert "about 84 were labelled “Sick” and 16 were not. Checked on 1000 validation cases; 10 of 100 " in page.text(
+        ".frequency"
+    )
     below = finding(operating_point=POINT | {"above": False, "score": 0.2}, diagnosis="not sick")
     below["findings"][0]["scores"] = {"not sick": 0.8, "sick": 0.2}
     show(page, below, "es")
-    assert "unos 99 eran realmente negativos y 1 no" in page.text(".frequency")  # never 100
-    without = {name: value for name, value in POINT.items() if name != "cases"}
-    show(page, finding(operating_point=without))
-    assert not page.shown(".frequency") and page.shown(".rates")
+    assert "unos 99 no estaban etiquetados como «Enfermo» y 1 sí" in page.text(".frequency")  # never 100
+    several = POINT | {"labels": ["bacterial pneumonia", "viral pneumonia"], "versions": 9}
+    scores = {"bacterial pneumonia": 0.3, "normal": 0.1, "viral pneumonia": 0.6}
+    show(page, finding("pneumonia", "picture", diagnosis="viral pneumonia", scores=scores, operating_point=several))
+    said = page.text(".frequency")
+    assert "labelled “Bacterial pneumonia” or “Viral pneumonia”" in said and "which of these labels is right" in said
+    assert "1000 validation cases, each as it came and in 8 changed versions, such as cropped" in said
     show(page, finding("covid", "picture", operating_point=POINT, demonstration=True))
     assert not page.shown(".frequency")  # a demonstration's would promise too much
+
+
+def test_cases_that_are_not_of_validation_are_called_what_they_are(page):
+    for told, said in (
+        ({"training_cases": 400}, "1000 cases: 600 of validation and 400 of training, each of the latter answered by"),
+        ({"training_cases": None}, "Checked on 1000 cases; 10 of 100"),  # an old graph, which does not state it
+    ):
+        point = {name: value for name, value in (POINT | told).items() if value is not None}
+        show(page, finding(operating_point=point))
+        assert said in page.text(".frequency") and "000 validation" not in page.text(".answer")
 
 
 def test_without_an_operating_point_there_is_none(page):

@@ -250,12 +250,20 @@ def test_a_single_file_that_replaces_another_is_told(page):
     assert page.text("#picture-name").startswith("new.png")
 
 
-@pytest.mark.parametrize("name, task", [("cough.wav", "cough"), ("phantom-xray.jpg", "pneumonia")])
-def test_an_example_is_answered_with_one_click(page, name, task):
+@pytest.mark.parametrize(
+    "name, kind, task", [("cough.wav", "sound", "cough"), ("phantom-xray.jpg", "picture", "pneumonia")]
+)
+def test_an_example_is_answered_with_one_click_and_means_nothing(page, name, kind, task):
     page.press(f'[data-example="{name}"]')
     page.reach("answered")
     assert page.text(".task") == MODEL["en"][f"task.{task}"] and page.text("#answer-files") == name
+    assert page.text("#answer-example") == ENGLISH[f"example.{kind}"]
     assert (ROOT / "static/examples" / name).read_bytes() == (ROOT / "examples" / name).read_bytes()
+    page.answer_with(json_reply(finding(task, kind)))
+    page.drop(name, "", COUGHS if kind == "sound" else PHANTOM)  # a file of the user that has the example's name
+    page.press("#send")
+    page.reach("answered")
+    assert not page.shown("#answer-example")
 
 
 def test_a_dragged_file_can_be_dropped_anywhere(page):

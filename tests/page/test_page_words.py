@@ -11,7 +11,7 @@ from tosa import errors, screening, settings
 TEMPLATE = (ROOT / "templates/index.html").read_text(encoding="utf-8")
 SCRIPTS = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "static").glob("*.js")}
 FAMILIES = (
-    "answer|batch|button|copy|error|explanation|file|finding|frequency|headline|heatmap|history|introduction|level|"
+    "answer|batch|button|cases|copy|error|example|explanation|file|finding|frequency|headline|heatmap|history|introduction|level|"
     "microphone|operating|ready|spectrogram|status|timeline|viewer"
 )
 
@@ -40,10 +40,10 @@ def _used():
     used |= {f"status.{name}" for name in ("loading", "asking", "counting", "recording")}  # the states of a take
     themes = re.search(r"THEMES = \[(.*?)\]", SCRIPTS["preferences.js"])[1]
     used |= {f"theme.{name}" for name in re.findall(r'"(\w+)"', themes)}
-    used |= {"meaning", "words"}
+    used |= {"meaning", "quoted", "words"}
     for kind in ("sound", "picture"):
         used |= {f"explanation.{kind}{more}" for more in ("", ".plain", ".alt")}
-        used |= {f"file.too_large.{kind}", f"file.not_judged.{kind}"}
+        used |= {f"file.too_large.{kind}", f"file.not_judged.{kind}", f"cases.versions.{kind}"}
     return used
 
 
@@ -102,6 +102,23 @@ def test_the_card_has_every_sentence_in_every_language():
         for key, english in cards["en"].items():
             assert sentences[key].strip(), key
             assert sorted(re.findall(r"\{\w+\}", sentences[key])) == sorted(re.findall(r"\{\w+\}", english)), key
+
+
+def test_french_has_a_space_that_does_not_break_where_french_has_one():
+    wrong = re.compile(r"(?<![\u00a0\u202f]):(?=\s|$)|(?<![\u00a0\u202f])[;?!»](?=[\s.,)]|$)|«(?![\u00a0\u202f])")
+    words = json.loads((ROOT / "docs/embedded_words.json").read_text(encoding="utf-8"))
+    texts = [*_in_french(words)]
+    for folder in ("static/strings", "templates/card"):
+        texts += json.loads((ROOT / folder / "fr.json").read_text(encoding="utf-8")).values()
+    assert len(texts) > 300 and any("\u00a0:" in text for text in texts)
+    assert [text for text in texts if wrong.search(text)] == []
+
+
+def _in_french(value):
+    if isinstance(value, dict) and isinstance(value.get("fr"), str):
+        return [value["fr"]]
+    each = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for one in each for text in _in_french(one)]
 
 
 def test_the_page_fits_a_strict_policy_and_any_folder():

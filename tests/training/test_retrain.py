@@ -19,8 +19,9 @@ import retrain
 from pictures import encoded, phantom
 from sounds import RATE, coughs, wav
 from tosa.inputs import spectrogram, xray
+from tosa.model.calibration import Calibration, OperatingPoint
 from tosa.model.graph import Graph
-from tosa.model.metadata import Calibration, GraphMetadata, OperatingPoint, TaskMetadata
+from tosa.model.metadata import GraphMetadata, TaskMetadata
 from tosa.model.network import Network
 from tosa.training import tensorboard_curves
 from tosa.training.commands import run

@@ -120,6 +120,10 @@ class DataCard(TypedDict):
     groups_in_several_splits: int
     skipped: int  # files that could not be read
     alike_across_splits: NotRequired[int]  # testing files that look like one of another split
+    seen_by_trunk: NotRequired[int]  # files that were in the training of the trunk
+    seen_by_trunk_testing: NotRequired[int]  # of these, those for testing
+    trunk_unknown: NotRequired[bool]  # whether the trunk carries no fingerprints to compare with
+    ungrouped: NotRequired[int]  # files of tasks in which every file is a group of its own
 
 
 class Refused(TypedDict):

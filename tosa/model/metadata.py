@@ -6,9 +6,10 @@ again, so that a graph survives a training by an older Tosa.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self, get_args
 
+from tosa.model.calibration import Calibration, OperatingPoint
 from tosa.model.json_fields import JsonFields, present
 from tosa.model.text import Text
 from tosa.preprocessing import Preprocessing
@@ -22,44 +23,6 @@ FIRST_TASK = "cough"  # the task of label lines that name none; it takes sounds 
 def default_input(task: str) -> Input:
     """Returns the kind of input of a task whose graph does not say it."""
     return "sound" if task == FIRST_TASK else "picture"
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """How far a task's scores are from frequencies, and what they assume. Older graphs have only the first two."""
-
-    ece: float  # expected calibration error, in [0, 1]
-    n: int  # cases that it was measured on
-    groups: int | None = None  # patients or sources of these cases
-    views: int | None = None  # pictures of each case: as it came, and handled in several ways
-    bound: float | None = None  # the largest score that so many cases support
-    prior: Mapping[str, float] = field(default_factory=dict)  # share of each label that the scores assume, by label
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the calibration for JSON; a field that is not set is left out."""
-        return present(asdict(self))
-
-
-@dataclass(frozen=True)
-class OperatingPoint:
-    """The summed score of some labels from which a case counts as ill, and what that gave on the validation cases."""
-
-    labels: tuple[str, ...]  # whose scores are summed
-    threshold: float
-    sensitivity: float
-    specificity: float
-    ill: int  # validation cases
-    healthy: int  # validation cases
-    ill_groups: int | None = None  # patients or sources of these cases; None in older graphs
-    healthy_groups: int | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the operating point for JSON."""
-        values = asdict(self)
-        groups = {name: values.pop(f"{name}_groups") for name in ("ill", "healthy")}
-        cases = {name: values.pop(name) for name in ("ill", "healthy")}
-        known = {"groups": groups} if None not in groups.values() else {}
-        return values | {"labels": list(self.labels), "cases": cases} | known
 
 
 @dataclass(frozen=True)
@@ -97,8 +60,8 @@ class TaskMetadata:
             input=_input(held, name),
             labels=held.take_words("labels"),
             gate=bool(held.take("gate", bool)),
-            calibration=_calibration(held),
-            operating_point=_operating_point(held),
+            calibration=Calibration.read(held.object("calibration")),
+            operating_point=OperatingPoint.read(held.object("operating_point")),
             calibrated=held.take("calibrated", bool),
             uncalibrated_reason=held.take_text("uncalibrated_reason"),
             margin=_margin(held),
@@ -237,22 +200,6 @@ def _input(values: JsonFields, name: str) -> Input:
     return value
 
 
-def _calibration(task: JsonFields) -> Calibration | None:
-    if (held := task.object("calibration")) is None:
-        return None
-    prior = held.take("prior", dict) or {}
-    if not all(isinstance(share, float | int) for share in prior.values()):
-        raise held.error("prior", prior)
-    return Calibration(
-        ece=float(held.need("ece", int, float)),
-        n=held.need("n", int),
-        groups=held.take("groups", int),
-        views=held.take("views", int),
-        bound=held.take("bound", float),
-        prior=prior,
-    )
-
-
 def _margin(task: JsonFields) -> float | None:
     margin = task.take("margin", int, float)
     if margin is not None and not 0 <= margin <= 1:
@@ -273,23 +220,3 @@ def _counts(task: JsonFields) -> dict[str, Counts]:
 def _numbers(labels: JsonFields, label: str) -> dict[str, int]:
     numbers = JsonFields(labels.place(label), labels.need(label, dict))
     return {name: numbers.need(name, int) for name in list(numbers.rest)}
-
-
-def _operating_point(task: JsonFields) -> OperatingPoint | None:
-    if (held := task.object("operating_point")) is None:
-        return None
-    cases = JsonFields(held.place("cases"), held.need("cases", dict))
-    groups = held.object("groups") or JsonFields(held.place("groups"), {})
-    point = OperatingPoint(
-        labels=held.take_words("labels"),
-        threshold=float(held.need("threshold", int, float)),
-        sensitivity=float(held.need("sensitivity", int, float)),
-        specificity=float(held.need("specificity", int, float)),
-        ill=cases.need("ill", int),
-        healthy=cases.need("healthy", int),
-        ill_groups=groups.take("ill", int),
-        healthy_groups=groups.take("healthy", int),
-    )
-    if not point.labels:
-        raise held.error("labels", [])
-    return point

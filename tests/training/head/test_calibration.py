@@ -62,8 +62,11 @@ def test_few_cases_are_told(capsys):
     groups = [str(number % 9) for number in range(40)] + [f"h{number}" for number in range(40)]
     given = views_of(logits_for([0.9] * 40 + [0.1] * 40), [1] * 40 + [0] * 40, groups=groups)
     head, task = calibration.finish_head(identity(), TaskMetadata("lungs", "picture"), given, HALF)
-    assert task.calibrated is False and "those of 'ill' come from 9 groups" in task.uncalibrated_reason
-    assert task.uncalibrated_reason in capsys.readouterr().out
+    assert task.calibrated is False and "those of “ill” come from 9 groups" in task.uncalibrated_reason["en"]
+    assert (
+        set(task.uncalibrated_reason) == {"en", "es", "fr"}
+        and task.uncalibrated_reason["en"] in capsys.readouterr().out
+    )
     assert task.calibration.bound == pytest.approx(10 / 11, abs=1e-4)
     assert head.scores(np.float32([[0, 99]]))[0, 1] == pytest.approx(10 / 11)
     assert task.calibration.groups == 49 and task.calibration.n == 80

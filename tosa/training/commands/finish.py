@@ -74,9 +74,8 @@ def finish(
     quantization = measure_quantization(graph, training, skipped, metadata.preprocessing)
     metadata = with_margins(metadata, finished, trunk, quantization, data, skipped)
     metadata, gate = _with_gate(metadata, training, skipped)
-    tested = outputs.task_reports(
-        options.report, [finalize.answers_to_testing(head, data[head.task], options.most_tested) for head in finished]
-    )
+    answered = [finalize.answers_to_testing(head, data[head.task], options.most_tested) for head in finished]
+    tested = outputs.task_reports(options.report, answered, metadata)
     summary = summarize_data(list(cases), skipped, inspection=inspection)
     card = card_constant(training_card(outputs.metrics_of(tested), cases, summary))
     options.files.keep_previous()

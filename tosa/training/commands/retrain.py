@@ -164,7 +164,8 @@ def _train_and_write(
     trained = replace(metadata.task(task), training=asdict(options.recipe) | options.variants.to_dict())
     head, calibrated = with_calibration(options, _trained(options, task, data, start.trunk, write), trained, data)
     metadata = with_margins(metadata.with_task(calibrated), [head], start.trunk, start.constants, {task: data}, skipped)
-    tested = outputs.task_reports(options.report, [finalize.answers_to_testing(head, data, options.most_tested)])
+    answered = [finalize.answers_to_testing(head, data, options.most_tested)]
+    tested = outputs.task_reports(options.report, answered, metadata)
     card = card_constant(training_card(outputs.metrics_of(tested), data.cases, summary, start.card))
     files.keep_previous()
     write(head, files.graph, files.labels, metadata, **card)

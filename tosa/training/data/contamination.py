@@ -21,6 +21,7 @@ SCOPE = "tosa/fingerprints"
 SEEN = ("training", "validation")  # splits whose files a graph remembers
 KINDS = ("picture", "sound")
 PLACES = {f"{SCOPE}/{split}/{kind}s": (split, kind) for split in SEEN for kind in KINDS}  # by the constant's name
+UNKNOWN = "unknown: the graph has no fingerprints of its training"
 FEWEST_CASES = 10  # of a task, from which it is doubtful that no group repeats
 
 
@@ -107,19 +108,29 @@ def inspect_cases(
             *_pair_sentences(pairs),
             *_group_sentences(cases),
         ],
-        "in_the_training_of_the_trunk": {
-            split: f"{len(in_split(contaminated, split))} of {len(in_split(cases, split))}" for split in SPLITS
-        },
-        "files_in_the_training_of_the_trunk": [str(case.file) for case in contaminated],
+        **_trunk_findings(cases, contaminated, bool(seen.fingerprints)),
         "looking_alike_across_splits": pairs,
     }
-    if not seen.fingerprints:
-        findings["in_the_training_of_the_trunk"] = "unknown: the graph has no fingerprints of its training"
+    if ungrouped := _ungrouped(cases):
+        findings["tasks_in_which_no_group_repeats"] = ungrouped
     for sentence in findings["doubts"]:
         print(f"WARNING: {sentence}")
     if not allowed:
         _refuse(contaminated, cases, tested, whose)
     return Inspection(marks, findings)
+
+
+def _trunk_findings(cases: Sequence[Case], contaminated: Sequence[Case], is_known: bool) -> dict[str, Any]:
+    """Which cases were in the training of the trunk, for the report; is_known: whether the trunk has fingerprints."""
+    if not is_known:
+        return {"in_the_training_of_the_trunk": UNKNOWN}
+    return {
+        "in_the_training_of_the_trunk": {
+            split: f"{len(in_split(contaminated, split))} of {len(in_split(cases, split))}" for split in SPLITS
+        },
+        "testing_files_in_the_training_of_the_trunk": len(in_split(contaminated, "testing")),
+        "files_in_the_training_of_the_trunk": [str(case.file) for case in contaminated],
+    }
 
 
 def _seen_sentences(
@@ -147,16 +158,22 @@ def _pair_sentences(pairs: Sequence[Sequence[str]] | None) -> list[str]:
 
 
 def _group_sentences(cases: Sequence[Case]) -> list[str]:
-    sentences = []
+    return [
+        f"No group repeats: each of the {files} files of task {task} has its own. Are these really all different "
+        "people? If not, name the people with --group_regex or the column group, since files of one person in several "
+        "splits make the figures flatter."
+        for task, files in _ungrouped(cases).items()
+    ]
+
+
+def _ungrouped(cases: Sequence[Case]) -> dict[str, int]:
+    """The number of files of each task in which every file is a group of its own, though there are enough to doubt."""
+    files = {}
     for task in labels_by_task(cases):
         own = of_task(cases, task)
         if len({case.group for case in own}) == len(own) >= FEWEST_CASES:
-            sentences.append(
-                f"No group repeats: each of the {len(own)} files of task {task} has its own. Are these really all "
-                "different people? If not, name the people with --group_regex or the column group, since files of one "
-                "person in several splits make the figures flatter."
-            )
-    return sentences
+            files[task] = len(own)
+    return files
 
 
 def _refuse(contaminated: Sequence[Case], cases: Sequence[Case], tested: str | None, whose: str) -> None:

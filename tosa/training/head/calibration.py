@@ -6,7 +6,9 @@ import numpy as np
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
-from tosa.model.metadata import Calibration, TaskMetadata
+from tosa.model.calibration import Calibration
+from tosa.model.metadata import TaskMetadata
+from tosa.model.text import Text, in_language
 from tosa.training.head.bound import largest_score, score_floor
 from tosa.training.head.decision import FEWEST, fit_shift, operating_point
 from tosa.training.head.head import Head, softmax
@@ -64,7 +66,7 @@ def finish_head(
     head = replace(head, floor=score_floor(groups, len(head.labels)))
     reason = reason_not_calibrated(head, views)
     if reason:
-        print(f"{head.task}: {reason}")
+        print(f"{head.task}: {in_language(reason)}")
     return head, replace(
         task,
         calibration=measure_calibration(head, views, prior),
@@ -92,17 +94,22 @@ def measure_calibration(head: Head, views: Views, prior: np.ndarray) -> Calibrat
         views=len(np.unique(views.names)),
         bound=round(largest_score(views.fewest_groups(len(head.labels))), 4),
         prior={label: round(share, 4) for label, share in zip(head.labels, shares, strict=True)},
+        training_cases=views.training_case_count,
     )
 
 
-def reason_not_calibrated(head: Head, views: Views) -> str | None:
+def reason_not_calibrated(head: Head, views: Views) -> Text | None:
     """Returns why a head's scores are not calibrated, None if they are: each label needs FEWEST groups."""
     counts = [views.group_count(views.targets == column) for column in range(len(head.labels))]
     fewest = min(counts)
     if fewest >= FEWEST:
         return None
     label = head.labels[counts.index(fewest)]
-    return (
-        f"The scores were calibrated on too few cases: those of '{label}' come from {fewest or 'no'} "
-        f"group{'s' * (fewest != 1)} (patients or sources), and at least {FEWEST} are needed."
-    )
+    return {
+        "en": f"The scores were calibrated on too few cases: those of “{label}” come from {fewest} "
+        f"group{'s' * (fewest != 1)} (patients or sources), and at least {FEWEST} are needed.",
+        "es": f"Las puntuaciones se calibraron con muy pocos casos: los de «{label}» vienen de {fewest} "
+        f"grupo{'s' * (fewest != 1)} (pacientes o fuentes), y hacen falta al menos {FEWEST}.",
+        "fr": f"Les scores ont été calibrés sur trop peu de cas\u00a0: ceux de «\u00a0{label}\u00a0» viennent de "
+        f"{fewest} groupe{'s' * (fewest > 1)} (patients ou sources), et il en faut au moins {FEWEST}.",
+    }

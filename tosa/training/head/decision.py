@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tosa.errors import UsageError
-from tosa.model.metadata import OperatingPoint
+from tosa.model.calibration import OperatingPoint
 from tosa.training.head.head import Head
 from tosa.training.head.views import Views, healthy_column
 

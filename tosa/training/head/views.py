@@ -24,6 +24,7 @@ class Views:
     files: np.ndarray  # str (m,): which case a view is of
     names: np.ndarray  # str (m,): UNCHANGED, or how it was handled
     given_logits: np.ndarray | None = None  # float32 (m, labels), where other heads gave them
+    of_training: np.ndarray | None = None  # bool (m,): which views with such logits are of training cases
 
     @classmethod
     def of(
@@ -61,13 +62,14 @@ class Views:
         return Views(**arrays)
 
     def with_logits(self, logits: np.ndarray, more: "Views", more_logits: np.ndarray) -> "Views":
-        """Returns these views and `more`, with the logits of each, whichever head they are of."""
+        """Returns these views and `more`, of training cases, with the logits of each, whichever head they are of."""
         joined = {
             name: np.concatenate([value, getattr(more, name)])
             for name, value in vars(self).items()
-            if name != "given_logits"
+            if name not in ("given_logits", "of_training")
         }
-        return Views(**joined, given_logits=np.concatenate([logits, more_logits]))
+        of_training = np.repeat([False, True], [len(logits), len(more_logits)])
+        return Views(**joined, given_logits=np.concatenate([logits, more_logits]), of_training=of_training)
 
     def logits_of(self, head: Head) -> np.ndarray:
         """Returns uncalibrated logits (m, labels) of a head, or those given in their place."""
@@ -81,6 +83,11 @@ class Views:
     def case_count(self) -> int:
         """How many different cases there are."""
         return len(np.unique(self.files))
+
+    @property
+    def training_case_count(self) -> int:
+        """How many of them are training cases that other heads answered."""
+        return 0 if self.of_training is None else len(np.unique(self.files[self.of_training]))
 
     def group_count(self, chosen: np.ndarray | None = None) -> int:
         """Returns how many different groups the chosen views, bool (m,), are of; all views by default."""

@@ -101,6 +101,12 @@ def _data_card(tasks: list[str], data: Mapping[str, Any]) -> DataCard:
     }
     if (alike := data.get("looking_alike_across_splits")) is not None:  # None: too many to compare
         card["alike_across_splits"] = len({pair[0] for pair in alike})
+    if "files_in_the_training_of_the_trunk" in data:
+        card["seen_by_trunk"] = len(data["files_in_the_training_of_the_trunk"])
+        card["seen_by_trunk_testing"] = data["testing_files_in_the_training_of_the_trunk"]
+    elif "in_the_training_of_the_trunk" in data:
+        card["trunk_unknown"] = True
+    card["ungrouped"] = sum(data.get("tasks_in_which_no_group_repeats", {}).values())
     return card
 
 

@@ -48,7 +48,7 @@ def evaluate_graph(
         check_same_labels(labels, {name: task.labels for name, task in other[1].tasks.items()}, names)
     tasks = [(_answers_of(network, name, labels[name], of_task(asked, name)), of_task(asked, name)) for name in names]
     options = replace(options, split=split)
-    tested = outputs.task_reports(options, tasks)
+    tested = outputs.task_reports(options, tasks, network.metadata)
     if other:
         _compare(tested, *other)
     outputs.write_outputs(options, tested, summarize_data(asked, skipped, inspection=inspection))

@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 
 from tosa.errors import UsageError
+from tosa.model.calibration import CalibrationCases
+from tosa.model.metadata import GraphMetadata
+from tosa.operating_point import cases_in_words
 from tosa.training.data.dataset import Case
 from tosa.training.files import atomic_folder, check_writable
 from tosa.training.head.head import Head
@@ -78,9 +81,19 @@ def write_saved_model(folder: Path, graph_file: Path, label_file: Path, result: 
     print(f"Wrote '{folder}'.")
 
 
-def task_reports(options: ReportOptions, tasks: list[tuple[Answers, list[Case]]]) -> list[report.TaskReport]:
-    """Returns the report of each task that has cases. tasks: each one's answers and the cases that they answer."""
-    return [report.TaskReport.of(answers, cases, options) for answers, cases in tasks if cases]
+def task_reports(
+    options: ReportOptions, tasks: list[tuple[Answers, list[Case]]], metadata: GraphMetadata | None = None
+) -> list[report.TaskReport]:
+    """Returns the report of each task that has cases. tasks: each one's answers and the cases that they answer.
+
+    metadata: of the graph that answered, if it was one; the report then says on what cases its scores were calibrated.
+    """
+    reports = [report.TaskReport.of(answers, cases, options) for answers, cases in tasks if cases]
+    for each in reports:
+        task = (metadata or GraphMetadata()).task(each.answers.task)
+        if calibrated_on := CalibrationCases.of(task.calibration, task.operating_point):
+            each.metrics["calibrated_on"] = cases_in_words(calibrated_on, task.input)
+    return reports
 
 
 def metrics_of(tested: list[report.TaskReport]) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,7 @@ from typing import Any
 from tosa.training.report.charts import CONTACT_SHEET_CASES
 from tosa.training.report.compare import comparison_lines
 from tosa.training.report.folds import fold_lines
-from tosa.training.report.text import RATES, interval_words, split_words, value_words
+from tosa.training.report.text import RATES, calibration_lines, interval_words, split_words, value_words
 
 SHOWN_FILES = 50  # of a list of files in the section on the data
 LABEL_RATES = ("sensitivity", "specificity", "ppv", "auc")
@@ -21,6 +21,8 @@ def task_section(metrics: dict[str, Any], pictures: dict[str, str]) -> str:
             lines.append(f"| {name} | {value_words(rate, key)} | {interval_words(rate, key)} |")
     if "negative" in metrics:
         lines += ["", f"Sensitivity, specificity, PPV and AUC are of any other label against *{metrics['negative']}*."]
+    if calibrated := calibration_lines(metrics):
+        lines += ["", *calibrated]
     lines += ["", *_label_table(metrics)]
     if metrics["by_source"]:
         lines += ["", "| source | cases | accuracy |", "|---|---|---|"]

@@ -42,7 +42,12 @@ def task_lines(answers: Answers, metrics: dict[str, Any]) -> str:
         if metrics.get(key):
             value, interval = value_words(metrics[key], key), interval_words(metrics[key], key)
             lines.append(f"{name:12} {value:>6}" + (f"  95 % interval {interval}" if interval else ""))
-    return "\n".join(lines)
+    return "\n".join([*lines, *calibration_lines(metrics)])
+
+
+def calibration_lines(metrics: dict[str, Any]) -> list[str]:
+    """Returns a sentence on the cases that a graph's scores were calibrated on, no line where it is not known."""
+    return [f"Its scores were calibrated on {metrics['calibrated_on']}."] if "calibrated_on" in metrics else []
 
 
 def value_words(rate: dict[str, Any], key: str) -> str:

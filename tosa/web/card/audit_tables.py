@@ -32,7 +32,7 @@ def _shortcuts(tasks: dict[str, TaskCard], words: Words) -> Table:
             for seen, of in shortcuts.items():
                 where = words.rate(of["where_wrong"], counted=True) if of["where_wrong"] else words.say("unknown")
                 cells = [words.rate(of["accuracy"]), words.area(of["auc"]), where]
-                rows.append(["", words.say_or(f"shortcut.{seen}", seen), *cells])
+                rows.append([words.task(name), words.say_or(f"shortcut.{seen}", seen), *cells])
     return table("", ["task", "seen", "accuracy", "auc", "where_wrong"], rows, words)
 
 

@@ -9,6 +9,7 @@ from tosa.web.card.words import Words, is_wide
 
 CONFUSED = 0.1  # share of a label's cases that are taken for another label, to be told
 CONFUSIONS = 3  # told of each task, at most
+MENTIONS = {"children": ("child", "niñ", "infant", "enfant"), "adults": ("adult",)}  # word stems, in any language
 NEAR = 0.05  # a shortcut as close as this to the network's accuracy is told
 
 
@@ -33,7 +34,8 @@ def _said(task: TaskMetadata, words: Words) -> Iterator[str]:
         yield words.say("limits.demonstration")
     yield words.text(task.note)
     yield words.text(task.limits)
-    if task.population in ("children", "adults"):
+    said = f"{words.text(task.note)} {words.text(task.limits)}".lower()
+    if task.population in MENTIONS and not any(stem in said for stem in MENTIONS[task.population]):
         yield words.say(f"limits.population.{task.population}")
     if task.calibrated is False:
         yield f"{words.say('limits.uncalibrated')} {words.text(task.uncalibrated_reason)}".strip()
@@ -92,7 +94,8 @@ def _shortcuts(card: TaskCard, tested: Tested, words: Words) -> Iterator[str]:
 def _doubts(card: ModelCard, words: Words) -> Iterator[tuple[str, list[str]]]:
     """Doubts about the data."""
     names: tuple[str, ...] = (
-        "copies_in_several_splits", "copies_with_several_labels", "groups_in_several_splits", "alike_across_splits",
+        "seen_by_trunk_testing", "trunk_unknown", "copies_in_several_splits", "copies_with_several_labels",
+        "groups_in_several_splits", "alike_across_splits", "ungrouped",
     )  # fmt: skip
     for data in card["data"]:
         tasks, counts = ", ".join(words.task(name) for name in data["tasks"]), dict(data)

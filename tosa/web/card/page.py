@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Response, make_response, render_template, request
 
+from tosa.model.calibration import CalibrationCases
 from tosa.model.card import ModelCard
 from tosa.model.metadata import GraphMetadata
 from tosa.model.network import Network
@@ -63,9 +64,11 @@ def _making(network: Network, words: Words) -> Section:
         rows.append([words.say("name"), metadata.name])
     rows += [[words.say("trained"), sentence] for sentence in _trainings(metadata, words)]
     for name in network.tasks:
-        if calibration := metadata.task(name).calibration:
-            sentence = words.say("calibrated", n=calibration.n, ece=words.percent(calibration.ece))
-            rows.append([f"{words.say('calibration')}: {words.task(name)}", sentence])
+        task = metadata.task(name)
+        if task.calibration and (cases := CalibrationCases.of(task.calibration)):
+            on = words.cases(cases, task.input)
+            sentence = words.say("calibrated", cases=on, ece=words.percent(task.calibration.ece))
+            rows.append([words.say("calibration.of", task=words.task(name)), sentence])
     if metadata.command:
         rows.append([words.say("command"), metadata.command])
     rows.append(["sha256", network.sha256])

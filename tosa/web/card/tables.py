@@ -11,18 +11,18 @@ RATES = ("accuracy", "sensitivity", "specificity", "ppv")
 
 def outcomes(network: Network, card: ModelCard, words: Words) -> Section:
     """Returns what each task answers, and what stands for the truth."""
-    rows = []
+    points, tables = [], []
     for name, task in network.tasks.items():
-        metadata = network.metadata.task(name)
-        truth = words.text(card["tasks"].get(name, {"files": []}).get("truth"))
-        for number, label in enumerate(task.labels):
-            meaning = words.text(metadata.descriptions.get(label)) or words.say("label.undescribed")
-            row = [words.task(name), words.say(f"from.{task.input}")] if not number else ["", ""]
-            rows.append([*row, words.label(name, label), meaning, truth if not number else ""])
-    head = ["task", "from", "label", "meaning", "truth"]
-    if not any(row[-1] for row in rows):
-        head, rows = head[:-1], [row[:-1] for row in rows]
-    return Section("outcomes", words.say("outcomes"), tables=[table("", head, rows, words)])
+        described = network.metadata.task(name).descriptions
+        rows = [
+            [words.label(name, label), words.text(described.get(label)) or words.say("label.undescribed")]
+            for label in task.labels
+        ]
+        caption = words.say("outcomes.of", task=words.task(name), kind=words.say(f"from.{task.input}"))
+        tables.append(table(caption, ["label", "meaning"], rows, words))
+        if truth := words.text(card["tasks"].get(name, {"files": []}).get("truth")):
+            points.append((words.task(name), [words.say("truth", truth=truth)]))
+    return Section("outcomes", words.say("outcomes"), points=points, tables=tables)
 
 
 def results(network: Network, card: ModelCard, words: Words) -> Section:

@@ -4,8 +4,9 @@ import json
 from functools import cache
 from pathlib import Path
 
+from tosa.model.calibration import CalibrationCases
 from tosa.model.card import Rate
-from tosa.model.metadata import GraphMetadata
+from tosa.model.metadata import GraphMetadata, Input
 from tosa.model.text import Text, in_language
 from tosa.settings import ROOT
 
@@ -49,6 +50,16 @@ class Words:
     def label(self, task: str, label: str) -> str:
         """Returns what people call a label."""
         return self.text(self._metadata.task(task).names.get(label)) or label
+
+    def cases(self, cases: CalibrationCases, kind: Input) -> str:
+        """Returns how many cases of which kind a task was calibrated on. kind: of its input."""
+        words = self.say("cases.unknown" if cases.training is None else "cases.validation", all=cases.n)
+        if cases.training:
+            rest = cases.n - cases.training
+            words = self.say("cases.mixed", all=cases.n, validation=rest, training=cases.training)
+        if cases.views > 1:
+            words = self.say(f"cases.versions.{kind}", cases=words, changed=cases.views - 1)
+        return words
 
     def number(self, value: float, digits: int) -> str:
         """Returns a number with so many decimals."""

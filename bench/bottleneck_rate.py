@@ -14,7 +14,8 @@ from measure import PICTURES, Row, bare_forward, in_turns, main, picture
 from tosa.model.network import MAX_BATCH, GraphFile
 from tosa.settings import Settings
 from tosa.training.data.dataset import Case, SkippedFiles
-from tosa.training.features.bottlenecks import Drawing, bottlenecks
+from tosa.training.features.bottlenecks import bottlenecks
+from tosa.training.features.drawings import Drawing
 
 COUNT, ROUNDS = 64, 3
 

@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tosa.training.data.dataset import SPLITS, Case, SkippedFiles
 from tosa.training.features.bottleneck_cache import Cache
-from tosa.training.features.bottlenecks import Drawing, bottlenecks
+from tosa.training.features.bottlenecks import bottlenecks
+from tosa.training.features.drawings import Drawing
 from tosa.training.head import train_head
 from tosa.training.head.bottleneck_dataset import BottleneckDataset
 

@@ -466,6 +466,8 @@ def test_impossible_and_unknown_flags_exit_with_2_in_one_line(flag, capsys):
         ["--fine_tune=all", "--dropout=0.3"], ["--graph=a.pb"], ["--fine_tune=all", "--labels=a.txt"],
         ["--evaluate", "--plot=a.png"], ["--calibrate", "--plot=a.png"], ["--calibrate", "--saved_model_dir=a"],
         ["--evaluate", "--how_many_training_steps=9"], ["--evaluate", "--calibrate"],
+        ["--describe_graph=a", "--ray=auto"], ["--evaluate", "--ray=auto"],
+        ["--fine_tune=all", "--output_weights=a.npz", "--ray=auto"],
         ["--calibrate", "--fine_tune=all"], ["--refit", "--fine_tune=all"], ["--refit", "--dropout=0.3"],
         ["--refit", "--plot=a.png"], ["--refit", "--model_dir=inception"], ["--evaluate", "--learning_rate=0.1"],
         ["--geometry=letterbox"],

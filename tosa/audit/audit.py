@@ -27,7 +27,8 @@ from tosa.training.data.kinds import Kind
 from tosa.training.data.load_cases import check_against_graph
 from tosa.training.data.summary import summarize_data
 from tosa.training.data.table import from_csv
-from tosa.training.features.bottlenecks import Drawing, FeatureExtractor
+from tosa.training.features.bottlenecks import FeatureExtractor
+from tosa.training.features.drawings import Drawing
 from tosa.training.files import atomic_write
 from tosa.training.head.stored_heads import heads_of
 from tosa.training.packages import end_without_packages

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import os
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,13 +14,14 @@ from typing import Any
 from tqdm import tqdm
 
 from tosa import settings
-from tosa.errors import ModelError, RequestError, TooLarge, UsageError
+from tosa.errors import RequestError, TooLarge, UsageError
 from tosa.inputs import decoder_pool
 from tosa.model.network import GraphFile, Network
 from tosa.scale.executor import Executor, LocalExecutor
 from tosa.scale.journal import Journal
 from tosa.scale.results import COLUMNS, EPISODE_COLUMNS, rows_of, write_results, writer_for
 from tosa.scale.sources import Item, count_items, find_items, read_item
+from tosa.scale.stored_graph import StoredGraph
 from tosa.screening import Decode, kind_of
 from tosa.timeline import screen_recording
 
@@ -105,31 +105,19 @@ def heatmap_name(item: Item, task: str) -> str:
 
 @dataclass(frozen=True)
 class RemoteScreener:
-    """Makes a Screener in another process, on another machine maybe, from the bytes of a graph and its label file."""
+    """Makes a Screener in another process, on another machine maybe."""
 
-    graph: Any  # a reference into Ray's object store, which brings the bytes to each node once
-    labels: bytes | None  # None if the graph carries its labels
-    sha256: str
+    graph: StoredGraph
+    precision: str  # as GraphFile.start takes it
     heatmaps: Path | None
     timeline: bool = False
 
     def __call__(self) -> Callable[[Any], Record]:
-        """Returns the function that answers an item, which JSON has made a list.
-
-        Raises ModelError if the graph did not arrive whole.
-        """
-        import ray
-
-        with tempfile.TemporaryDirectory() as folder:
-            graph, labels = Path(folder, "graph.pb"), Path(folder, "labels.txt")
-            graph.write_bytes(ray.get(self.graph))
-            if self.labels:
-                labels.write_bytes(self.labels)
-            network = Network.load(graph, labels if self.labels else None, threads=1)
-        if network.sha256 != self.sha256:
-            raise ModelError(f"The graph that arrived has the SHA-256 {network.sha256}, not {self.sha256}.")
+        """Returns the function that answers an item, which JSON has made a list. Raises ModelError as StoredGraph."""
+        with self.graph.files() as (graph, labels):
+            network = Network.load(graph, labels, threads=1, precision=self.precision)
         screener = Screener(network, decoder_pool.Pool(1), self.heatmaps, self.timeline)
-        return lambda item: screener(Item(*item))  # items travel as JSON lists
+        return lambda item: screener(Item(*item))
 
 
 def screen_batch(
@@ -178,11 +166,9 @@ def _workers(
         from tosa.scale.ray_executor import RayExecutor
 
         executor = RayExecutor(ray_address)
-        import ray
-
-        stored = ray.put(config.graph.read_bytes())
         labels = file.label_file.read_bytes() if file.label_file else None
-        yield RemoteScreener(stored, labels, file.model.sha256, heatmaps, timeline), executor
+        stored = StoredGraph.put(file.graph.data, labels)
+        yield RemoteScreener(stored, config.precision, heatmaps, timeline), executor
         return
     network = file.start()
     with decoder_pool.Pool(min(CORES, settings.MAX_DECODERS)) as decode:

@@ -12,7 +12,7 @@ PATHS = {  # flags whose files decide the result; where these lie does not, and 
 }  # fmt: skip
 WITHOUT_EFFECT = {  # on the graph: these change only what is printed, reported or written beside it
     "eval_step_interval", "intermediate_store_frequency", "test_batch_size", "prevalence",
-    "print_misclassified_test_images", "allow_contaminated",
+    "print_misclassified_test_images", "allow_contaminated", "ray",
 }  # fmt: skip
 WORDS = {"title", "describe", "limits", "demonstration", "no_demonstration"}  # the graph has these in other places
 

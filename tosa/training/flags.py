@@ -51,6 +51,7 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
         _trunk_flags,
         _distortion_flags,
         _report_flags,
+        _cluster_flags,
     ):
         add_flags(flags)
     return flags
@@ -215,6 +216,14 @@ def _report_flags(flags: argparse.ArgumentParser) -> None:
     flag("labels", None, "its label file, for a graph that does not carry its labels", type=Path)
 
 
+def _cluster_flags(flags: argparse.ArgumentParser) -> None:
+    flag = flag_group(flags, "where to work")
+    flag(
+        "ray", None, "Ray cluster, such as auto or 10.0.0.1:6379, that draws the sounds of --audio_dir and calculates "
+        "bottlenecks in the place of this machine; its nodes need Tosa and the same files",
+    )  # fmt: skip
+
+
 def main(arguments: list[str] | None = None, program: str = PROGRAM) -> int:
     """Does what the flags ask for, and returns the exit status. Errors start with the name of the program."""
     reader = parser(program)
@@ -265,11 +274,20 @@ def _check_combination(reader: argparse.ArgumentParser, flags: argparse.Namespac
         reader.error("--geometry needs --fine_tune: a trunk keeps the geometry that it was trained with")
     if flags.compare and not flags.evaluate:
         reader.error("--compare needs --evaluate")
+    _check_cluster(reader, flags)
     if (flags.graph or flags.labels) and not uses_graph:
         reader.error(
             "--graph and --labels need --evaluate, --calibrate, --refit or --describe_graph; TOSA_GRAPH names a graph "
             "to start from"
         )
+
+
+def _check_cluster(reader: argparse.ArgumentParser, flags: argparse.Namespace) -> None:
+    """Ends the program if --ray is given and there is nothing for a cluster to do."""
+    names = [name for name in ("describe_graph", "evaluate", "output_weights") if getattr(flags, name)]
+    if flags.ray and names and (flags.describe_graph or not flags.audio_dir):
+        unless = "" if flags.describe_graph else ", which calculates no bottlenecks, unless --audio_dir names sounds"
+        reader.error(f"--ray has no effect with --{names[0]}{unless}; leave it out")
 
 
 def _end(program: str, message: str, status: int = 2) -> int:

@@ -16,7 +16,7 @@ from tosa.training.data import drawing
 from tosa.training.data.dataset import Case
 from tosa.training.data.mel_bank import bank_to_carry, mel_bank
 from tosa.training.data.spectrogram_folders import draw_folder
-from tosa.training.features.bottlenecks import Drawing
+from tosa.training.features.drawings import Drawing
 from tosa.training.graph.finalize import mel_bank_constant
 
 DEFAULT = Preprocessing()

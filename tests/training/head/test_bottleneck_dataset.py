@@ -21,7 +21,7 @@ from tosa.training.data.drawing import draw
 from tosa.training.data.fingerprints import marks_of
 from tosa.training.data.kinds import Kind
 from tosa.training.features import bottlenecks
-from tosa.training.features.bottlenecks import Drawing
+from tosa.training.features.drawings import Drawing
 
 
 class Means:

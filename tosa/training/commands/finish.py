@@ -12,12 +12,14 @@ from tosa.model.graph import Graph
 from tosa.model.metadata import GraphMetadata
 from tosa.model.network import GraphFile
 from tosa.preprocessing import Preprocessing
+from tosa.scale.executor import Executor
 from tosa.training import tensorboard_curves
 from tosa.training.data import dataset
 from tosa.training.data.contamination import Inspection, SeenFiles
 from tosa.training.data.dataset import Case, SkippedFiles, in_split, of_task
 from tosa.training.data.summary import summarize_data
 from tosa.training.features.bottlenecks import FeatureExtractor
+from tosa.training.features.cluster import Cluster
 from tosa.training.gate.fit_gate import fit_gate, gate_constants, gate_training_data
 from tosa.training.graph import finalize
 from tosa.training.graph.activation_ranges import measure_quantization
@@ -43,6 +45,7 @@ class FinishOptions:
     refits: bool  # whether last layers fitted to the training cases are among the candidates
     sensitivity: Mapping[str, float] = field(default_factory=dict)  # that the decision must reach, by task
     curves: Path | None = None  # folder of the training's event files
+    executor: Executor | None = None  # a cluster that calculates bottlenecks, this machine by default
 
 
 def finish(
@@ -59,7 +62,7 @@ def finish(
 
     inspection: of the cases; seen: what the trunk was fine-tuned on.
     """
-    extractor = _extractor(trunk, options.bottleneck_dir, metadata.preprocessing)
+    extractor = _extractor(trunk, options, metadata.preprocessing)
     finished = []
     for head in heads:
         wanted = Wanted(options.refits, options.report.negative_label, options.sensitivity.get(head.task))
@@ -84,13 +87,15 @@ def finish(
     outputs.write_outputs(options.report, tested, summary, curves)
 
 
-def _extractor(trunk: GraphDef, cache_dir: Path, preprocessing: Preprocessing) -> FeatureExtractor:
+def _extractor(trunk: GraphDef, options: FinishOptions, preprocessing: Preprocessing) -> FeatureExtractor:
     """The trunk as the server runs it."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "trunk.pb"
         file.write_bytes(trunk.SerializeToString(deterministic=True))
-        network = GraphFile.read_trunk(file).start(precision="f32")
-    return FeatureExtractor(network, trunk_sha256(trunk), cache_dir, preprocessing)
+        read = GraphFile.read_trunk(file)
+        network = read.start(precision="f32")
+    cluster = Cluster.of(options.executor, read.graph.data)
+    return FeatureExtractor(network, trunk_sha256(trunk), options.bottleneck_dir, preprocessing, cluster)
 
 
 def _with_gate(

@@ -17,6 +17,7 @@ from tosa.training.data.folds import check_folds, fold_cases
 from tosa.training.data.load_cases import load_cases
 from tosa.training.data.summary import summarize_data
 from tosa.training.features.bottlenecks import FeatureExtractor
+from tosa.training.features.cluster import Cluster
 from tosa.training.graph import finalize
 from tosa.training.head.bottleneck_dataset import make_bottleneck_dataset
 from tosa.training.head.train_head import train_head
@@ -62,7 +63,8 @@ def cross_validate(options: RetrainOptions, count: int, settings: Settings) -> N
     read, network = load_trunk(options.trunk, settings.graph)
     inspection = _inspect(folds, SeenFiles.of_graph(read.graph), options.data.allow_contaminated)
     name = trunk_sha256(read.graph.trunk())
-    extractor = FeatureExtractor(network, name, options.bottleneck_dir, preprocessing)
+    cluster = Cluster.of(options.executor, read.graph.data)
+    extractor = FeatureExtractor(network, name, options.bottleneck_dir, preprocessing, cluster)
     trainer = _Trainer(options, task, dataset.labels_by_task(cases)[task], extractor, skipped)
     answered = []
     for number, fold in enumerate(folds, 1):

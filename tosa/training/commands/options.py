@@ -4,6 +4,8 @@ from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 
 from tosa.errors import UsageError
+from tosa.scale.executor import Executor
+from tosa.scale.ray_executor import RayExecutor
 from tosa.settings import Settings
 from tosa.training.commands.calibrate import CalibrateOptions
 from tosa.training.commands.describe_graph import DescribeOptions
@@ -43,6 +45,7 @@ def retrain_options(flags: Namespace) -> RetrainOptions:
         keeps_tasks=flags.task is not None and not flags.drop_other_tasks,
         most_tested=flags.test_batch_size,
         sensitivity=_sensitivity(flags),
+        executor=_executor(flags),
     )
 
 
@@ -126,7 +129,13 @@ def _data_options(flags: Namespace) -> DataOptions:
         lists={split: file for split, file in lists.items() if file},
         skip_unreadable=flags.skip_unreadable,
         allow_contaminated=flags.allow_contaminated,
+        executor=_executor(flags),
     )
+
+
+def _executor(flags: Namespace) -> Executor | None:
+    """What gives work to the cluster of --ray. Raises UsageError if there is none at that address."""
+    return RayExecutor(flags.ray, in_order=True) if flags.ray else None
 
 
 def _words(flags: Namespace) -> Words:
@@ -165,6 +174,7 @@ def _finish_options(flags: Namespace, refits: bool, curves: Path | None = None) 
         refits=refits,
         sensitivity=_sensitivity(flags),
         curves=curves,
+        executor=_executor(flags),
     )
 
 

@@ -12,6 +12,7 @@ from tosa.errors import UsageError
 from tosa.model.card import ModelCard
 from tosa.model.graph import Graph
 from tosa.model.metadata import GraphMetadata, TaskMetadata
+from tosa.scale.executor import Executor
 from tosa.settings import Settings
 from tosa.training import tensorboard_curves
 from tosa.training.commands.messages import print_input_note, tell_what_is_replaced, warn_of_lost_tasks
@@ -22,6 +23,7 @@ from tosa.training.data.dataset import Case, SkippedFiles
 from tosa.training.data.load_cases import DataOptions, load_cases
 from tosa.training.data.summary import summarize_data
 from tosa.training.features.bottlenecks import FeatureExtractor
+from tosa.training.features.cluster import Cluster
 from tosa.training.gate.fit_gate import stored_gate_constants
 from tosa.training.graph import assemble, finalize
 from tosa.training.graph.activation_ranges import stored_quantization
@@ -62,6 +64,7 @@ class RetrainOptions:
     keeps_tasks: bool  # whether the new graph has the other tasks of the graph that it starts from
     most_tested: int  # testing cases, -1 for all
     sensitivity: Mapping[str, float] = field(default_factory=dict)  # that the decision must reach, by task
+    executor: Executor | None = None  # a cluster that calculates bottlenecks, this machine by default
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +109,8 @@ def retrain(options: RetrainOptions, settings: Settings) -> None:
     tell_what_is_replaced(options.files, {*start.heads, task})
     metadata = describe(start.metadata.without_task(task), cases, options.words, read.model.metadata)
     inspection = inspect_cases(cases, start.seen, "testing", options.data.allow_contaminated)
-    extractor = FeatureExtractor(network, trunk_sha256(start.trunk), options.bottleneck_dir, preprocessing)
+    cluster = Cluster.of(options.executor, read.graph.data)
+    extractor = FeatureExtractor(network, trunk_sha256(start.trunk), options.bottleneck_dir, preprocessing, cluster)
     data = make_bottleneck_dataset(cases, extractor, skipped, options.variants)
     check_labels(data.cases, str(options.data.place))
     check_training_cases(data.cases)

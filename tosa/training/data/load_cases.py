@@ -8,7 +8,7 @@ from pathlib import Path
 from tosa.errors import UsageError
 from tosa.model.metadata import FIRST_TASK
 from tosa.preprocessing import Preprocessing
-from tosa.scale.executor import prefetch
+from tosa.scale.executor import Executor, prefetch
 from tosa.training.data import dataset, spectrogram_folders, splits
 from tosa.training.data.check_cases import check_labels, check_training_cases, same_labels
 from tosa.training.data.dataset import Case, Percentages, SkippedFiles
@@ -31,6 +31,7 @@ class DataOptions:
     lists: Mapping[str, Path] = field(default_factory=dict)  # by split: a text file that names the files of it
     skip_unreadable: bool = False
     allow_contaminated: bool = False  # test on files that were in the training of the trunk
+    executor: Executor | None = None  # what draws audio_dir, this machine by default
 
     @property
     def place(self) -> Path | None:
@@ -71,7 +72,9 @@ def _read(options: DataOptions, task: str, skipped: SkippedFiles, preprocessing:
     if options.audio_dir:
         if not options.image_dir:
             raise UsageError("--audio_dir needs --image_dir, the folder to draw its spectrograms into.")
-        sounds = spectrogram_folders.draw_folder(options.audio_dir, options.image_dir, skipped, preprocessing)
+        sounds = spectrogram_folders.draw_folder(
+            options.audio_dir, options.image_dir, skipped, preprocessing, options.executor
+        )
     if options.labels_csv:
         only = bool(options.task)
         cases = from_csv(options.labels_csv, task, options.percentages, options.group_regex, only)

@@ -1,8 +1,8 @@
 """Folders of sounds to folders of mel-spectrogram pictures, the form that the classic retrain.py learns from."""
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
@@ -10,7 +10,7 @@ from PIL import Image
 from tosa.errors import RequestError, UsageError
 from tosa.inputs import audio
 from tosa.preprocessing import Preprocessing
-from tosa.scale.executor import prefetch
+from tosa.scale.executor import Executor, LocalExecutor
 from tosa.training.data import kinds
 from tosa.training.data.dataset import SkippedFiles
 from tosa.training.data.drawing import DEFAULT, draw_window, drawing_key
@@ -22,9 +22,15 @@ KEY_FILE = ".drawing"  # in the folder of pictures: how they were drawn
 
 
 def draw_folder(
-    sounds: Path, pictures: Path, skipped: SkippedFiles | None = None, preprocessing: Preprocessing = DEFAULT
+    sounds: Path,
+    pictures: Path,
+    skipped: SkippedFiles | None = None,
+    preprocessing: Preprocessing = DEFAULT,
+    executor: Executor | None = None,
 ) -> dict[Path, Path]:
     """Draws every sound of sounds/<label>/ as pictures/<label>/<name>.png, as serving would, on all cores.
+
+    executor: what draws, with results in the order of its items, in the place of this machine's cores.
 
     Returns the sound of each picture. A picture takes over its sound's time of change, and a sound whose picture has it
     is not drawn again, unless the pictures were drawn in another way. Raises UsageError naming the first sound that
@@ -39,9 +45,9 @@ def draw_folder(
     key_file, key = pictures / KEY_FILE, drawing_key(Kind.SOUND, preprocessing)
     same_way = key_file.is_file() and key_file.read_text() == key
     changed = [(sound, picture) for sound, picture in targets.items() if not (same_way and _is_fresh(sound, picture))]
-    for error in _draw_all(changed, preprocessing):
+    for error in _draw_all(changed, preprocessing, executor or LocalExecutor(os.cpu_count() or 1)):
         if error:
-            skipped.add(error)
+            skipped.add(UsageError(error))
     with atomic_write(key_file) as partial:
         partial.write_text(key)
     return {picture: sound for sound, picture in targets.items()}
@@ -90,14 +96,24 @@ def _is_fresh(sound: Path, picture: Path) -> bool:
     return picture.is_file() and sound.exists() and picture.stat().st_mtime_ns == sound.stat().st_mtime_ns
 
 
-def _draw_all(pairs: list[tuple[Path, Path]], preprocessing: Preprocessing) -> Iterator[UsageError | None]:
+def _draw_all(pairs: list[tuple[Path, Path]], preprocessing: Preprocessing, executor: Executor) -> Iterator[str | None]:
     """What is wrong with each sound, None for those that were drawn."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding, Fourier transforms and PNG run in parallel in threads
-        drawn = prefetch(pool, lambda pair: _draw(*pair, preprocessing), pairs)
-        yield from progress(drawn, desc="mel-spectrograms", unit="sound", total=len(pairs))
+    drawn = executor.map(_Drawer(preprocessing), [(str(sound), str(picture)) for sound, picture in pairs])
+    yield from progress(drawn, desc="mel-spectrograms", unit="sound", total=len(pairs))
 
 
-def _draw(sound: Path, picture: Path, preprocessing: Preprocessing) -> UsageError | None:
+@dataclass(frozen=True)
+class _Drawer:
+    """Makes the function that draws, also in another process."""
+
+    preprocessing: Preprocessing
+
+    def __call__(self) -> Callable[[Sequence[str]], str | None]:
+        return lambda pair: _draw(Path(pair[0]), Path(pair[1]), self.preprocessing)
+
+
+def _draw(sound: Path, picture: Path, preprocessing: Preprocessing) -> str | None:
+    """What is wrong with a sound. Decoding, Fourier transforms and PNG run in parallel in threads."""
     try:
         changed = sound.stat().st_mtime_ns
         window, _ = audio.load_window(sound.read_bytes(), preprocessing)
@@ -111,4 +127,4 @@ def _draw(sound: Path, picture: Path, preprocessing: Preprocessing) -> UsageErro
             os.utime(partial, ns=(changed, changed))
         return None
     picture.unlink(missing_ok=True)  # of an earlier content of this file
-    return UsageError(wrong)
+    return wrong

@@ -11,7 +11,8 @@ from tosa.training.data import dataset
 from tosa.training.data.dataset import Case, SkippedFiles, in_split
 from tosa.training.data.distortion import Distortion
 from tosa.training.data.load_cases import with_sounds
-from tosa.training.features.bottlenecks import Bottlenecks, Drawing, FeatureExtractor
+from tosa.training.features.bottlenecks import Bottlenecks, FeatureExtractor
+from tosa.training.features.drawings import Drawing
 from tosa.training.head.examples import Examples
 from tosa.training.head.views import Views
 

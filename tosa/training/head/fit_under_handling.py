@@ -8,7 +8,8 @@ from tosa.training.data.augmentation import Augmentation
 from tosa.training.data.dataset import Case, SkippedFiles, in_order, in_split
 from tosa.training.data.handling import UNCHANGED, OtherSounds
 from tosa.training.data.kinds import Kind
-from tosa.training.features.bottlenecks import Drawing, FeatureExtractor
+from tosa.training.features.bottlenecks import FeatureExtractor
+from tosa.training.features.drawings import Drawing
 from tosa.training.head.calibration import finish_head
 from tosa.training.head.head import Head
 from tosa.training.head.refit import choose_last_layer

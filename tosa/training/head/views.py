@@ -8,7 +8,8 @@ import numpy as np
 
 from tosa.training.data.dataset import Case, SkippedFiles
 from tosa.training.data.handling import UNCHANGED, OtherSounds, handlings
-from tosa.training.features.bottlenecks import Drawing, FeatureExtractor
+from tosa.training.features.bottlenecks import FeatureExtractor
+from tosa.training.features.drawings import Drawing
 from tosa.training.head.head import Head
 from tosa.training.metrics import negative_of
 

@@ -29,6 +29,7 @@ from tosa.training.features.cluster import Cluster
 from tosa.training.features.drawings import Drawing
 
 pytest.importorskip("ray", reason="Ray is not installed")
+pytestmark = pytest.mark.filterwarnings("error:.*removed in Ray")  # of what Tosa uses
 ITEMS = 160
 CPUS = 2  # of the nodes together
 

@@ -51,6 +51,10 @@ class Cache:
         for file in filter(None, [*self._files, self._own]):
             file.close()
 
+    def __len__(self) -> int:
+        """How many pictures had a record when the cache was opened."""
+        return len(self._places)
+
     def _index(self, file: FileIO) -> None:
         """Notes where the records of a file are. Removes a file that no run can have written."""
         size = os.fstat(file.fileno()).st_size

@@ -73,6 +73,8 @@ def bottlenecks(
     with bar, Cache(folder / trunk_name[:16], features) as cache, ThreadPoolExecutor() as pool:
 
         def prepare(drawing: Drawing) -> _Prepared | UsageError:
+            if cluster and not len(cache):
+                return _Prepared(b"", None)  # there is nothing to look up
             return _prepare(drawing, cache, None if cluster else network.size, preprocessing)
 
         def run(made: np.ndarray) -> np.ndarray:

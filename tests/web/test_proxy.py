@@ -117,6 +117,43 @@ def test_large_uploads_reach_tosa(proxy):
     assert status == 413 and "10 MiB" in json.loads(answer)["error"]["message"]
 
 
+@pytest.mark.parametrize("address, path", [("tosa.example", "/tosa/"), ("127.0.0.1", "/")])
+def test_a_home_network_gets_https(address, path, small_graph, tmp_path, monkeypatch):
+    """The lines of docs/https.md, under a name and under an address, with the certificate that Caddy signs itself."""
+    if not shutil.which("caddy"):
+        pytest.skip("caddy is not installed")
+    (lines,) = re.findall(r"```caddy\n(.*?)```", (ROOT / "docs" / "https.md").read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    port = free_port()
+    (tmp_path / "temporary").mkdir()
+    with Running(*small_graph, tmp_path / "temporary", TOSA_PROXY=1) as tosa:
+        lines = lines.replace("tosa.example", f"https://{address}:{port}").replace("5000", str(tosa.port))
+        if path != "/":
+            before, proxy = lines.rstrip().removesuffix("}").split("    reverse_proxy")
+            lines = f"{before}redir /tosa /tosa/\nhandle_path /tosa/* {{\nreverse_proxy{proxy}}}\n}}\n"
+        options = "admin off\nskip_install_trust\nauto_https disable_redirects"
+        (tmp_path / "Caddyfile").write_text(f"{{\n{options}\n}}\n{lines}")
+        command = ["caddy", "run", "--config", str(tmp_path / "Caddyfile"), "--adapter", "caddyfile"]
+        with started(command, tmp_path, port):
+            root = tmp_path / "caddy" / "pki" / "authorities" / "local" / "root.crt"
+            for origin, status in [(f"https://{address}:{port}", 200), ("https://evil.example", 403)]:
+                connection = patiently(secure_connection, port, root, address)
+                connection.request("POST", path, SOUND, {"Host": f"{address}:{port}", "Origin": origin})
+                assert connection.getresponse().status == status
+
+
+def patiently(connect, *arguments):
+    """What `connect` returns, tried again while Caddy signs its certificates."""
+    until = time.monotonic() + 30 * PATIENCE
+    while True:
+        try:
+            return connect(*arguments)
+        except (ssl.SSLError, OSError):
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+
+
 def output(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
@@ -181,14 +218,21 @@ def test_without_a_signed_certificate_nothing_reaches_tosa(program, certificates
 
 def secure_status(port, folder, certificate: str | None) -> int | None:
     """The status of an answer over TLS to who shows this certificate; None if the proxy ends the connection."""
-    context = ssl.create_default_context(cafile=folder / "clients.pem")
-    if certificate:
-        context.load_cert_chain(folder / f"{certificate}.pem", folder / f"{certificate}.key")
-    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=30 * PATIENCE, context=context)
-    with socket.create_connection(("127.0.0.1", port)) as plain:
-        try:
-            connection.sock = context.wrap_socket(plain, server_hostname="tosa.example")
-            connection.request("GET", "/", headers={"Host": f"tosa.example:{port}"})
-            return connection.getresponse().status
-        except (ssl.SSLError, ConnectionError):
-            return None
+    pair = (folder / f"{certificate}.pem", folder / f"{certificate}.key") if certificate else None
+    try:
+        connection = secure_connection(port, folder / "clients.pem", "tosa.example", pair)
+        connection.request("GET", "/", headers={"Host": f"tosa.example:{port}"})
+        return connection.getresponse().status
+    except (ssl.SSLError, ConnectionError):
+        return None
+
+
+def secure_connection(port, authority, name: str, pair=None) -> http.client.HTTPSConnection:
+    """A connection over TLS to a port of this machine, whose certificate has to be one of `name`."""
+    context = ssl.create_default_context(cafile=authority)
+    if pair:
+        context.load_cert_chain(*pair)
+    connection = http.client.HTTPSConnection(name, port, timeout=30 * PATIENCE, context=context)
+    plain = socket.create_connection(("127.0.0.1", port), timeout=30 * PATIENCE)
+    connection.sock = context.wrap_socket(plain, server_hostname=name)
+    return connection

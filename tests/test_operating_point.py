@@ -19,7 +19,7 @@ def test_rates_over_changed_versions_are_called_so():
     assert (found["score"], found["above"], found["agrees"]) == (0.8, True, True)
     assert (found["versions"], found["training_cases"]) == (9, 0)
     assert found["meaning"] == (
-        "The threshold was chosen on 60 validation cases, each as it came and in 8 changed versions, such as cropped. "
+        "The threshold was chosen on 60 validation cases, each unchanged and in 8 changed versions, such as cropped. "
         "Of the 40 cases of bacterial or viral, 75% of the versions had a score of 0.60 or more; "
         "of the 20 other cases, 10% of the versions. On other files, expect more errors."
     )
@@ -39,7 +39,7 @@ def test_training_cases_are_not_called_validation_cases():
         (Calibration(0.1, 60), "60 validation cases"),
         (
             Calibration(0.1, 60, views=9),
-            "60 validation cases, each as it came and in 8 changed versions, such as with noise",
+            "60 validation cases, each unchanged and in 8 changed versions, such as with noise",
         ),
         (Calibration(0.1, 60, views=1), "60 cases"),  # perhaps training cases too: the graph does not state it
     ],

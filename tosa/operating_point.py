@@ -42,7 +42,7 @@ def cases_in_words(cases: CalibrationCases, kind: Input) -> str:
             "these answered by a last layer that was trained without it"
         )
     if cases.views > 1:
-        words += f", each as it came and in {cases.views - 1} changed versions, such as {CHANGED[kind]}"
+        words += f", each unchanged and in {cases.views - 1} changed versions, such as {CHANGED[kind]}"
     return words
 
 

@@ -68,7 +68,7 @@ def test_natural_frequencies_come_from_the_counts_and_say_of_which_labels(page):
     show(page, finding("pneumonia", "picture", diagnosis="viral pneumonia", scores=scores, operating_point=several))
     said = page.text(".frequency")
     assert "labelled “Bacterial pneumonia” or “Viral pneumonia”" in said and "which of these labels is right" in said
-    assert "1000 validation cases, each as it came and in 8 changed versions, such as cropped" in said
+    assert "1000 validation cases, each unchanged and in 8 changed versions, such as cropped" in said
     show(page, finding("covid", "picture", operating_point=POINT, demonstration=True))
     assert not page.shown(".frequency")  # a demonstration's would promise too much
 

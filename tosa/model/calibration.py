@@ -14,7 +14,7 @@ class Calibration:
     ece: float  # expected calibration error, in [0, 1]
     n: int  # cases that it was measured on
     groups: int | None = None  # patients or sources of these cases
-    views: int | None = None  # pictures of each case: as it came, and handled in several ways
+    views: int | None = None  # pictures of each case: unchanged, and handled in several ways
     bound: float | None = None  # the largest score that so many cases support
     prior: Mapping[str, float] = field(default_factory=dict)  # share of each label that the scores assume, by label
     training_cases: int | None = None  # of the n, each answered by a last layer that was trained without its group

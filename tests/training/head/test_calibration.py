@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tosa.model.metadata import TaskMetadata
+from tosa.training.data.handling import UNCHANGED
 from tosa.training.head import calibration
 from tosa.training.head.bound import largest_score, score_floor
 from tosa.training.head.views import assumed_prior
@@ -14,7 +15,7 @@ from views import LABELS, identity, logits_for, views_of
 HALF = np.array([0.5, 0.5])
 
 
-def drawn(count, share_ill, seed=0, factor=1.0, ways=("as it came",)):
+def drawn(count, share_ill, seed=0, factor=1.0, ways=(UNCHANGED,)):
     """Cases of which a share is ill, with the true log odds of Gaussian evidence times a factor as logits."""
     rng = np.random.default_rng(seed)
     targets = (rng.random(count) < share_ill).astype(int)
@@ -96,13 +97,13 @@ def test_calibration_error_is_the_distance_from_what_was_promised():
 def test_labels_count_alike_and_sources_by_the_root_of_their_size():
     targets = [0] * 90 + [1] * 10
     sources = ["large"] * 81 + ["small"] * 9 + ["large"] * 10
-    given = views_of(np.zeros((2, 100, 2)), targets, ways=("as it came", "cut"), sources=sources)
+    given = views_of(np.zeros((2, 100, 2)), targets, ways=(UNCHANGED, "cut"), sources=sources)
     weights = given.weights(HALF)
     ill = given.targets == 1
     assert weights[ill].sum() == pytest.approx(weights[~ill].sum())
     large, small = (weights[~ill & (given.sources == name)].sum() for name in ("large", "small"))
     assert large / small == pytest.approx(3)  # sqrt(81 / 9)
-    single = given.take(given.names == "as it came").weights(HALF)
+    single = given.take(given.names == UNCHANGED).weights(HALF)
     assert weights.sum() == pytest.approx(single.sum())  # a second view is no second case
     assert single.sum() == pytest.approx(single.sum() ** 2 / np.square(single).sum())  # Kish's effective number
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tosa.errors import UsageError
+from tosa.training.data.handling import UNCHANGED
 from tosa.training.head.decision import check_sensitivity, fit_shift, operating_point
 from views import identity, logits_for, views_of
 
@@ -48,7 +49,7 @@ def test_views_are_counted_as_cases_and_groups():
     ill, healthy = [0.9] * 24, [0.1] * 20
     groups = [f"p{number // 2}" for number in range(44)]
     logits = np.stack([logits_for([*ill, *healthy])] * 3)
-    given = views_of(logits, [1] * 24 + [0] * 20, ways=("as it came", "cut", "dark"), groups=groups)
+    given = views_of(logits, [1] * 24 + [0] * 20, ways=(UNCHANGED, "cut", "dark"), groups=groups)
     point = operating_point(identity(), given)
     assert (point.ill, point.healthy, point.ill_groups, point.healthy_groups) == (24, 20, 12, 10)
 
@@ -57,7 +58,7 @@ def test_a_decision_survives_what_the_views_show():
     """As they came, ill cases would allow a threshold of 0.6; cut, they have 0.3."""
     plain, cut = logits_for([0.9] * 20 + [0.2] * 20), logits_for([0.3] * 20 + [0.05] * 20)
     targets = [1] * 20 + [0] * 20
-    given = views_of(np.stack([plain, cut]), targets, ways=("as it came", "cut"))
+    given = views_of(np.stack([plain, cut]), targets, ways=(UNCHANGED, "cut"))
     head = fit_shift(identity(), given)
     assert (head.scores(cut.astype(np.float32)).argmax(axis=1) == targets).all()
     assert (head.scores(plain.astype(np.float32)).argmax(axis=1) == targets).all()

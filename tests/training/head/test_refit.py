@@ -1,4 +1,4 @@
-"""The last layer: as it was, with fitted biases or fitted anew, whichever is best where it is worst."""
+"""The last layer: unchanged, with fitted biases or fitted anew, whichever is best where it is worst."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from threadpoolctl import threadpool_limits
 
 from tosa.errors import UsageError
 from tosa.training.data.dataset import Case
+from tosa.training.data.handling import UNCHANGED
 from tosa.training.head import refit
 from tosa.training.head.head import Head
 from views import identity, logits_for, views_of
@@ -74,7 +75,7 @@ def test_the_same_on_any_number_of_cores():
 
 def test_the_layer_that_is_best_on_clean_cases_loses_under_handling(monkeypatch, capsys):
     """One candidate is all but sure of cases as they came, and wrong where they are cut; the other is fairly sure."""
-    ways, targets = ("as it came", "cut"), [0] * 40 + [1] * 40
+    ways, targets = (UNCHANGED, "cut"), [0] * 40 + [1] * 40
     true = logits_for([0.02] * 40 + [0.98] * 40)  # by the first two features
     fair = logits_for([0.15] * 40 + [0.85] * 40)  # by the last two
     rng = np.random.default_rng(0)
@@ -107,7 +108,7 @@ def test_fitted_biases_replace_the_layer_as_it_was(capsys):
     assert (new.weights == identity().weights).all()
     again, known = refit.choose_last_layer(new, alike(2), given, None)
     assert known is None and (again.biases == new.biases).all() and again.temperature == new.temperature
-    assert "left as it was" in capsys.readouterr().out
+    assert "last layer unchanged" in capsys.readouterr().out
 
 
 def test_biases_are_not_fitted_to_a_handful():

@@ -246,7 +246,7 @@ def test_refitting_changes_the_last_layers_alone(tmp_path, table, weights, monke
 
     served(tmp_path, monkeypatch, graph="again")
     assert retrain.main([f"--labels_csv={table}", *flags]) == 0
-    assert capsys.readouterr().out.count("last layer left as it was") == 2  # and what is said of it stays
+    assert capsys.readouterr().out.count("last layer unchanged") == 2  # and what is said of it stays
     assert Graph((tmp_path / "again.pb").read_bytes()).metadata().task("lungs").refit == how
 
     rows = table.read_text()

@@ -22,7 +22,7 @@ from tosa.training.data.sound_changes import SAMPLE_RATE, sound_changes
 from tosa.training.metrics import HEALTHY
 
 VERSION = 1  # of the changes; it goes up when the same name gives another picture
-UNCHANGED = "as it came"
+UNCHANGED = "unchanged"
 OF_PICTURES = (
     "12 % cut off top and bottom", "12 % cut off left and right", "8 % cut off each side", "width x 0.8",
     "width x 1.25", "size x 0.35", "black margins of 10 % on each side", "white margins of 10 % on each side",

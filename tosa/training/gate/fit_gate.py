@@ -41,7 +41,7 @@ BATCH = 256
 PENALTY = 0.01  # on the squared weights
 
 
-View = Literal["as it came", "framed", "changed"]
+View = Literal["unchanged", "framed", "changed"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +99,7 @@ def gate_training_data(
 def _view_of(number: int, cases: int) -> View:
     """How the X-ray of this number is shown, of a task with so many cases."""
     if number < min(cases, DRAWN // 3):
-        return "as it came"
+        return "unchanged"
     return "framed" if number % 2 else "changed"
 
 
@@ -111,7 +111,7 @@ def _thumbnails(case: Case, number: int, view: View, preprocessing: Preprocessin
     if rng.random() < FRAMED:
         changed = _framed(changed, rng)
     upright = changed
-    if view == "as it came":
+    if view == "unchanged":
         upright = xray.fit(pixels, preprocessing)
     elif view == "framed":
         upright = _handled(pixels, rng, preprocessing)
@@ -120,7 +120,7 @@ def _thumbnails(case: Case, number: int, view: View, preprocessing: Preprocessin
 
 
 def _handled(pixels: np.ndarray, rng: np.random.Generator, preprocessing: Preprocessing) -> np.ndarray:
-    """An X-ray, uint8 (height, width, 3), in another frame, its exposure as it came: uint8 (size, size, 3).
+    """An X-ray, uint8 (height, width, 3), in another frame, its exposure unchanged: uint8 (size, size, 3).
 
     A third of them in a random one, as in fine-tuning; the others evenly cropped or with even margins on one, two or
     all sides, which a random frame seldom has.

@@ -1,4 +1,4 @@
-"""The last layer after training: as it was, with biases fitted anew, or fitted anew to the finished trunk.
+"""The last layer after training: unchanged, with biases fitted anew, or fitted anew to the finished trunk.
 
 Fine-tuning leaves it as its last batches did, of pictures that were all changed, with the shares that labels had there.
 Another layer may fit the finished trunk better (Kirichenko et al., "Last Layer Re-Training is Sufficient for Robustness
@@ -31,7 +31,7 @@ STEPS = 200  # of L-BFGS at most
 LARGEST_SOURCES = 4  # that are left out in turn, at most
 MIN_SOURCE = 10  # cases of a source that is left out, at least
 SAME = 1e-3  # nats; a smaller gain is no reason to change a layer
-AS_IT_WAS, BIASES = "as it was", "biases fitted"
+KEPT, BIASES = "unchanged layer", "biases fitted"
 
 Fit = Callable[[Views, Views | None], Head]  # (validation views, training views if it needs them) -> the fitted head
 
@@ -72,19 +72,19 @@ def choose_last_layer(
 ) -> tuple[Head, dict[str, Any] | None]:
     """Returns the head with the best last layer and a fitted temperature, and what the graph says of it; prints both.
 
-    Candidates: the layer as it was; with biases fitted, if each label has FEWEST groups; and, if there are training
-    views, layers fitted to them with several weight decays. Fitted biases replace the layer as it was if they lower the
+    Candidates: the unchanged layer; with biases fitted, if each label has FEWEST groups; and, if there are training
+    views, layers fitted to them with several weight decays. Fitted biases replace the unchanged layer if they lower the
     mean loss, since only with them the scores assume the shares that the graph states. A layer that is fitted anew is
     taken if its worst loss is lower than that by more than a standard error.
 
     The loss is the cross entropy of the labels and, with more than two, of ill or healthy, labels weighted to `prior`
-    (labels,). What is said of the layer is None if it was left as it was.
+    (labels,). What is said of the layer is None if it is unchanged.
     """
     if validation.fewest_groups(len(head.labels)) == 0:
-        print(f"{head.task}: last layer left as it was, since validation does not have cases of all its labels.")
+        print(f"{head.task}: last layer unchanged, since validation does not have cases of all its labels.")
         return with_temperature(head, validation, prior), None
     judge = _Judge(head, prior, validation, training, healthy_column(head.labels, negative))
-    chosen = before = judge.candidate(AS_IT_WAS, lambda known, _: with_temperature(head, known, prior))
+    chosen = before = judge.candidate(KEPT, lambda known, _: with_temperature(head, known, prior))
     table = [before]
     if validation.fewest_groups(len(head.labels)) >= FEWEST:
         fitted = judge.candidate(BIASES, lambda known, _: with_biases(head, known, prior))
@@ -206,12 +206,12 @@ def with_decay(head: Head, training: Views, weights: np.ndarray, decay: float) -
 
 def _print_table(task: str, table: Sequence[_Candidate], chosen: _Candidate) -> None:
     print(f"{task}: last layer by cross entropy on validation cases under handling")
-    print(f"  {'':22}{'as it came':>12}{'mean':>8}{'worst':>8}  worst handling{'left out':>30}  worst source left out")
+    print(f"  {'':22}{UNCHANGED:>12}{'mean':>8}{'worst':>8}  worst handling{'left out':>30}  worst source left out")
     for each in table:
         mean = sum(each.handling.values()) / len(each.handling)
         source = max(each.left_out, key=lambda name: each.left_out[name], default="")
         loss = f"{each.left_out[source]:.3f}" if source else "-"
         line = f"  {each.name:22}{each.handling[UNCHANGED]:>12.3f}{mean:>8.3f}{max(each.handling.values()):>8.3f}  "
         print(f"{line}{each.worst_handling:34}{loss:>10}  {source}{'   <- taken' * (each is chosen)}")
-    verb = "left as it was" if chosen is table[0] else f"fitted anew: {chosen.name}"
+    verb = "unchanged" if chosen is table[0] else f"fitted anew: {chosen.name}"
     print(f"{task}: last layer {verb}.")

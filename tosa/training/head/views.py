@@ -1,4 +1,4 @@
-"""What a head is calibrated on: the bottlenecks of cases, each as it came and handled in several ways."""
+"""What a head is calibrated on: the bottlenecks of cases, each unchanged and handled in several ways."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from tosa.training.metrics import negative_of
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """m views of n cases of one task; a view is a case's picture as it came, or handled in one way."""
+    """m views of n cases of one task; a view is a case's picture, unchanged or handled in one way."""
 
     bottlenecks: np.ndarray  # float32 (m, features)
     targets: np.ndarray  # columns of the labels, int64 (m,)
@@ -50,7 +50,7 @@ class Views:
         extractor: FeatureExtractor,
         skipped: SkippedFiles,
     ) -> Self:
-        """Returns each case as it came and handled in each way; others: sounds to mix into sounds."""
+        """Returns each case unchanged and handled in each way; others: sounds to mix into sounds."""
         drawings = [Drawing(case) for case in cases]
         drawings += [Drawing(case, way) for case in cases for way in handlings(case.kind, others)]
         made = extractor.bottlenecks(drawings, skipped)

@@ -5,6 +5,8 @@ from tosa.model.network import Network
 from tosa.web.card.blocks import Section, Table, table
 from tosa.web.card.words import Words
 
+FORMER_NAMES = {"as it came": "unchanged"}  # of changes, in the cards of graphs that were made before
+
 
 def audited(network: Network, card: ModelCard, words: Words) -> list[Section]:
     """Returns the sections that only an audit fills: shortcuts, subgroups, handling and what is refused."""
@@ -64,6 +66,7 @@ def _subgroup(group: str, words: Words) -> str:
 def _handling(name: str, card: TaskCard, words: Words) -> Table:
     rows = []
     for change, of in card.get("handling", {}).items():
+        change = FORMER_NAMES.get(change, change)
         rates = [words.rate(of[key]) if of.get(key) else "" for key in ("kept", "same", "sensitivity", "specificity")]
         bound = words.say("missed" if of["missed"] else "holds") if "missed" in of else ""
         rows.append([words.say_or(f"change.{change}", change), *rates, str(of["refused"]), bound])

@@ -44,39 +44,47 @@ def create_app(
     config = config or settings.Settings()
     model = health.model_of(network or Network.load(config.graph, config.labels))
     app = Flask("tosa", root_path=str(settings.ROOT), template_folder="templates", static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
+    _limit_uploads(app)
     files = StaticFiles(settings.ROOT / "static")
     files.install(app)
     page_values = files.template_values() | {"disclaimer": screening.DISCLAIMER, "in_english": in_language}
-    app.request_class = uploads.InMemoryRequest
-    app.config["MAX_CONTENT_LENGTH"] = settings.MAX_BODY_BYTES
-    app.config["MAX_FORM_MEMORY_SIZE"] = settings.MAX_BODY_BYTES  # so that a file sent as text gets a message that fits
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
     slots = Slots(config.slots)
-    metrics = Metrics(slots, model, lambda: getattr(decode, "restarts", 0))
-    app.extensions["metrics"] = metrics
+    metrics = app.extensions["metrics"] = Metrics(slots, model, lambda: getattr(decode, "restarts", 0))
 
     @app.route("/", methods=["GET", "POST"])
     def tosa() -> Response:
         current, _ = model()
-        if request.method != "POST":
-            return _read(current, metrics, page_values)
-        refuse_other_sites()
-        with slots.inside():
-            explain = uploads.is_wanted("explain", "explanations")
-            with_timeline, at = uploads.is_wanted("timeline", "a timeline of the sound"), uploads.time_wanted()
-            sound, picture = uploads.read_files()
-            noting = _noting_duration(decode)
-            with slots.at_work(is_long=with_timeline):
-                answer = timeline.screen_recording(current, sound, picture, explain, noting, with_timeline, at)
-        request_log.line(sys.stdout, {"diagnosis": answer["diagnosis"], "score": answer["score"]})
-        return jsonify(answer)
+        if request.method == "POST":
+            return _screen(current, slots, decode)
+        return _read(current, metrics, page_values)
 
     refusals.register(app)
     _watch_requests(app, metrics, config.log, {name: files.policy(value) for name, value in HEADERS.items()})
-    if config.proxies:
-        count = config.proxies
+    if count := config.proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, count, count, count, x_prefix=count)  # type: ignore[method-assign]
     return app
+
+
+def _limit_uploads(app: Flask) -> None:
+    """Keeps uploads in memory, up to a limit."""
+    app.request_class = uploads.InMemoryRequest
+    app.config["MAX_CONTENT_LENGTH"] = settings.MAX_BODY_BYTES
+    app.config["MAX_FORM_MEMORY_SIZE"] = settings.MAX_BODY_BYTES  # so that a file sent as text gets a message that fits
+
+
+def _screen(network: Network, slots: Slots, decode: screening.Decode) -> Response:
+    """What POST / answers: the findings of the files in the request, of which the terminal gets one line."""
+    refuse_other_sites()
+    with slots.inside():
+        explain = uploads.is_wanted("explain", "explanations")
+        with_timeline, at = uploads.is_wanted("timeline", "a timeline of the sound"), uploads.time_wanted()
+        sound, picture = uploads.read_files()
+        noting = _noting_duration(decode)
+        with slots.at_work(is_long=with_timeline):
+            answer = timeline.screen_recording(network, sound, picture, explain, noting, with_timeline, at)
+    request_log.line(sys.stdout, {"diagnosis": answer["diagnosis"], "score": answer["score"]})
+    return jsonify(answer)
 
 
 def _read(network: Network, metrics: Metrics, values: dict[str, object]) -> Response:

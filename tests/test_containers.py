@@ -4,10 +4,10 @@ import fnmatch
 import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +80,42 @@ def test_what_is_copied_is_sent_to_the_builder():
 
 
 def test_hadolint_has_no_complaint():
-    if not shutil.which("hadolint"):
+    places = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    if not (hadolint := shutil.which("hadolint", path=os.pathsep.join(places))):
         pytest.skip("hadolint is not installed")
-    subprocess.run(shlex.split("hadolint Dockerfile"), cwd=ROOT, check=True)
+    subprocess.run([hadolint, "Dockerfile"], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("version", ["1.30", "latest"])
+def test_kubernetes_takes_its_example(version):
+    """Of 1.30, the oldest that the example names, and the latest that is known; one wrong name is an error."""
+    kubernetes = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not installed")
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+    version = kubernetes.latest_version() if version == "latest" else version
+    resources = list(yaml.safe_load_all((ROOT / "deploy" / "kubernetes.yaml").read_text(encoding="utf-8")))
+    assert [resource["kind"] for resource in resources] == ["Deployment", "Service", "HorizontalPodAutoscaler"]
+    for resource in resources:
+        kubernetes.validate(resource, version, strict=True)
+    (container,) = resources[0]["spec"]["template"]["spec"]["containers"]
+    container["readynessProbe"] = container.pop("readinessProbe")
+    with pytest.raises(kubernetes.ValidationError):
+        kubernetes.validate(resources[0], version, strict=True)
+
+
+def test_compose_takes_its_example(tmp_path):
+    pytest.importorskip("check_jsonschema", reason="check-jsonschema is not installed")
+    example = (ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8")
+    for name, text in {"right": example, "wrong": example.replace("restart:", "restarts:")}.items():
+        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+        command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", f"{name}.yaml"]
+        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60 * PATIENCE)
+        assert ended.returncode == (name == "wrong"), ended.stdout + ended.stderr
+
+
+def test_caddy_takes_its_example(tmp_path):
+    if not (caddy := shutil.which("caddy")):
+        pytest.skip("caddy is not installed")
+    names = os.environ | {"TOSA_NAME": "tosa.local", "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+    command = [caddy, "validate", "--adapter", "caddyfile", "--config", "deploy/Caddyfile"]
+    ended = subprocess.run(command, cwd=ROOT, env=names, capture_output=True, text=True, timeout=60 * PATIENCE)
+    assert ended.returncode == 0, ended.stderr

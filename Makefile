@@ -40,7 +40,7 @@ bench: $(VENV)/test.stamp
 
 torture: $(VENV)/test.stamp
 	TORTURE=1 $(BIN)/python -m pytest -s tests/torture tests/test_hostile.py tests/training/test_faults.py \
-	  tests/web/test_ray_serve.py
+	  tests/scale/test_batch.py
 
 audit: $(VENV)/train.stamp
 	$(BIN)/python -m tosa.audit.audit $(CASES) $(if $(OTHERS),--others $(OTHERS))

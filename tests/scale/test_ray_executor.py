@@ -54,15 +54,21 @@ def cluster(tmp_path_factory):
         cluster.shutdown()
 
 
-def slow(log: str):
-    """What makes a function that writes down which process works; defined here so that it travels by value."""
+def logging(log: str, gate: Path):
+    """What makes a function that writes down what it does; the last quarter of the items waits until `gate` exists.
+
+    Defined here so that it travels by value.
+    """
 
     def make():
+        import ray
+
         def work(item):
-            time.sleep(0.05)
+            while item[0] >= ITEMS * 3 // 4 and not gate.exists():
+                time.sleep(0.05)
             with open(log, "a") as lines:
                 lines.write(f"{os.getpid()}\n")
-            return {"item": item, "pid": os.getpid()}
+            return {"item": item, "pid": os.getpid(), "node": ray.get_runtime_context().get_node_id()}
 
         return work
 
@@ -91,19 +97,21 @@ def killed_once(make, mark: str):
 
 
 def test_nothing_is_lost_and_nothing_comes_twice(cluster, tmp_path):
-    """With half of the items, the worker that made the last result is killed; then one of the two nodes."""
+    """A worker is killed among the first items; with half of them, the node that made the last result."""
     made, (whole, nodes) = [], cluster
-    executor = RayExecutor(whole.address)
-    for result in executor.map(slow(str(tmp_path / "log")), [[number, f"file{number}"] for number in range(ITEMS)]):
+    log, mark, gate = tmp_path / "log", tmp_path / "killed", tmp_path / "removed"
+    make = killed_once(logging(str(log), gate), str(mark))
+    for result in RayExecutor(whole.address).map(make, [[number, f"file{number}"] for number in range(ITEMS)]):
         made.append(result)
-        if len(made) == ITEMS // 4:
-            os.kill(result["pid"], signal.SIGKILL)
         if len(made) == ITEMS // 2:
-            whole.remove_node(nodes.pop(), allow_graceful=False)
-    assert sorted(result["item"] for result in made) == [[number, f"file{number}"] for number in range(ITEMS)]
-    assert len({result["pid"] for result in made}) >= 2
-    assert len((tmp_path / "log").read_text().splitlines()) >= ITEMS  # what was lost was done again
+            (node,) = (node for node in nodes if node.node_id == result["node"])
+            nodes.remove(node)
+            whole.remove_node(node, allow_graceful=False)
+            gate.touch()
     nodes.append(whole.add_node(num_cpus=1))  # for the other tests
+    assert sorted(result["item"] for result in made) == [[number, f"file{number}"] for number in range(ITEMS)]
+    assert len({result["node"] for result in made}) >= 2 and mark.exists()
+    assert len(log.read_text().splitlines()) >= ITEMS  # what was lost was done again
 
 
 def test_errors_of_tosa_come_as_they_were_raised_and_paths_start_where_the_driver_is(cluster, tmp_path, monkeypatch):

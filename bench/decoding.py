@@ -17,7 +17,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from pictures import dicom, encoded, phantom  # noqa: E402
 from sounds import container, coughs, wav  # noqa: E402
-from tosa.inputs import decoder_pool  # noqa: E402
+from tosa.inputs import decoder_pool, decoding  # noqa: E402
 
 FILES = {
     "WAV, 2 s": ("sound", lambda: wav(coughs())),
@@ -43,9 +43,9 @@ def main() -> None:
     with decoder_pool.Pool(1) as pool:
         for name, (kind, make) in FILES.items():
             data = make()
-            ways = [
-                (seconds(decoder_pool.decode_file, kind, data), seconds(pool, kind, data)) for _ in range(rounds + 1)
-            ][1:]
+            ways = [(seconds(decoding.decode_file, kind, data), seconds(pool, kind, data)) for _ in range(rounds + 1)][
+                1:
+            ]
             here, there = (statistics.median(way) * 1e3 for way in zip(*ways))
             print(f"{name:<22}{len(data) // 1024:>7}{here:>9.2f}{there:>9.2f}{there - here:>8.2f}")
 

@@ -220,9 +220,11 @@ class Server:
         end = time.perf_counter() + seconds
         while time.perf_counter() < end and self.process.poll() is None:
             try:
-                return self.asker(question)()
+                if self.asker(question)() is not None:  # while it loads, it refuses
+                    return
             except ConnectionError:
-                time.sleep(0.01)
+                pass
+            time.sleep(0.01)
         raise RuntimeError(f"{self.process.args} does not answer")
 
     def resident(self) -> float:

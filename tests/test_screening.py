@@ -9,7 +9,7 @@ from PIL import Image
 from pictures import dicom, encoded, phantom
 from sounds import coughs, wav
 from tosa import errors, screening, settings
-from tosa.inputs import decoder_pool
+from tosa.inputs import decoder_pool, decoding
 from tosa.model.metadata import TaskMetadata
 from tosa.model.network import Network
 
@@ -54,7 +54,7 @@ def pool():
 @pytest.mark.parametrize("sandboxed", [False, True])
 def test_findings_say_when_the_patient_is_of_another_age(network, pool, age, noted, sandboxed):
     data = dicom(GRAY, PatientAge=age)
-    decode = pool if sandboxed else decoder_pool.decode_file
+    decode = pool if sandboxed else decoding.decode_file
     answer = screening.screen(network, SOUND, data, decode=decode)
     if age == "900Y" and sandboxed:  # no patient is so old: what the process answers is checked
         noted = set()
@@ -117,4 +117,4 @@ def test_an_uncompressed_dx_is_within_the_limits():
     data = dicom(np.zeros((3056, 2544), np.uint16))
     assert screening.kind_of(data) == "picture" and len(data) > settings.MAX_SOUND_BYTES
     with pytest.raises(errors.NotAChestXray):  # it is black
-        decoder_pool.decode_file("picture", data)
+        decoding.decode_file("picture", data)

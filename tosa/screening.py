@@ -7,7 +7,7 @@ import numpy as np
 
 from tosa import operating_point, settings
 from tosa.errors import READ_FORMATS, NotAChestXray, NothingSent, TaskMissing, TooLarge, UnsupportedFormat
-from tosa.inputs import decoder_pool, foreign_formats, sound_formats, spectrogram, xray
+from tosa.inputs import decoding, foreign_formats, sound_formats, spectrogram, xray
 from tosa.model import heatmap
 from tosa.model.metadata import Input
 from tosa.model.model import Task
@@ -32,7 +32,7 @@ AGE_NOTES = {
 
 NO_REASON = "The model does not say why its scores are not calibrated."
 
-Decode = Callable[[str, bytes, Preprocessing], decoder_pool.Decoded]  # decoder_pool.decode_file, or a decoder_pool.Pool
+Decode = Callable[[str, bytes, Preprocessing], decoding.Decoded]  # decoding.decode_file, or a decoder_pool.Pool
 
 
 def kind_of(data: bytes) -> Input:
@@ -81,7 +81,7 @@ def screen(
     sound: bytes | None,
     picture: bytes | None,
     with_explanation: bool = False,
-    decode: Decode = decoder_pool.decode_file,
+    decode: Decode = decoding.decode_file,
 ) -> dict[str, Any]:
     """Returns the answer to a sound file, a picture file or both, as the JSON of POST /.
 

@@ -14,7 +14,7 @@ import numpy as np
 from tosa import screening
 from tosa.episodes import find_events, group_events
 from tosa.errors import BadParameter, RequestError
-from tosa.inputs import audio, decoder_pool, spectrogram, xray
+from tosa.inputs import audio, decoding, spectrogram, xray
 from tosa.model.calibration import OperatingPoint
 from tosa.model.model import Task
 from tosa.model.network import MAX_BATCH, Network
@@ -53,7 +53,7 @@ def screen_recording(
     sound: bytes | None,
     picture: bytes | None,
     with_explanation: bool = False,
-    decode: screening.Decode = decoder_pool.decode_file,
+    decode: screening.Decode = decoding.decode_file,
     with_timeline: bool = False,
     at: float | None = None,
 ) -> dict[str, Any]:
@@ -87,15 +87,15 @@ class _WholeRecording:
         self.samples = np.zeros(0, np.float32)
         self.second: Second | None = None  # the one that `at` is about
 
-    def __call__(self, kind: str, data: bytes, preprocessing: Preprocessing) -> decoder_pool.Decoded:
+    def __call__(self, kind: str, data: bytes, preprocessing: Preprocessing) -> decoding.Decoded:
         if kind != "sound":
             return self._decode(kind, data, preprocessing)
         decoded = self._decode("recording", data, preprocessing)
         self.samples = decoded.array
         if self._at is None:
-            return decoder_pool.Decoded(audio.window(self.samples, preprocessing), decoded.seconds)
+            return decoding.Decoded(audio.window(self.samples, preprocessing), decoded.seconds)
         self.second = _second_at(self.samples, preprocessing.sample_rate, self._at)
-        return decoder_pool.Decoded(self.second.window(preprocessing), decoded.seconds)
+        return decoding.Decoded(self.second.window(preprocessing), decoded.seconds)
 
 
 def _second_at(samples: np.ndarray, sample_rate: int, at: float) -> Second:

@@ -19,7 +19,7 @@ from pictures import dicom, encoded, phantom
 from running import PATIENCE, ROOT
 from sounds import container, coughs, wav
 from tosa import errors, settings
-from tosa.inputs import decoder_pool
+from tosa.inputs import decoder_pool, decoding
 from tosa.preprocessing import Preprocessing
 
 ENDING = """
@@ -33,13 +33,13 @@ os.kill(os.getpid(), 9)
 SOUND, PICTURE = wav(coughs()), encoded(Image.fromarray(phantom()))
 ODD = """
 import sys
-from tosa.inputs import decoder_pool as decoding
+from tosa.inputs import decoder_process, decoding
 class audio:
     @staticmethod
     def load_window(data, preprocessing):
         {what}
 decoding.audio = audio
-decoding.main()
+decoder_process.main()
 """
 
 
@@ -85,7 +85,7 @@ def worker(pool) -> decoder_pool._Worker:
     ],
 )
 def test_decodes_as_this_process_does(pool, kind, data):
-    here, there = decoder_pool.decode_file(kind, data), pool(kind, data)
+    here, there = decoding.decode_file(kind, data), pool(kind, data)
     np.testing.assert_array_equal(there.array, here.array)
     assert there.array.dtype == here.array.dtype and there.seconds == here.seconds
 
@@ -94,15 +94,15 @@ def test_decodes_as_this_process_does(pool, kind, data):
 def test_each_request_has_its_preprocessing(pool, kind, data):
     """As when the graph is replaced while serving."""
     for other in (Preprocessing(sample_rate=16_000, f_max=7_000, size=224, geometry="letterbox"), Preprocessing()):
-        here, there = decoder_pool.decode_file(kind, data, other), pool(kind, data, other)
-        assert there.array.shape == decoder_pool.shape_of(kind, other)
+        here, there = decoding.decode_file(kind, data, other), pool(kind, data, other)
+        assert there.array.shape == decoding.shape_of(kind, other)
         np.testing.assert_array_equal(there.array, here.array)
 
 
 @pytest.mark.parametrize("kind, data", [("sound", wav(np.zeros(22_050))), ("picture", PICTURE[:900]), ("sound", b"")])
 def test_refuses_as_this_process_does(pool, kind, data):
     with pytest.raises(errors.RequestError) as here:
-        decoder_pool.decode_file(kind, data)
+        decoding.decode_file(kind, data)
     with pytest.raises(type(here.value)) as there:
         pool(kind, data)
     assert type(there.value) is type(here.value) and str(there.value) == str(here.value)
@@ -184,7 +184,7 @@ def test_a_file_made_to_take_long_is_given_up(pool):
 
 
 def test_many_threads_at_once(pool):
-    wanted = decoder_pool.decode_file("sound", SOUND).array
+    wanted = decoding.decode_file("sound", SOUND).array
     answers = []
     threads = [threading.Thread(target=lambda: answers.append(pool("sound", SOUND).array)) for _ in range(20)]
     for thread in threads:

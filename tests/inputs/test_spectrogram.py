@@ -72,6 +72,28 @@ def test_colours_are_matplotlibs():
     np.testing.assert_array_equal(MAGMA, (magma(np.arange(256))[:, :3] * 255).round())
 
 
+def in_steps(rows: np.ndarray, count: int) -> np.ndarray:
+    """Rows interpolated one by one, in float32."""
+    places = np.linspace(0, len(rows) - 1, count)
+    picked = []
+    for place in places:
+        low = min(int(place), len(rows) - 2)
+        share = np.float32(place - low)
+        picked.append(rows[low] * (1 - share) + rows[low + 1] * share)
+    return np.stack(picked)
+
+
+@pytest.mark.parametrize("preprocessing", [DEFAULT, replace(DEFAULT, hop_length=250, top_db=60)])
+def test_pixels_are_bit_for_bit_those_that_the_definition_gives(preprocessing):
+    """Graphs were trained on exactly these pixels, however fast they are drawn."""
+    samples = audio.window(COUGHS, preprocessing)
+    decibels = spectrogram.log_mel(samples, preprocessing)[::-1]
+    if preprocessing.frames > 300 or preprocessing.frames < 299:
+        decibels = in_steps(decibels.T, 299).T
+    brightness = in_steps(decibels[:, :299], 299) * np.float32(255 / preprocessing.top_db) + np.float32(255.5)
+    np.testing.assert_array_equal(spectrogram.draw(samples, preprocessing), MAGMA[brightness.astype(np.uint8)])
+
+
 def test_draws_time_to_the_right_and_pitch_upwards():
     time = np.arange(audio.window(COUGHS).size) / RATE
     chirp = np.sin(2 * np.pi * np.where(time < 1.25, 300, 5000) * time)

@@ -130,6 +130,11 @@ def test_gray_is_resized_as_its_three_channels_are():
     np.testing.assert_array_equal(xray.resize(pixels), xray.resize(np.ascontiguousarray(pixels)))
 
 
+def test_a_picture_of_that_size_stays_as_it_is():
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+    np.testing.assert_array_equal(xray.resize(pixels, (40, 50)), pixels)
+
+
 def test_resize_keeps_all_of_the_picture_and_smooths_where_it_shrinks():
     stripes = np.zeros((900, 1200, 3), np.uint8)
     stripes[:, ::2] = 255

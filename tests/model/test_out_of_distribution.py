@@ -38,6 +38,10 @@ def test_what_it_learnt_from_passes_whatever_its_exposure(gate):
         np.testing.assert_allclose(thumbnail(pixels), thumbnail(CHEST), atol=0.2)
 
 
+def test_gray_that_is_held_once_has_the_same_thumbnail():
+    np.testing.assert_array_equal(thumbnail(np.broadcast_to(CHEST[:, :, :1], CHEST.shape)), thumbnail(CHEST))
+
+
 def test_each_judge_refuses_by_itself(gate):
     dark_above = np.repeat([[-1.0], [1.0]], PIXELS // 2, axis=0).T
     assert gate.log_odds(dark_above)[0] == pytest.approx(8)

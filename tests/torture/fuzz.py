@@ -22,12 +22,12 @@ with atheris.instrument_imports(include=["tosa", "pydicom", "PIL", "soundfile"])
     import soundfile  # noqa: F401
 
     from tosa import errors, screening
-    from tosa.inputs import decoder_pool
+    from tosa.inputs import decoding
 
 
 def one(data: bytes) -> None:
     try:
-        decoder_pool.decode_file(screening.kind_of(data), data)
+        decoding.decode_file(screening.kind_of(data), data)
     except errors.RequestError:
         pass
 

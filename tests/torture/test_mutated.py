@@ -18,7 +18,7 @@ from pictures import dicom, encoded, phantom, png16
 from running import TORTURE
 from sounds import Pipe, container, coughs, film, wav
 from tosa import errors, screening
-from tosa.inputs import decoder_pool, xray
+from tosa.inputs import decoding, xray
 
 SOUND = coughs(0.5)
 FAST = coughs(0.5, rate=48_000)
@@ -122,9 +122,9 @@ def test_is_read_or_refused(name, steps):
         warnings.simplefilter("ignore")  # pydicom warns of values that are odd
         try:
             kind = screening.kind_of(data)
-            decoded = decoder_pool.decode_file(kind, data)
+            decoded = decoding.decode_file(kind, data)
         except errors.RequestError:
             return
-    assert decoded.array.shape == decoder_pool.shape_of(kind) and np.isfinite(decoded.array).all()
+    assert decoded.array.shape == decoding.shape_of(kind) and np.isfinite(decoded.array).all()
     if kind == "picture":
         assert decoded.array.shape[:2] == (xray.SIZE, xray.SIZE)

@@ -1,19 +1,13 @@
 """Decoding in processes of its own: decoders are written in C, and what a user sends may crash them or worse.
 
-A decoding process has limits on memory, time and files. One that crashes, hangs or answers nonsense costs the request
-that did it, and a new one takes its place. What comes back is small and of a known size, and nothing is unpickled:
-
-    request  kind, two lengths; the preprocessing as JSON, the file's bytes
-    answer   verdict, number, length; the array's bytes, or `code: message` of a RequestError
-
-The number is how many seconds a sound lasts, or how many years old the patient of a picture is (NaN: not said).
+A decoding process (decoder_process.py) has limits on memory, time and files. One that crashes, hangs or answers
+nonsense costs the request that did it, and a new one takes its place.
 """
 
 import json
 import math
 import os
 import queue
-import select
 import signal
 import struct
 import subprocess
@@ -22,63 +16,24 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import BinaryIO, Self, cast
 
 import numpy as np
 
-from tosa import errors, memory, settings
-from tosa.inputs import audio, xray
+from tosa import errors, settings
+from tosa.inputs.decoder_process import ANSWER, GOOD, KINDS, READY, REQUEST
+from tosa.inputs.decoding import DEFAULT, Decoded, shape_of
 from tosa.preprocessing import Preprocessing
 
-REQUEST = struct.Struct("<cHI")
-ANSWER = struct.Struct("<cdI")
-READY, GOOD, REFUSED = b"!", b"+", b"-"
-KINDS = {"sound": b"s", "recording": b"r", "picture": b"p"}
-NAMES = {letter: kind for kind, letter in KINDS.items()}
-FLOAT, BYTE = np.dtype(np.float32), np.dtype(np.uint8)
-TYPES: dict[str, np.dtype] = {"sound": FLOAT, "recording": FLOAT, "picture": BYTE}
-IDLE_SECONDS = 0.5  # after which a process tidies up
+SAMPLE = np.dtype(np.float32)
 WATCH_SECONDS = 0.25  # between two looks at the processes
 PIPE_BYTES = 2**20  # what Linux lets any user have
 MAX_REFUSAL = 2**16  # bytes
-DEFAULT = Preprocessing()
 MAX_AGE_YEARS = 130.0
 TIME_IS_UP = getattr(signal, "SIGPROF", 0)  # the signal that ends a process that has worked for too long
 TOOK_TOO_LONG = "The file takes too long to decode. It is damaged or very large: export it again, or smaller."
 REFUSALS = {error.code: error for error in errors.refusals()}
-
-
-@dataclass(frozen=True, eq=False)
-class Decoded:
-    """A sound's window, float32 (window_samples,), all of it, float32 (n,), or an X-ray, uint8 (size, size, 3)."""
-
-    array: np.ndarray
-    seconds: float | None = None  # that the whole sound lasts
-    age_years: float | None = None  # of the patient, where a DICOM file says it
-
-
-def decode_file(kind: str, data: bytes, preprocessing: Preprocessing = DEFAULT) -> Decoded:
-    """Decodes and judges a file in this process. Raises what audio and xray raise.
-
-    kind: 'sound' for the loudest window of a sound, 'recording' for all of it, 'picture' for an X-ray.
-    """
-    if kind == "sound":
-        return Decoded(*audio.load_window(data, preprocessing))
-    if kind == "recording":
-        samples = audio.load_recording(data, preprocessing)
-        return Decoded(samples, seconds=len(samples) / preprocessing.sample_rate)
-    prepared = xray.prepare(data, preprocessing)
-    return Decoded(prepared.pixels, age_years=prepared.age_years)
-
-
-def shape_of(kind: str, preprocessing: Preprocessing = DEFAULT) -> tuple[int, ...]:
-    """Returns the shape of the array that `decode_file` returns; of a recording, the largest that it may have."""
-    if kind == "recording":  # and what a resampler adds
-        return (round((settings.MAX_SOUND_SECONDS + 1) * preprocessing.sample_rate),)
-    size = preprocessing.size
-    return (preprocessing.window_samples,) if kind == "sound" else (size, size, 3)
 
 
 class Pool:
@@ -157,7 +112,7 @@ class _Lost(Exception):
 class _Worker:
     def __init__(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tosa.inputs.decoder_pool"],
+            [sys.executable, "-m", "tosa.inputs.decoder_process"],
             cwd=settings.ROOT,
             env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},  # more would take address space and are not used
             stdin=subprocess.PIPE,
@@ -165,7 +120,8 @@ class _Worker:
         )
         self._requests = cast("BinaryIO", self.process.stdin)
         self._answers = cast("BinaryIO", self.process.stdout)
-        _widen(self._requests.fileno())
+        for pipe in (self._requests, self._answers):
+            _widen(pipe.fileno())
         self._ready = False
         self.due = float("inf")  # when it has to have answered
 
@@ -179,12 +135,10 @@ class _Worker:
 
     def decode(self, kind: str, data: bytes, preprocessing: Preprocessing) -> Decoded:
         """Raises RequestError as the process says, and _Lost."""
-        shape = (-1,) if kind == "recording" else shape_of(kind, preprocessing)
         try:
             verdict, number, payload = self._ask(kind, data, preprocessing)
             if verdict == GOOD:
-                array = _array(payload, TYPES[kind], shape)
-                return Decoded(array, age_years=_age(number)) if kind == "picture" else Decoded(array, seconds=number)
+                return _decoded(kind, number, payload, preprocessing)
             refusal = _refusal(payload)
         except (OSError, ValueError, struct.error) as error:
             raise _Lost(self.end()) from error
@@ -197,7 +151,7 @@ class _Worker:
         to.write(data)
         to.flush()
         verdict, number, length = ANSWER.unpack(back.read(ANSWER.size))
-        most = math.prod(shape_of(kind, preprocessing)) * TYPES[kind].itemsize if verdict == GOOD else MAX_REFUSAL
+        most = _most_bytes(kind, preprocessing) if verdict == GOOD else MAX_REFUSAL
         least = 1 if verdict != GOOD or kind == "recording" else most
         if not least <= length <= most:
             raise ValueError(f"an answer of {length} bytes")
@@ -212,7 +166,7 @@ class _Worker:
 
 
 def _widen(pipe: int) -> None:
-    """Let a pipe hold a megabyte where the system allows: a large file then goes through in ten steps, not in 150."""
+    """Let a pipe hold a megabyte where the system allows: a picture goes through in one step, a large file in ten."""
     with suppress(ImportError, AttributeError, OSError):  # only Linux can, and may refuse it to a user with many pipes
         import fcntl
 
@@ -224,17 +178,22 @@ def _described(preprocessing: Preprocessing) -> bytes:
     return json.dumps(preprocessing.to_dict()).encode()
 
 
-@lru_cache(maxsize=8)
-def _preprocessing(described: bytes) -> Preprocessing:
-    return Preprocessing.from_dict(json.loads(described))
+def _most_bytes(kind: str, preprocessing: Preprocessing) -> int:
+    """Bytes of the largest array that a process answers."""
+    shape = shape_of(kind, preprocessing)
+    return math.prod(shape[:2]) if kind == "picture" else math.prod(shape) * SAMPLE.itemsize
 
 
-def _array(payload: bytes, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
-    """Raises ValueError unless the payload is an array of this type and shape, with finite numbers."""
-    array = np.frombuffer(payload, dtype).reshape(shape)
-    if not np.isfinite(array).all():
+def _decoded(kind: str, number: float, payload: bytes, preprocessing: Preprocessing) -> Decoded:
+    """Raises ValueError unless the payload is an array of this kind's shape, with finite numbers."""
+    if kind == "picture":
+        shape = shape_of(kind, preprocessing)
+        gray = np.frombuffer(payload, np.uint8).reshape(*shape[:2], 1)
+        return Decoded(np.broadcast_to(gray, shape), age_years=_age(number))
+    samples = np.frombuffer(payload, SAMPLE)
+    if not np.isfinite(samples).all():
         raise ValueError("numbers that are not finite")
-    return array
+    return Decoded(samples, seconds=number)
 
 
 def _age(number: float) -> float | None:
@@ -248,65 +207,3 @@ def _refusal(payload: bytes) -> errors.RequestError:
     if code not in REFUSALS or not message:
         raise ValueError("no refusal of ours")
     return REFUSALS[code](message)
-
-
-def main() -> None:
-    """Decode what comes through standard input until it ends."""
-    for name in (signal.SIGINT, signal.SIGTERM):  # they reach the server too, which ends this process when it is done
-        signal.signal(name, signal.SIG_IGN)
-    incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    _confine()
-    outgoing.write(READY)
-    outgoing.flush()
-    while header := _next(incoming):
-        kind, described_length, length = REQUEST.unpack(header)
-        preprocessing = _preprocessing(incoming.read(described_length))
-        outgoing.write(_answer(kind, incoming.read(length), preprocessing))
-        outgoing.flush()
-
-
-def _next(incoming: BinaryIO) -> bytes:
-    """Returns the head of the next request, b"" at the end. Idle processes give memory back."""
-    if os.name == "posix" and not select.select([incoming], [], [], IDLE_SECONDS)[0]:
-        memory.give_back()
-    return incoming.read(REQUEST.size)
-
-
-def _confine() -> None:
-    """From here on: bounded memory, no file written, and nothing a decoder prints goes anywhere."""
-    sys.dont_write_bytecode = True
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for standard in range(3):
-        os.dup2(nowhere, standard)
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    limits = {"AS": settings.MAX_DECODING_BYTES, "FSIZE": 0, "CORE": 0, "NOFILE": 64}
-    for name, limit in limits.items():
-        with suppress(AttributeError, ValueError, OSError):  # macOS does not limit address space
-            resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (limit, limit))
-
-
-def _answer(kind: bytes, data: bytes, preprocessing: Preprocessing) -> bytes:
-    """Whatever is raised here beside RequestError ends the process, with which its memory goes too."""
-    _limit_time(settings.decoding_seconds(len(data)))
-    try:
-        decoded = decode_file(NAMES[kind], data, preprocessing)
-    except errors.RequestError as error:
-        payload = f"{error.code}: {error}".encode()
-        return ANSWER.pack(REFUSED, 0, len(payload)) + payload
-    finally:
-        _limit_time(0)
-    number = decoded.seconds if decoded.seconds is not None else decoded.age_years
-    return ANSWER.pack(GOOD, math.nan if number is None else number, decoded.array.nbytes) + decoded.array.tobytes()
-
-
-def _limit_time(seconds: float) -> None:
-    """Let the system end this process when it has worked for so long, even inside a decoder; 0 lifts that."""
-    if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_PROF, seconds)
-
-
-if __name__ == "__main__":
-    main()

@@ -221,6 +221,7 @@ class Network:
 
     def _answer(self, pictures: np.ndarray, kind: Input | None) -> Answer:
         """The answer to at most MAX_BATCH pictures."""
+        pictures = np.ascontiguousarray(pictures)  # of gray pictures, three channels may be one
         outputs = self._engine.infer(pictures)
         close = self._close(outputs[2:], kind)
         if len(close) and self.again:

@@ -59,7 +59,8 @@ class OutOfDistributionGate:
 
 def thumbnail(pixels: np.ndarray) -> np.ndarray:
     """Returns a picture, uint8 (height, width, 3), small, gray and with its contrast normalized: float32 (p,)."""
-    image = Image.fromarray(np.ascontiguousarray(pixels))
+    gray_held_once = pixels.strides[2] == 0  # then one channel is enough
+    image = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if gray_held_once else pixels))
     resized = np.asarray(image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR))
-    small = resized.mean(axis=2, dtype=np.float32)
+    small = resized.astype(np.float32) if gray_held_once else resized.mean(axis=2, dtype=np.float32)
     return ((small - small.mean()) / (small.std() + 1e-6)).ravel()

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from tosa import settings
 from tosa.errors import RequestError, TooLarge, UsageError
-from tosa.inputs import decoder_pool
+from tosa.inputs import decoder_pool, decoding
 from tosa.model.network import GraphFile, Network
 from tosa.scale.executor import Executor, LocalExecutor
 from tosa.scale.journal import Journal
@@ -54,7 +54,7 @@ class Screener:
     def __init__(
         self,
         network: Network,
-        decode: Decode = decoder_pool.decode_file,
+        decode: Decode = decoding.decode_file,
         heatmaps: Path | None = None,
         timeline: bool = False,
     ) -> None:

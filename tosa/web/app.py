@@ -8,7 +8,7 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from tosa import screening, settings, timeline
-from tosa.inputs import decoder_pool
+from tosa.inputs import decoding
 from tosa.model.network import Network
 from tosa.model.text import in_language
 from tosa.preprocessing import Preprocessing
@@ -34,7 +34,7 @@ HEADERS = {
 def create_app(
     network: health.Served | None = None,
     config: settings.Settings | None = None,
-    decode: screening.Decode = decoder_pool.decode_file,
+    decode: screening.Decode = decoding.decode_file,
 ) -> Flask:
     """Returns the app of a network, by default of the one that the settings name.
 
@@ -109,7 +109,7 @@ def _read(network: Network, metrics: Metrics, values: dict[str, object]) -> Resp
 def _noting_duration(decode: screening.Decode) -> screening.Decode:
     """The same decoder, which tells the request log how long a sound is."""
 
-    def decode_and_note(kind: str, data: bytes, preprocessing: Preprocessing) -> decoder_pool.Decoded:
+    def decode_and_note(kind: str, data: bytes, preprocessing: Preprocessing) -> decoding.Decoded:
         decoded = decode(kind, data, preprocessing)
         g.duration = decoded.seconds or g.get("duration")
         return decoded

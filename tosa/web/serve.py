@@ -10,7 +10,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from tosa import settings
+from tosa import memory, settings
 from tosa.errors import DecoderError, ModelError, SettingError
 from tosa.inputs import decoder_pool
 from tosa.model.network import Network
@@ -29,6 +29,7 @@ def main() -> int:
     """Serves until stopped, after printing what was loaded and the address. Returns the exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # the terminal may lack letters that a label has
+    memory.reuse_freed()
     try:
         decoders, loading = begin()
         from tosa.web import server  # imported now, while decoders and network start

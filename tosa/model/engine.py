@@ -90,12 +90,12 @@ class Engine:
         threads: int | None,
         precision: str,
         constants: QuantizationConstants = NONE,
-        for_several: bool = True,
+        singly: bool = False,
     ) -> None:
         """graph: from `prune`, or what `exported` returned, as a writable array; outputs: how many it has.
 
         threads: how many cores to use, all by default; precision: f32, bf16 or int8, which needs constants.
-        for_several: whether the graph is compiled for several pictures at once too, which takes memory.
+        singly: whether it runs one picture after the other, always on all cores, which takes the least memory.
         Raises GraphError if OpenVINO cannot run the graph.
         """
         self._core, self._outputs, self._quantized = core(), outputs, precision == "int8"
@@ -107,6 +107,8 @@ class Engine:
         try:
             if isinstance(graph, Subgraph):
                 model = read(self._core, graph, constants if self._quantized else NONE)
+                if singly:
+                    _fix_number(model)
                 self._alone = _Compiled(self._core.compile_model(model, "CPU", self._config | ALONE), outputs)
             else:
                 self._transformed = openvino.Tensor(graph, shared_memory=True)
@@ -115,12 +117,15 @@ class Engine:
             reasons = [line.removeprefix("--") for line in str(error).splitlines() if line.startswith("-- ")]
             raise GraphError(":".join(["cannot be run by OpenVINO", *reasons[-1:]])) from error
         self._together: _Compiled | None = None
-        self._compiles_for_several = for_several
+        self._singly = singly
         self._running = 0  # threads in `infer`
         self._counting, self._compiling = Lock(), Lock()
 
     def infer(self, pictures: np.ndarray) -> list[np.ndarray]:
         """Returns the outputs for pictures (N, height, width, 3), uint8, each a new array. Raises RuntimeError."""
+        if self._singly:
+            each = [self._alone.infer(pictures[number : number + 1]) for number in range(len(pictures))]
+            return each[0] if len(each) == 1 else [np.concatenate(parts) for parts in zip(*each, strict=True)]
         with self._counting:
             self._running += 1
             alone = self._running == 1
@@ -137,8 +142,8 @@ class Engine:
         return self._alone.model.get_property("INFERENCE_PRECISION_HINT").get_type_name()
 
     def takes_any_number(self) -> bool:
-        """Returns whether the graph's outputs have a free batch size."""
-        return not any(port.partial_shape[0].is_static for port in self._alone.ports)
+        """Returns whether the graph's outputs have a free batch size, or pictures are run singly."""
+        return self._singly or not any(port.partial_shape[0].is_static for port in self._alone.ports)
 
     def _for_several(self) -> "_Compiled":
         """The graph compiled for several pictures at once. The first caller compiles it.
@@ -146,7 +151,7 @@ class Engine:
         Meanwhile the other callers get the one for a single picture. If compiling fails, so does the first caller, and
         the next one tries again.
         """
-        if self._compiles_for_several and self._together is None and self._compiling.acquire(blocking=False):
+        if self._together is None and self._compiling.acquire(blocking=False):
             try:
                 if self._together is None:
                     if self._transformed is None:
@@ -175,7 +180,7 @@ class Engine:
         """
         with self._compiling:
             self._transformed = openvino.Tensor(exported, shared_memory=True)
-            if self._together or not self._compiles_for_several:
+            if self._together or self._singly:
                 self._alone = self._imported(ALONE)
             if self._together:
                 self._together = self._imported(TOGETHER)
@@ -218,6 +223,13 @@ def read(core: openvino.Core, pruned: Subgraph, constants: QuantizationConstants
     if constants:
         quantization.quantize_weights(model)
     return model
+
+
+def _fix_number(model: openvino.Model) -> None:
+    """Makes the model one for a single picture: sizes that are known take less memory than any number of pictures."""
+    shape = model.input().partial_shape
+    shape[0] = 1
+    model.reshape(shape)
 
 
 @contextmanager

@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable
 import numpy as np
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
-from tensorboard.util.tensor_util import make_ndarray, make_tensor_proto
 
 from tosa.model.card import ModelCard, card_from_json
 from tosa.model.metadata import GraphMetadata
+from tosa.model.tensors import make_ndarray, make_tensor_proto
 
 # Names that have been the same in every retrain.py since 2015, and that users' own programs feed and fetch.
 RESIZED = "ResizeBilinear"

@@ -90,7 +90,7 @@ class GraphFile:
         with _naming(self.model.files):
             first, second = self.precisions(precision or Settings().precision)
             with ThreadPoolExecutor(1) as pool:  # each compiles on one thread for most of its time
-                again = pool.submit(self._started, second, threads, cache, for_several=False) if second else None
+                again = pool.submit(self._started, second, threads, cache, singly=True) if second else None
                 network = self._started(first, threads, cache)
                 network.again = again.result() if again else None
         memory.give_back()  # 150 MB
@@ -114,23 +114,24 @@ class GraphFile:
             return "int8", AGAIN
         return (native_precision() if asked == "auto" else asked), None
 
-    def _started(self, precision: str, threads: int | None, cache: Path | None, for_several: bool = True) -> "Network":
-        stored = self._stored_in(cache, precision) if cache else None
-        network = self._loaded(stored, threads, precision, for_several) if stored else None
-        return network or self._compiled(stored, threads, precision, for_several)
+    def _started(self, precision: str, threads: int | None, cache: Path | None, singly: bool = False) -> "Network":
+        stored = self._stored_in(cache, precision, singly) if cache else None
+        network = self._loaded(stored, threads, precision, singly) if stored else None
+        return network or self._compiled(stored, threads, precision, singly)
 
-    def _stored_in(self, folder: Path, precision: str) -> CompiledModelCache:
-        return CompiledModelCache(folder, [self.model.sha256, *self.outputs, precision, *cache_key_parts()])
+    def _stored_in(self, folder: Path, precision: str, singly: bool) -> CompiledModelCache:
+        parts = [self.model.sha256, *self.outputs, precision, str(singly), *cache_key_parts()]
+        return CompiledModelCache(folder, parts)
 
     def _loaded(
-        self, stored: CompiledModelCache, threads: int | None, precision: str, for_several: bool
+        self, stored: CompiledModelCache, threads: int | None, precision: str, singly: bool
     ) -> "Network | None":
         """The network that an earlier start compiled; None if there is none, or if it does not work."""
         content = stored.read()
         if content is None:
             return None
         try:
-            engine = Engine(content, len(self.outputs), threads, precision, for_several=for_several)
+            engine = Engine(content, len(self.outputs), threads, precision, singly=singly)
             network = Network(self.model, engine, stored)
         except GraphError:
             return None
@@ -139,10 +140,10 @@ class GraphFile:
         return network
 
     def _compiled(
-        self, stored: CompiledModelCache | None, threads: int | None, precision: str, for_several: bool
+        self, stored: CompiledModelCache | None, threads: int | None, precision: str, singly: bool
     ) -> "Network":
         pruned = prune(self.graph, self.outputs)
-        engine = Engine(pruned, len(self.outputs), threads, precision, self.constants, for_several)
+        engine = Engine(pruned, len(self.outputs), threads, precision, self.constants, singly)
         return Network(self.model, engine, stored)
 
 

@@ -5,9 +5,9 @@ import hashlib
 import numpy as np
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_HALF
-from tensorboard.util.tensor_util import make_ndarray
 
 from tosa.model.graph import constant_node
+from tosa.model.tensors import make_ndarray
 
 FLOAT16_FROM = 1024  # constants of at least so many float32 numbers are stored as float16
 

@@ -117,4 +117,4 @@ def test_serving_imports_none_of_what_only_training_needs(start):
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     imported = set(ran.stdout.split())
     assert "tosa" in imported
-    assert not imported & HEAVY
+    assert not imported & (HEAVY | {"boto3", "fsspec"})  # the latter two are TensorBoard's, see tosa/model/tensors.py

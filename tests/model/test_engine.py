@@ -66,6 +66,17 @@ def test_both_ways_answer_alike(small_graph):
     assert asked._alone.transformed is asked._together.transformed  # one copy of the weights in memory
 
 
+def test_run_singly_several_pictures_have_the_same_answers(small_graph):
+    file = network.GraphFile.read(*small_graph)
+    asked, one_by_one = (file._started("f32", None, None, singly)._engine for singly in (False, True))
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 299, 299, 3), np.uint8)
+    for wanted, given in zip(asked.infer(pictures), one_by_one.infer(pictures), strict=True):
+        assert given.shape == wanted.shape
+        np.testing.assert_allclose(given, wanted, rtol=1e-5, atol=1e-6)
+    ask_at_once(one_by_one, 4)
+    assert one_by_one._together is None
+
+
 def test_a_fault_leaves_the_next_picture_its_cores(small_graph):
     asked = Network.load(*small_graph)._engine
     with pytest.raises(RuntimeError):

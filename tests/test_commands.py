@@ -313,5 +313,5 @@ def test_flags_that_a_text_names_exist(paper):
     known = {flag for action in flags.parser()._actions for flag in action.option_strings}
     named = set(re.findall(r"(?<![\w-])--[a-z][\w-]+", text))
     # screen, TensorBoard, robustness, collect, tosa.audit.card, bench/fingerprints.py
-    of_others = {"--out", "--logdir", "--split", "--commercial", "--words", "--data"}
+    of_others = {"--out", "--logdir", "--split", "--commercial", "--keep_copies", "--words", "--data"}
     assert not named - known - of_others

@@ -76,7 +76,7 @@ def test_int8_answers_nearly_as_float32():
 def unseen(tmp_path_factory):
     """Real cases of the testing split, which training never saw, by task."""
     table = tmp_path_factory.mktemp("cases") / "cases.csv"
-    collect.write_table([DATA], table)
+    collect.write_table([DATA], table, keep_copies=True)  # looking for them takes minutes
     cases = dataset.in_split(from_csv(table, "cough", dataset.Percentages()), "testing")
     return {task: [case for case in cases if case.task == task] for task in dataset.labels_by_task(cases)}
 

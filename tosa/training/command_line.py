@@ -8,6 +8,7 @@ from typing import Any
 
 PATHS = {  # flags whose files decide the result; where these lie does not, and is nobody's business
     "image_dir": "FOLDER", "audio_dir": "FOLDER", "labels_csv": "FILE", "weights": "FILE", "finish": "FILE",
+    "average": "FILE",
     "training_list": "FILE", "validation_list": "FILE", "testing_list": "FILE",
 }  # fmt: skip
 WITHOUT_EFFECT = {  # on the graph: these change only what is printed, reported or written beside it
@@ -26,12 +27,13 @@ def command_line(parser: ArgumentParser, flags: Namespace) -> str:
     for name, value in vars(flags).items():
         if name in WITHOUT_EFFECT | WORDS or value == parser.get_default(name):
             continue
-        if isinstance(value, Path):
-            words += [f"--{name}={PATHS[name]}"] if name in PATHS else []
-        elif value is True:
-            words.append(f"--{name}")
-        else:  # a flag that was given several times is a list
-            words += [f"--{name}={shlex.quote(_typed(one))}" for one in (value if isinstance(value, list) else [value])]
+        for one in value if isinstance(value, list) else [value]:  # a flag that was given several times is a list
+            if isinstance(one, Path):
+                words += [f"--{name}={PATHS[name]}"] if name in PATHS else []
+            elif one is True:
+                words.append(f"--{name}")
+            else:
+                words.append(f"--{name}={shlex.quote(_typed(one))}")
     return " ".join(words)
 
 

@@ -32,7 +32,13 @@ STEPS = (  # flags that have an effect only on trainings in steps, those of a la
     "plot how_many_training_steps learning_rate train_batch_size eval_step_interval validation_batch_size model_dir "
     "checkpoint_dir precision"
 ).split()
-FINE_TUNING = ("pool_shares", "ema", "batch_norm", "output_weights")  # flags that need --fine_tune
+FINE_TUNING = ("pool_shares", "consistency", "ema", "batch_norm", "output_weights")  # flags that need --fine_tune
+NEEDS = {  # flags that need another one, and why
+    "drop_other_tasks": ("task", ", which names the task that is left"),
+    "geometry": ("fine_tune", ": a trunk keeps the geometry that it was trained with"),
+    "average": ("finish", ", which names the first file"),
+    "compare": ("evaluate", ""),
+}
 NOT_IN_FOLDS = (  # flags that have no effect on cross-validation, which splits the cases itself and writes no graph
     "training_list validation_list testing_list testing_percentage plot intermediate_store_frequency saved_model_dir"
 ).split()
@@ -146,6 +152,11 @@ def _trunk_flags(flags: argparse.ArgumentParser) -> None:
         type=shares,
     )  # fmt: skip
     flag(
+        "consistency", 0.0, "for --fine_tune: weight of the divergence between the answers to two views of a case, "
+        "each changed in another way, such as 1; a batch then has two views of half as many cases; 0: one view",
+        type=between(0, 1e3),
+    )  # fmt: skip
+    flag(
         "ema", 0.0, "for --fine_tune: decay of the moving average of the weights that the training ends with, such as "
         "0.998; 0: it ends with the last weights",
         type=between(0, 1),
@@ -161,6 +172,11 @@ def _trunk_flags(flags: argparse.ArgumentParser) -> None:
         type=Path,
     )  # fmt: skip
     flag("finish", None, "make a graph of this file of --output_weights, with the cases it was trained on", type=Path)
+    flag(
+        "average", [], "with --finish: another file of --output_weights, of the same cases; the graph gets the mean of "
+        "the weights of all files. May be repeated; a file that is given twice counts twice", type=Path,
+        action="append",
+    )  # fmt: skip
     flag("checkpoint_dir", Path("checkpoints"), "where --fine_tune saves checkpoints, to resume from")
     flag(
         "precision", "auto", "for --fine_tune; auto: whichever is faster on this processor",
@@ -264,16 +280,13 @@ def _check_combination(reader: argparse.ArgumentParser, flags: argparse.Namespac
     for name in FINE_TUNING:
         if not flags.fine_tune and getattr(flags, name) != reader.get_default(name):
             reader.error(f"--{name} needs --fine_tune")
+    for name, (needed, why) in NEEDS.items():
+        if getattr(flags, name) and not getattr(flags, needed):
+            reader.error(f"--{name} needs --{needed}{why}")
     if flags.output_weights and flags.output_weights.suffix != ".npz":
         reader.error(f"--output_weights must end in .npz, not '{flags.output_weights}'")
-    if flags.drop_other_tasks and not flags.task:
-        reader.error("--drop_other_tasks needs --task, which names the task that is left")
     if flags.sensitivity and flags.evaluate:
         reader.error("--sensitivity has no effect with --evaluate; leave it out")
-    if flags.geometry and not flags.fine_tune:
-        reader.error("--geometry needs --fine_tune: a trunk keeps the geometry that it was trained with")
-    if flags.compare and not flags.evaluate:
-        reader.error("--compare needs --evaluate")
     _check_cluster(reader, flags)
     if (flags.graph or flags.labels) and not uses_graph:
         reader.error(

@@ -4,8 +4,10 @@ import csv
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from sounds import coughs, wav
 from tosa.audit.datasets import collect
 from tosa.errors import UsageError
 from tosa.training.data.dataset import Percentages
@@ -142,6 +144,43 @@ def test_unknown_sets_are_named_with_what_is_there_and_known(data, monkeypatch):
     said = str(stopped.value)
     assert said.startswith("Unknown data sets: cough/whoops. Found: ") and "cough/emogator" in said
     assert "xray/nih_adult" in said.partition("Supported")[2] and not (data / "cases.csv").exists()
+
+
+def write_coughs(data: Path, name: str, rows: list[dict[str, str]], samples: list[np.ndarray]) -> None:
+    folder = data / "cough" / name
+    folder.mkdir(parents=True)
+    with (folder / "metadata.csv").open("w", newline="") as out:
+        writer = csv.DictWriter(out, sorted(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    for row, sound in zip(rows, samples, strict=True):
+        (folder / row["file"]).write_bytes(wav(sound))
+
+
+def test_a_copy_in_another_group_is_left_out_and_named(tmp_path, capsys):
+    """That which would be tested on, though it comes first; files of one group, and all other rows, stay."""
+    names = [f"{number}" for number in range(99)]
+    (tested, *_), (trained, other, *_) = (
+        [name for name in names if Percentages().split_of(name) == split] for split in ("testing", "training")
+    )
+    one, two, three = (coughs(seed=seed) for seed in (1, 2, 3))
+    rows = [{"file": f"{name}.flac"} for name in (tested, trained, other)]
+    write_coughs(tmp_path, "covid19_cough_ru", rows, [one, one / 2, two])
+    rows = [{"file": f"{number}.wav", "patient": "p"} for number in range(2)]
+    write_coughs(tmp_path, "bmc_cough_2006", rows, [three, three / 2])
+    everything = [row | {"file": Path(row["file"]).name} for row in written(tmp_path, keep_copies=True)]
+    assert len(everything) == 5 and not capsys.readouterr().err.count("Left out")
+    kept = [row | {"file": Path(row["file"]).name} for row in written(tmp_path)]
+    assert kept == [row for row in everything if row["file"] != f"{tested}.flac"]
+    said = capsys.readouterr().err
+    assert f"{tested}.flac', a copy of '" in said and f"{trained}.flac' in another group." in said
+    assert "Copies that were left out: 1 of covid19_cough_ru." in said
+
+
+def written(data: Path, **options: bool) -> list[dict[str, str]]:
+    collect.write_table([data], data / "cases.csv", **options)
+    with (data / "cases.csv").open(newline="") as lines:
+        return list(csv.DictReader(lines))
 
 
 def test_a_folder_without_sets_is_refused(tmp_path):

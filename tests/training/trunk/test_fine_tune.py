@@ -1,18 +1,21 @@
 """Fine-tuning on a tiny trunk in the place of Inception-v3."""
 
 import hashlib
+import re
 import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.spatial.distance import jensenshannon
 
 import retrain
 from sounds import coughs, wav
 from tosa.model.graph import METADATA, SEAL, Graph
 from tosa.model.metadata import GraphMetadata
 from tosa.model.network import GraphFile, Network
+from tosa.preprocessing import Preprocessing
 from tosa.training import tensorboard_curves
 from tosa.training.commands import options
 from tosa.training.data import dataset
@@ -20,7 +23,8 @@ from tosa.training.data.contamination import SeenFiles
 from tosa.training.data.table import from_csv
 from tosa.training.graph import assemble
 from tosa.training.head import fit_under_handling, refit
-from tosa.training.head.head import Head
+from tosa.training.head.head import Head, softmax
+from tosa.training.trunk.average import read_average
 from tosa.training.trunk.fine_tuned import FineTuned
 from tosa.training.trunk.recipe import FineTuneRecipe
 from tosa.training.trunk.serialize import to_float16
@@ -139,6 +143,35 @@ def test_weights_are_finished_elsewhere_into_the_same_graph(tmp_path, table, wei
     assert "is not a whole file that --output_weights wrote" in capsys.readouterr().err
 
 
+def test_the_mean_of_several_weights_is_finished(tmp_path, table, weights, capsys):
+    """A file given twice counts twice; files of other labels, cases or geometry are refused."""
+    one = trained(tmp_path, table, weights, "one")
+    two = trained(tmp_path, table, weights, "two", "--seed=1", "--consistency=1")
+    both = read_average([tmp_path / "one.npz", tmp_path / "two.npz", tmp_path / "two.npz"])
+    np.testing.assert_allclose(both.weights, (one.weights + 2 * two.weights) / 3, atol=1e-6)
+    kernels = [tuned.trunk["conv2d_1__kernel"] for tuned in (one, two, both)]
+    assert kernels[2].dtype == np.float16 and (kernels[0] != kernels[1]).any()
+    np.testing.assert_allclose(kernels[2], (kernels[0] + 2 * kernels[1].astype(float)) / 3, atol=1e-3)
+
+    flags = [f"--finish={tmp_path}/one.npz", f"--average={tmp_path}/two.npz", f"--labels_csv={table}"]
+    flags += [f"--output_graph={tmp_path}/mean.pb", f"--output_labels={tmp_path}/mean.txt"]
+    assert retrain.main(flags) == 0
+    known = Graph((tmp_path / "mean.pb").read_bytes()).metadata()
+    assert known.recipe["averaged_with"] == [two.metadata.recipe] and known.recipe["seed"] == 0
+    assert known.command.splitlines()[-1] == "retrain.py --labels_csv=FILE --finish=FILE --average=FILE"
+
+    capsys.readouterr()
+    for field, value, said in (
+        ("columns", one.columns[::-1], "other tasks or labels"),
+        ("cases_sha256", "0" * 64, "different cases"),
+        ("trunk", {}, "different networks"),
+        ("metadata", replace(one.metadata, preprocessing=Preprocessing(geometry="letterbox")), "--geometry"),
+    ):
+        replace(one, **{field: value}).write(tmp_path / "two.npz")
+        assert retrain.main(flags) == 2
+        assert said in capsys.readouterr().err
+
+
 def test_a_training_starts_from_the_heads_of_a_weights_file(tmp_path, table, weights):
     first = trained(tmp_path, table, weights, "first")
     (tmp_path / "model").mkdir()
@@ -186,6 +219,79 @@ def test_a_task_leaves_the_others_as_they_are(tmp_path, table, weights, tiny):
     model.train_on_batch(np.random.default_rng(0).integers(0, 256, (4, 299, 299, 3), dtype=np.uint8), np.zeros(4))
     changed = np.abs(model.head.get_weights()[0] - before).max(axis=0)
     assert (changed[:2] > 0).all() and (changed[2:] == 0).all()
+
+
+def test_the_divergence_of_views_is_that_of_jensen_and_shannon_within_a_task(tiny):
+    from tosa.training.trunk.tuned_model import TaskCrossEntropy, divergence_of_views, same_task_matrix
+
+    logits = np.random.default_rng(0).normal(0, 3, (6, 3)).astype(np.float32)
+    logits[5] = logits[4]
+    answers = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    wanted = np.repeat([jensenshannon(answers[at], answers[at + 1]) ** 2 for at in (0, 2, 4)], 2)
+    np.testing.assert_allclose(divergence_of_views(logits), wanted, atol=1e-6)
+    assert wanted[0] > 0.01 and wanted[4] == 0
+
+    with_others = np.concatenate([logits, np.random.default_rng(1).normal(0, 9, (6, 2))], axis=1, dtype=np.float32)
+    same_task, targets = same_task_matrix(["lungs"] * 3 + ["cough"] * 2), np.array([0, 0, 1, 1, 2, 2])
+    plain, consistent = (TaskCrossEntropy(same_task, 0.1, weight).call(targets, with_others) for weight in (0, 7))
+    np.testing.assert_allclose(consistent - plain, 7 * wanted, atol=1e-5)
+
+
+def test_the_views_of_a_case_keep_the_same_part_of_the_bottleneck(tiny):
+    """Different cases keep different parts."""
+    from tosa.training.trunk.tuned_model import TunedModel
+
+    model = TunedModel(tiny.build_inception(), 3, FineTuneRecipe(consistency=1, dropout=0.5))
+    pictures = np.repeat(np.random.default_rng(0).integers(0, 256, (1, 299, 299, 3), dtype=np.uint8), 12, axis=0)
+    logits = np.asarray(model(pictures, training=True))
+    np.testing.assert_array_equal(logits[::2], logits[1::2])
+    assert len(np.unique(logits.round(5), axis=0)) > 1
+    assert len(np.unique(np.asarray(model(pictures)), axis=0)) == 1  # nothing is left out when it answers
+
+
+def test_with_consistency_the_answers_to_two_views_draw_nearer(tmp_path, table, weights, capsys):
+    from tosa.training.trunk import fine_tune
+    from tosa.training.trunk.sampler import Sampler
+
+    cases = dataset.of_task(dataset.in_split(from_csv(table, "t", dataset.Percentages()), "training"), "lungs")
+    divergence = {}
+    for weight in (0, 300):
+        recipe = FineTuneRecipe(
+            steps=40,
+            learning_rate=0.02,
+            batch_size=8,
+            warmup_steps=1,
+            label_smoothing=0,
+            consistency=weight,
+            checkpoint_every=20,
+        )
+        tuning = fine_tune.FineTuning(cases, recipe, weights / "weights.npz")
+        tuning.train(tmp_path / f"checkpoints {weight}", lambda *_, **__: None)
+        views = replace(recipe, consistency=1, batch_size=80)
+        pictures, _ = Sampler(cases, views, tuning.columns, tuning.preprocessing).batch(1000)
+        answers = softmax(tuning.model.predict_on_batch(pictures).astype(float))
+        assert np.isfinite(answers).all()
+        apart = np.nan_to_num(jensenshannon(answers[::2], answers[1::2], axis=1))  # nan where they are equal
+        divergence[weight] = np.mean(apart**2)
+    assert divergence[300] < divergence[0] / 3
+    logged = re.findall(r"Step (\d+): Train (divergence|cross entropy) = ([\d.]+)", capsys.readouterr().out)
+    assert [(step, name) for step, name, _ in logged] == [
+        (step, name) for names in (["cross entropy"], ["cross entropy", "divergence"]) for step in ("20", "40")
+        for name in names
+    ]  # fmt: skip
+    assert 0 <= float(logged[-1][2]) < float(logged[-3][2])
+
+
+def test_consistency_repeats_and_needs_pairs(tmp_path, table, weights, capsys):
+    one, again, none = (
+        trained(tmp_path, table, weights, name, f"--consistency={weight}")
+        for name, weight in (("one", 1), ("again", 1), ("none", 0))
+    )
+    np.testing.assert_array_equal(one.weights, again.weights)
+    assert (one.weights != none.weights).any()
+    assert one.metadata.recipe["consistency"] == 1 and "--consistency=1.0" in one.metadata.command
+    assert run(tmp_path, table, weights, "odd", "--consistency=1", "--train_batch_size=5") == 2
+    assert "--consistency needs an even --train_batch_size" in capsys.readouterr().err
 
 
 def test_a_file_that_workers_cannot_read_is_named(tmp_path, table, weights, capsys):
@@ -263,15 +369,15 @@ def test_refitting_changes_the_last_layers_alone(tmp_path, table, weights, monke
     assert "has the label 'dim', but no training case" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("damage", [None, "half a file", "of two files only the first"])
-def test_goes_on_where_it_was_killed(tmp_path, table, weights, monkeypatch, capsys, damage):
+@pytest.mark.parametrize(("damage", "consistency"), [(None, 1), ("half a file", 0), ("of two files only the first", 0)])
+def test_goes_on_where_it_was_killed(tmp_path, table, weights, monkeypatch, capsys, damage, consistency):
     """Killed after a checkpoint or while it is written and started again, the weights are as without the kill."""
     from tosa.training.trunk import fit_callbacks
 
     monkeypatch.setattr(options, "FineTuneRecipe", lambda **given: FineTuneRecipe(**given, checkpoint_every=10))
-    more = ["--ema=0.9", f"--output_weights={tmp_path}/whole.npz"]
-    assert run(tmp_path, table, weights, "whole", "--precision=float32", *more) == 0
-    more = ["--ema=0.9", f"--output_weights={tmp_path}/killed.npz"]
+    same = ["--precision=float32", "--ema=0.9", f"--consistency={consistency}"]
+    assert run(tmp_path, table, weights, "whole", *same, f"--output_weights={tmp_path}/whole.npz") == 0
+    more = [*same, f"--output_weights={tmp_path}/killed.npz"]
 
     class Killed(Exception):
         pass
@@ -283,13 +389,13 @@ def test_goes_on_where_it_was_killed(tmp_path, table, weights, monkeypatch, caps
     with monkeypatch.context() as patch:
         patch.setattr(fit_callbacks.Progress, "on_train_batch_end", dies)
         with pytest.raises(Killed):
-            run(tmp_path, table, weights, "killed", "--precision=float32", *more)
+            run(tmp_path, table, weights, "killed", *more)
     if damage == "half a file":
         file = tmp_path / "killed" / "latest.weights.h5"
         file.write_bytes(file.read_bytes()[:-999])
     if damage == "of two files only the first":
         (tmp_path / "killed" / "training_metadata.json").write_text('{"epoch": 1, "batch": 0}')
-    assert run(tmp_path, table, weights, "killed", "--precision=float32", *more) == 0
+    assert run(tmp_path, table, weights, "killed", *more) == 0
     assert f"Resuming from step {10 if damage == 'half a file' else 20}" in capsys.readouterr().out
     whole, killed = (FineTuned.read(tmp_path / f"{name}.npz") for name in ("whole", "killed"))
     np.testing.assert_allclose(whole.weights, killed.weights, atol=1e-5)

@@ -61,6 +61,21 @@ def test_every_batch_has_the_shares_of_the_pools(monkeypatch):
     assert set(counts) == {1, 2} and np.mean(counts) == pytest.approx(1.5, abs=0.2)  # shares that are not whole
 
 
+def test_with_consistency_a_batch_has_two_views_of_half_as_many_cases(tmp_path):
+    """Of the same file, one after the other, and each changed in another way."""
+    cases = []
+    for number in range(6):
+        level = np.random.default_rng(number).integers(40 * number, 40 * number + 40, (80, 80), dtype=np.uint8)
+        Image.fromarray(level).save(tmp_path / f"{number}.png")
+        cases.append(dataset.Case(tmp_path / f"{number}.png", "lungs", f"label {number}", "g", "training"))
+    columns = columns_of(cases)
+    pictures, targets = Sampler(cases, FineTuneRecipe(batch_size=8, consistency=1), columns).batch(0)
+    assert len(pictures) == 8 and (targets[::2] == targets[1::2]).all() and len(set(targets)) > 1
+    assert (pictures[::2] != pictures[1::2]).any(axis=(1, 2, 3)).all()
+    _, of_single_views = Sampler(cases, FineTuneRecipe(batch_size=4), columns).batch(0)
+    assert of_single_views.tolist() == targets[::2].tolist()
+
+
 @pytest.mark.parametrize("shares", [{"coughs": 1}, {"coughs": 1, "rain": 1, "music": 1}])
 def test_shares_of_other_pools_are_refused(monkeypatch, shares):
     cases = numbered({"ill": lambda _: {"pool": "coughs"}, "well": lambda _: {"pool": "rain"}}, ill=2, well=2)

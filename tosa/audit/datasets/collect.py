@@ -1,12 +1,15 @@
 """Gathers public data sets into one table for retrain.py and the audit.
 
-    python -m tosa.audit.datasets.collect [--commercial] DATA [DATA ...] cases.csv
+    python -m tosa.audit.datasets.collect [--commercial] [--keep_copies] DATA [DATA ...] cases.csv
 
 Each DATA holds folders of the names in SETS, each with its own table of labels. The columns of cases.csv are those that
 `retrain.py --labels_csv` reads: file (relative to the table), task, label, group, source, aspect (`unknown` for
 pictures that were squashed to a square), pool and stratum (how batches are drawn, see docs/training.md); and for the
 audit age, sex, view, kind (what is heard), native_width and native_height (pixels before anyone resized a picture),
 and licence.
+
+A file that looks or sounds like one of another group is left out and named, since a copy in another split would make a
+test flatter. The groups and splits of all other files stay what they are.
 """
 
 import argparse
@@ -18,6 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tosa.audit.datasets.copies import without_copies
 from tosa.errors import UsageError
 from tosa.training.data.aspects import UNKNOWN
 from tosa.training.files import atomic_write
@@ -213,14 +217,18 @@ def _merge_groups(rows: list[tuple[Row, str]]) -> list[Row]:
     return [row | {"group": root(row["group"])} for row, _ in rows]
 
 
-def write_table(data: list[Path], table: Path, commercial: bool = False) -> None:
-    """Writes the table of all cases in the folders `data`. Raises UsageError as find_sets does."""
+def write_table(data: list[Path], table: Path, commercial: bool = False, keep_copies: bool = False) -> None:
+    """Writes the table of all cases in the folders `data`. Raises UsageError as find_sets does.
+
+    keep_copies: whether files that look or sound like one of another group are cases too.
+    """
     sets, start = find_sets([root.resolve() for root in data]), table.parent.resolve()
-    rows = [row for each, folder in sets for row in read_set(each, folder, start, commercial)]
+    rows = _merge_groups([row for each, folder in sets for row in read_set(each, folder, start, commercial)])
+    rows = rows if keep_copies else without_copies(rows, start)
     with atomic_write(table) as partial, partial.open("w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, COLUMNS)
         writer.writeheader()
-        writer.writerows(_merge_groups(rows))
+        writer.writerows(rows)
     if missing := [each.folder for each in SETS if each not in dict(sets)]:
         print(f"Data sets that were not found: {', '.join(missing)}.", file=sys.stderr)
 
@@ -233,9 +241,12 @@ def main() -> None:
     flags.add_argument(
         "--commercial", action="store_true", help="leave out files whose licence forbids commercial use, or is unknown"
     )
+    flags.add_argument(
+        "--keep_copies", action="store_true", help="keep files that look or sound like one of another group"
+    )
     arguments = flags.parse_args()
     try:
-        write_table(arguments.data, arguments.table, arguments.commercial)
+        write_table(arguments.data, arguments.table, arguments.commercial, arguments.keep_copies)
     except UsageError as error:
         sys.exit(str(error))
 

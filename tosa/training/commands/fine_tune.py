@@ -22,6 +22,7 @@ from tosa.training.files import file_sha256
 from tosa.training.graph import assemble
 from tosa.training.graph.words import Words, describe, started_from, with_counts
 from tosa.training.head.decision import check_sensitivity
+from tosa.training.trunk.average import read_average
 from tosa.training.trunk.fine_tuned import FineTuned, cases_digest, is_fine_tuned
 from tosa.training.trunk.recipe import FineTuneRecipe
 from tosa.training.trunk.resolve import network_in
@@ -48,7 +49,7 @@ class FinishWeightsOptions:
     """Which weights become a graph, and with which cases."""
 
     data: DataOptions
-    weights: Path
+    weights: tuple[Path, ...]  # of several, their mean
     words: Words
     finish: FinishOptions
 
@@ -98,8 +99,8 @@ def fine_tune(options: FineTuneOptions, settings: Settings) -> None:
 
 
 def finish_weights(options: FinishWeightsOptions, settings: Settings) -> None:
-    """Makes a graph of the weights that a fine-tuning wrote, calibrates it, and writes graph, labels and report."""
-    tuned = FineTuned.read(options.weights)
+    """Makes a graph of the weights of one fine-tuning or several, calibrates it, and writes it, labels and report."""
+    tuned, first = read_average(options.weights), options.weights[0]
     skipped = SkippedFiles(options.data.skip_unreadable)
     cases = load_cases(options.data, skipped, preprocessing=tuned.metadata.preprocessing)
     labels: dict[str, list[str]] = {}
@@ -108,10 +109,10 @@ def finish_weights(options: FinishWeightsOptions, settings: Settings) -> None:
     check_against_graph(cases, labels)
     check_sensitivity(options.finish.sensitivity, labels)
     if missing := ", ".join(task for task in labels if task not in dataset.labels_by_task(cases)):
-        raise UsageError(f"'{options.weights}' has the tasks {missing} too: name cases of all its tasks.")
+        raise UsageError(f"'{first}' has the tasks {missing} too: name cases of all its tasks.")
     if tuned.cases_sha256 not in (None, cases_digest(cases)):
         raise UsageError(
-            f"'{options.weights}' was trained on other cases, or they were in other splits: name the same ones, so "
+            f"'{first}' was trained on other cases, or they were in other splits: name the same ones, so "
             "that no case that it was trained on is validated or tested on."
         )
     described = describe(tuned.metadata, cases, options.words, tuned.metadata)

@@ -69,7 +69,7 @@ def finish_weights_options(flags: Namespace) -> FinishWeightsOptions:
     """Returns the options of --finish."""
     return FinishWeightsOptions(
         data=_data_options(flags),
-        weights=flags.finish,
+        weights=(flags.finish, *flags.average),
         words=_words(flags),
         finish=_finish_options(flags, refits=True),
     )
@@ -218,11 +218,18 @@ def _fine_tune_recipe(flags: Namespace) -> FineTuneRecipe:
         "learning_rate": flags.learning_rate,
         "batch_size": flags.train_batch_size,
         "pool_shares": flags.pool_shares,
+        "consistency": flags.consistency,
         "ema": flags.ema,
         "batch_norm": flags.batch_norm,
         "seed": flags.seed,
     }
-    return FineTuneRecipe(**{name: value for name, value in values.items() if value is not None})
+    recipe = FineTuneRecipe(**{name: value for name, value in values.items() if value is not None})
+    if recipe.batch_size % recipe.views:
+        raise UsageError(
+            f"--consistency needs an even --train_batch_size, since a batch has two views of each case, not "
+            f"{recipe.batch_size}."
+        )
+    return recipe
 
 
 def _distortion(flags: Namespace) -> Distortion:

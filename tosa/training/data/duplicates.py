@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tosa.training.data.dataset import Case
+from tosa.training.data.dataset import SPLITS, Case
 from tosa.training.data.fingerprints import Mark, alike
+from tosa.training.files import progress
 
 NEAR_PAIRS = 5e7  # testing x other cases; more are not compared, which would take minutes
 
@@ -49,3 +50,38 @@ def looking_alike(cases: Sequence[Case], marks: Sequence[Mark | None]) -> list[l
             if (mark.kind, case.task) == (kind, task):
                 pairs += [[str(case.file), str(others[row][0].file)] for row in np.flatnonzero(alike(mark, stored))]
     return pairs
+
+
+def copies_in_other_groups(cases: Sequence[Case], marks: Sequence[Mark | None]) -> dict[int, int]:
+    """Returns which cases look or sound like a case of another group: the number of the other one, by the case's own.
+
+    Of two copies, the one that is trained on is kept, so that a graph that was trained on both is tested on neither;
+    where they are in the same split, the first. marks: the cases' fingerprints.
+    """
+    order = sorted(range(len(cases)), key=lambda number: (SPLITS.index(cases[number].split), number))
+    rank = {number: place for place, number in enumerate(order)}
+    copies: dict[int, int] = {}
+    neighbours = _neighbours(marks)
+    for number in order:
+        for other in sorted(neighbours.get(number, ()), key=rank.__getitem__):
+            is_kept = rank[other] < rank[number] and other not in copies
+            if is_kept and cases[other].group != cases[number].group:
+                copies[number] = other
+                break
+    return copies
+
+
+def _neighbours(marks: Sequence[Mark | None]) -> dict[int, set[int]]:
+    """The files that each file looks or sounds like, in either direction, since a crop is found only in one."""
+    neighbours: dict[int, set[int]] = defaultdict(set)
+    for kind in ("picture", "sound"):
+        marked = [(number, mark) for number, mark in enumerate(marks) if mark and mark.kind == kind]
+        if not marked:
+            continue
+        stored = np.stack([mark.stored for _, mark in marked])
+        for number, mark in progress(marked, desc=f"copies of {kind}s", unit="file"):
+            for row in np.flatnonzero(alike(mark, stored)):
+                other = marked[row][0]
+                neighbours[number].add(other)
+                neighbours[other].add(number)
+    return neighbours

@@ -45,7 +45,7 @@ class Progress(keras.callbacks.Callback):
     """Prints the classic's log lines and shows a bar, writes curves, validates, and tells the batches their epoch."""
 
     def __init__(
-        self, recipe: FineTuneRecipe, batches: Batches, started: Callable[[int], None], log: Callable[..., None],
+        self, recipe: FineTuneRecipe, batches: Batches, started: Callable[[int], None], log: "Log",
         validate: Callable[[int], None],
     ) -> None:  # fmt: skip
         """started: told the step that training starts from. log, validate: told the step after some short epochs."""
@@ -71,7 +71,11 @@ class Progress(keras.callbacks.Callback):
         length, every = self.recipe.epoch_steps, self.recipe.validate_every
         step = (epoch + 1) * length
         if logs:
-            self.log(step, "Train", float(logs["loss"]), float(logs["accuracy"]))
+            divergence = float(logs.get("divergence", 0))  # part of the loss
+            loss = float(logs["loss"]) - self.recipe.consistency * divergence
+            self.log(step, "Train", loss, float(logs["accuracy"]))
+            if self.recipe.consistency:
+                self.log.divergence(step, divergence)
         if step // every > (step - length) // every:
             self.validate(step)
 
@@ -94,3 +98,8 @@ class Log:
         tqdm.write(f"{datetime.now()}: Step {step}: {name} cross entropy = {loss:f}")
         suffix = "/".join(["", *task])
         self.write_curves(split, step, **{f"accuracy{suffix}": accuracy, f"cross_entropy{suffix}": loss})
+
+    def divergence(self, step: int, value: float) -> None:
+        """Prints and writes the mean divergence between the answers to two views of a training case."""
+        tqdm.write(f"{datetime.now()}: Step {step}: Train divergence = {value:f}")
+        self.write_curves("train", step, divergence=value)

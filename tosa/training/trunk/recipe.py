@@ -19,6 +19,7 @@ class FineTuneRecipe:
     clip_norm: float = 1.0  # of all gradients together
     dropout: float = 0.4  # of the bottleneck
     label_smoothing: float = 0.1
+    consistency: float = 0.0  # weight of the divergence between answers to two views of a case; 0: each case has one
     ema: float = 0.0  # decay of the average of the weights that a training ends with; 0: it ends with the last weights
     batch_norm: str = "inference"  # or training: normalise by each batch, and keep averages of its statistics
     bfloat16: bool = False  # forward and backward passes in bfloat16, over float32 weights
@@ -36,6 +37,11 @@ class FineTuneRecipe:
     def epoch_steps(self) -> int:
         """The steps of each short epoch, at most checkpoint_every."""
         return math.ceil(self.steps / self.epochs)
+
+    @property
+    def views(self) -> int:
+        """How often a batch has each of its cases, each time changed in another way."""
+        return 2 if self.consistency else 1
 
     def in_whole_epochs(self) -> Self:
         """Returns the recipe with so many more steps that all short epochs are equally long."""

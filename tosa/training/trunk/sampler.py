@@ -33,6 +33,8 @@ class Sampler:
 
     With recipe.pool_shares, each batch has these shares of the pools that the table's column `pool` names, exactly
     where they come out whole; the labels of a pool are balanced as above.
+
+    With recipe.consistency, a batch has half as many cases, and two views of each, one after the other.
     """
 
     def __init__(
@@ -49,13 +51,14 @@ class Sampler:
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns pictures uint8 (batch, size, size, 3) and the columns of their labels, int64 (batch,)."""
         rng = np.random.default_rng([self.recipe.seed, step])
-        ends, size = np.cumsum([pool.share for pool in self.pools]), self.recipe.batch_size
+        ends, size = np.cumsum([pool.share for pool in self.pools]), self.recipe.batch_size // self.recipe.views
         places = (rng.random() + np.arange(size)) / size * ends[-1]  # at even distances, from a random start
         counts = np.bincount(np.searchsorted(ends, places), minlength=len(self.pools))
         chosen = [
             index
             for pool, count in zip(self.pools, counts, strict=True)
             for index in rng.choice(pool.indices, count, p=pool.probabilities)
+            for _ in range(self.recipe.views)
         ]
         pictures = np.stack([self._changed(self.cases[index], rng) for index in chosen])
         return pictures, np.array([self.columns[self.cases[index].task, self.cases[index].label] for index in chosen])

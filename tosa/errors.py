@@ -85,7 +85,7 @@ class TooLarge(RequestError):
 
 class SoundTooLong(TooLarge):
     code = "sound_too_long"
-    public = "The sound is longer than 60 seconds. Send the part of it that counts."
+    public = "The sound is longer than 60 seconds. Send the part that matters."
 
 
 class PictureTooLarge(TooLarge):
@@ -176,7 +176,7 @@ class Starting(RequestError):
 
 class Stopping(RequestError):
     status, code = 503, "stopping"
-    public = "Tosa is stopping. It finishes the requests that it has, and takes no new ones."
+    public = "Tosa is stopping. It finishes the requests in progress and takes no new ones."
 
 
 class SettingError(TosaError):

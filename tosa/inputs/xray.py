@@ -128,7 +128,8 @@ def check(pixels: np.ndarray) -> None:
     height, width = pixels.shape[:2]
     if min(height, width) < MIN_SIDE or max(height, width) > MAX_ASPECT * min(height, width):
         raise NotAChestXray(
-            f"The picture is {width} x {height} pixels. A chest X-ray has at least {MIN_SIDE} a side, nearly square."
+            f"The picture has {width} x {height} pixels. A chest X-ray is nearly square and has at least {MIN_SIDE} on "
+            "each side."
         )
     channels = np.ascontiguousarray(resize(pixels, (64, 64), GATE_GAP).T, np.float32)
     brightness = channels.mean(axis=0)

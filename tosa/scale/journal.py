@@ -99,8 +99,8 @@ class Journal:
             self._write(self._run)
         elif json.loads(first) != self._run:
             raise UsageError(
-                f"'{self.path}' was begun with another model or other options. Give them as they were, name another "
-                "--out, or remove that file to begin anew."
+                f"'{self.path}' belongs to a run with another model or other options. Use the same ones, name another "
+                "--out, or remove that file to start again."
             )
         with open(self.path, "rb") as lines:
             next(lines)

@@ -125,7 +125,7 @@ def _training_flags(flags: argparse.ArgumentParser) -> None:
     flag("validation_batch_size", 100, "validation pictures in each evaluation, -1 for all", type=count)
     flag(
         "class_balance", "drawn", "for the last layer. drawn: every step samples each label equally often, as the "
-        "classic did; weighted: cases are sampled uniformly, and a case counts the more the rarer its label is; none: "
+        "classic did; weighted: cases are sampled uniformly, and cases of rare labels get larger weights; none: "
         "cases are sampled uniformly. With --train_batch_size=-1 nothing is sampled, and only weighted has an effect",
         choices=BALANCES,
     )  # fmt: skip
@@ -194,7 +194,12 @@ def _distortion_flags(flags: argparse.ArgumentParser) -> None:
     flag("random_rotation", 0.0, "degrees to rotate to either side", type=between(0, 181))
     flag("random_shift", 0.0, "seconds to shift a sound to either side", type=between(0, 2.5))
     flag("random_gain", 0.0, "decibels to make a sound louder or softer by, clipping it", type=between(0, 61))
-    flag("random_bandwidth", False, "cut a sound's highs and lows, as small microphones do", action="store_true")
+    flag(
+        "random_bandwidth",
+        False,
+        "cut low and high frequencies, as small microphones do",
+        action="store_true",
+    )
     flag("background_snr", None, "mix noise into a sound, so many decibels below it", type=between(-60, 121))
     flag("variants", 10, "distorted variants of each case, cached in --bottleneck_dir", type=positive)
 
@@ -211,7 +216,7 @@ def _report_flags(flags: argparse.ArgumentParser) -> None:
     flag("negative_label", None, "label that stands for health (default: not sick, normal, healthy, negative)")
     flag("print_misclassified_test_images", False, "list the test pictures answered wrongly", action="store_true")
     flag(
-        "evaluate", None, "train nothing: report how the served graph does on the testing cases, another split or all",
+        "evaluate", None, "train nothing: report the served graph's results on the testing cases, another split or all",
         nargs="?", const="testing", choices=["training", "validation", "testing", "all"],
     )  # fmt: skip
     flag("compare", None, "with --evaluate: another graph, to be compared on the same cases", type=Path)
@@ -221,7 +226,7 @@ def _report_flags(flags: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     flag("calibrate", False, "train nothing: fit temperatures, operating points and the gate", action="store_true")
     flag(
-        "refit", False, "fit the last layers of all tasks anew, as --fine_tune does at its end, then calibrate",
+        "refit", False, "fit the last layers of all tasks again, as --fine_tune does at its end, then calibrate",
         action="store_true",
     )  # fmt: skip
     flag(

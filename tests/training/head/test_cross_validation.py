@@ -31,7 +31,7 @@ def test_a_head_that_learnt_its_cases_by_heart_is_not_believed(capsys):
         head, training.take(np.arange(6)), training.take(np.arange(6, 72)), RECIPE
     )
     said = capsys.readouterr().out
-    assert "validation has less than 10 groups" in said and "Cross entropy" not in said
+    assert "validation has fewer than 10 groups" in said and "Cross entropy" not in said
     assert views.fewest_groups(2) == 12 and len(views.targets) == 72
     logits = views.logits_of(head)
     np.testing.assert_array_equal(logits[:6], head.logits(training.bottlenecks[:6]))

@@ -22,7 +22,7 @@ def warn_of_lost_tasks(options: DataOptions, settings: Settings, tasks: Collecti
     """Prints which tasks of the served graph a new one with `tasks` lacks, though --task promises to keep them."""
     if options.task and (lost := _lost(settings.graph, settings.labels, tasks)):
         names = ", ".join(lost)
-        print(f"WARNING: The new graph will not have {names} of the served one, '{settings.graph}': {reason}.")
+        print(f"WARNING: The new graph will not have {names} of the served graph, '{settings.graph}': {reason}.")
 
 
 def tell_what_is_replaced(files: GraphFiles, tasks: Collection[str]) -> None:
@@ -30,7 +30,7 @@ def tell_what_is_replaced(files: GraphFiles, tasks: Collection[str]) -> None:
     if lost := _lost(files.graph, files.labels, tasks):
         print(
             f"WARNING: '{files.graph}' is replaced, and the new graph has only {', '.join(tasks)}: {', '.join(lost)} "
-            f"will be dropped. What is there is kept as '{previous_of(files.graph)}' and '{previous_of(files.labels)}'."
+            f"will be dropped. The old ones are kept as '{previous_of(files.graph)}' and '{previous_of(files.labels)}'."
         )
 
 
@@ -62,4 +62,4 @@ def print_input_note(options: DataOptions, cases: Sequence[Case]) -> None:
     """Prints that pictures without a task are taken for spectrograms, as in the classic command."""
     says_input = options.task or options.audio_dir or any(case.is_sound for case in cases)
     if not says_input and FIRST_TASK in dataset.labels_by_task(cases):
-        print(f"The graph answers sounds, under task {FIRST_TASK}. For one that answers pictures give --task NAME.")
+        print(f"The new graph answers sounds, as the task {FIRST_TASK}. If it is to answer pictures, give --task NAME.")

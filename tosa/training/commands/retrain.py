@@ -120,7 +120,7 @@ def retrain(options: RetrainOptions, settings: Settings) -> None:
     tested = _train_and_write(options, start, metadata, task, data, summary, skipped)
     outputs.write_outputs(options.report, tested, summary, tensorboard_curves.read(options.summaries_dir))
     if not options.data.task:
-        print("The graph has only this task. --task NAME adds to the graph it starts from, and keeps its others.")
+        print("The new graph has only this task. To keep the other tasks of the served graph too, give --task NAME.")
     print_input_note(options.data, cases)
 
 
@@ -129,8 +129,8 @@ def one_task(cases: Sequence[Case]) -> str:
     tasks = list(dataset.labels_by_task(cases))
     if len(tasks) > 1:
         raise UsageError(
-            f"The last layer is trained one task at a time, and the cases are of {', '.join(tasks)}: choose with "
-            "--task. --fine_tune takes several."
+            f"The cases belong to the tasks {', '.join(tasks)}, but the last layer is trained for one task at a time: "
+            "choose it with --task, or train all of them with --fine_tune."
         )
     return tasks[0]
 
@@ -141,7 +141,7 @@ def _gated(task: TaskMetadata, replaced: TaskMetadata) -> TaskMetadata:
     A new task may take pictures of anything, and a gate that accepts only chest X-rays would refuse them.
     """
     if task.input == "picture" and not replaced.gate:
-        print("Pictures of this task are not checked to be chest X-rays: every gray picture is answered.")
+        print("Tosa does not check whether pictures of this task are chest X-rays: it answers every gray picture.")
     return replace(task, gate=task.input == "picture" and replaced.gate)
 
 

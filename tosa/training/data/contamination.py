@@ -183,6 +183,6 @@ def _refuse(contaminated: Sequence[Case], cases: Sequence[Case], tested: str | N
         count = len(cases if tested == "all" else in_split(cases, tested or ""))
         raise UsageError(
             f"{len(hits)} of the {count} files to test on were in the training of {whose}, such as "
-            f"'{hits[0].file}', so the test would flatter. Test on other files, or give --allow_contaminated to get "
-            "the figures with this warning."
+            f"'{hits[0].file}', so the results would look better than they are. Test on other files, or give "
+            "--allow_contaminated to get the results with this warning."
         )

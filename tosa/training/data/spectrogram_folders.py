@@ -62,8 +62,8 @@ def pictures_without_sound(pictures: Path, sounds: dict[Path, Path]) -> set[Path
     stale = {picture for picture in others if kinds.sound_name_of(picture)}
     if others:
         print(
-            f"{len(others)} pictures in '{pictures}' are of no sound in --audio_dir, such as '{min(others)}'. "
-            f"Left out are the {len(stale)} that were drawn of one which is gone."
+            f"{len(others)} pictures in '{pictures}', such as '{min(others)}', belong to no sound in --audio_dir. "
+            f"{len(stale)} of them were drawn from sounds that have been removed; these are left out."
         )
     return stale
 

@@ -30,8 +30,8 @@ def calibration_views(head: Head, validation: Views, training: Views, recipe: He
     if not answered.any():
         return validation
     print(
-        f"{head.task}: validation has less than {FEWEST} groups of a label, too few to calibrate on. So training cases "
-        f"are used too, each answered by one of {FOLDS} heads, the one that was trained without its group."
+        f"{head.task}: validation has fewer than {FEWEST} groups of some label, too few to calibrate on. So training "
+        f"cases are used too; {FOLDS} heads are trained, and each case is answered by one that did not see its group."
     )
     return validation.with_logits(head.logits(validation.bottlenecks), training.take(answered), logits)
 

@@ -24,7 +24,7 @@ def heads_of(graph: Graph) -> dict[str, Head]:
     tasks = graph.metadata().tasks
     if RESULT in graph.nodes and not tasks:
         raise UsageError(
-            "This is a classic graph: --task, --calibrate and --refit cannot read its last layer. Train anew."
+            "This is a classic graph: --task, --calibrate and --refit cannot read its last layer. Train it again."
         )
     heads = {}
     for name, task in tasks.items():

@@ -101,7 +101,7 @@ def test_evaluating_copies_is_refused_and_other_splits_are_told(served, tmp_path
     assert "60 of the 60 files to test on" in capsys.readouterr().err
     assert run(tmp_path, copies, "--evaluate=training", *graph) == 0
     assert run(tmp_path, copies, "--evaluate", "--allow_contaminated", *graph) == 0
-    assert capsys.readouterr().out.count("the figures below flatter") == 2
+    assert capsys.readouterr().out.count("the results below are too good") == 2
 
 
 def test_folds(served, tmp_path, capsys):

@@ -130,7 +130,8 @@ def test_what_is_told_and_refused(chests, tmp_path, capsys):
     tested = {"tested.jpg": encoded(cropped(chest(5)), "JPEG")}
     cases = files(tmp_path, old | new, "lungs") + files(tmp_path, tested, "lungs", "testing")
     found = inspect_cases(cases, chests, "testing", allowed=True)
-    sentence = "4 of your 8 files, 1 of 1 testing files, were in the training of this trunk: the figures below flatter."
+    files_found = "4 of your 8 files, 1 of 1 testing files, were in the training of this trunk"
+    sentence = f"{files_found}: the results below are too good."
     assert found.sentences == [sentence] and f"WARNING: {sentence}" in capsys.readouterr().out
     assert found.findings["in_the_training_of_the_trunk"] == {
         "training": "3 of 7", "validation": "0 of 0", "testing": "1 of 1",

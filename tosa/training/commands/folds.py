@@ -91,7 +91,7 @@ def _with_pairs(findings: dict[str, Any], pairs: Sequence[tuple[str, ...]]) -> d
     if pairs:
         doubts.append(
             f"{len(pairs)} pairs of files in two folds look or sound alike, such as '{pairs[0][0]}' and "
-            f"'{pairs[0][1]}'. If they are copies, the figures below flatter: give both the same group."
+            f"'{pairs[0][1]}'. If they are copies, the results below are too good: give both the same group."
         )
         print(f"WARNING: {doubts[-1]}")
     return {**findings, "doubts": doubts, "looking_alike_across_splits": [list(pair) for pair in pairs]}

@@ -1,4 +1,4 @@
-"""Whether cases were in the training of the trunk, and other doubts about them that make a test flatter.
+"""Whether cases were in the training of the trunk, and other reasons why the results of a test may be too good.
 
 A graph carries a fingerprint of each file that its trunk was fine-tuned on: of the training split, from which the
 weights were learnt, and of the validation split, by which temperatures and thresholds were chosen. Its constants are
@@ -136,7 +136,7 @@ def _trunk_findings(cases: Sequence[Case], contaminated: Sequence[Case], is_know
 def _seen_sentences(
     cases: Sequence[Case], contaminated: Sequence[Case], splits: Sequence[str | None], whose: str
 ) -> list[str]:
-    """What makes a test flatter, if testing files were seen; of other files it is only printed."""
+    """The warning, if testing files were in the training; for other files a line is only printed."""
     if not contaminated:
         return []
     validated = splits.count("validation")
@@ -146,7 +146,7 @@ def _seen_sentences(
     if not in_split(contaminated, "testing"):  # as when a graph is trained further on the same table
         print(f"{sentence}.")
         return []
-    return [f"{sentence}: the figures below flatter."]
+    return [f"{sentence}: the results below are too good."]
 
 
 def _pair_sentences(pairs: Sequence[Sequence[str]] | None) -> list[str]:
@@ -154,14 +154,14 @@ def _pair_sentences(pairs: Sequence[Sequence[str]] | None) -> list[str]:
         return []
     found = f"{len({pair[0] for pair in pairs})} testing files look or sound like files of other splits"
     example = f"such as '{pairs[0][0]}' and '{pairs[0][1]}'"
-    return [f"{found}, {example}. If they are copies, the figures below flatter: give both the same group."]
+    return [f"{found}, {example}. If they are copies, the results below are too good: give both the same group."]
 
 
 def _group_sentences(cases: Sequence[Case]) -> list[str]:
     return [
         f"No group repeats: each of the {files} files of task {task} has its own. Are these really all different "
         "people? If not, name the people with --group_regex or the column group, since files of one person in several "
-        "splits make the figures flatter."
+        "splits make the results too good."
         for task, files in _ungrouped(cases).items()
     ]
 

@@ -1,4 +1,4 @@
-"""Files that are in a data set more than once: if one copy was trained on, the test flatters."""
+"""Files that are in a data set more than once: if one copy was trained on, the test results are too good."""
 
 from collections import defaultdict
 from collections.abc import Sequence

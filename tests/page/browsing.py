@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from selenium import webdriver
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 
 import pictures
@@ -39,6 +40,12 @@ def _model_words(language: str) -> dict[str, str]:
 
 MODEL = {language: _model_words(language) for language in STRINGS}
 PATIENCE = 30 * running.PATIENCE  # s, for anything the page should do at once, on a machine that does much else
+CHROMIUM, CHROMEDRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
+FLAGS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --lang=en-US --force-prefers-reduced-motion "
+    "--autoplay-policy=no-user-gesture-required"
+).split()
 FOREIGN = "tosa.test"  # a name that is not localhost, so that http:// is an insecure context there
 RATE = 48_000  # Hz, of the sound that the pretended microphone plays
 
@@ -91,6 +98,18 @@ class Server:
     def close(self):
         self.process.terminate()
         self.process.wait(timeout=PATIENCE)
+
+
+def start_chromium(*flags):
+    """Start Chromium without a window. Returns selenium's driver of it."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for flag in (*FLAGS, *flags):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options, webdriver.ChromeService(str(CHROMEDRIVER)))
+    browser.set_script_timeout(PATIENCE)
+    return browser
 
 
 class Page:

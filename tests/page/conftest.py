@@ -1,36 +1,20 @@
 """Chromium with and without an allowed microphone, and a server, one of each for all tests of the page."""
 
-from pathlib import Path
-
 import pytest
 
-from browsing import COUGHS, FOREIGN, PATIENCE, Page, Server
+from browsing import CHROMEDRIVER, CHROMIUM, COUGHS, FOREIGN, Page, Server, start_chromium
 from sliding import write_graph
-
-CHROMIUM, CHROMEDRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --lang=en-US --force-prefers-reduced-motion "
-    "--autoplay-policy=no-user-gesture-required"
-).split()
 
 
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory):
     """Starts a browser with some flags; all are closed at the end."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     if not (CHROMIUM.exists() and CHROMEDRIVER.exists()):
         pytest.skip(f"{CHROMIUM} and {CHROMEDRIVER} are not both here (Debian: chromium, chromium-driver)")
     started = []
 
     def start(*flags):
-        options = webdriver.ChromeOptions()
-        options.binary_location = str(CHROMIUM)
-        for flag in (*FLAGS, *flags, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-            options.add_argument(flag)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        started.append(webdriver.Chrome(options, webdriver.ChromeService(str(CHROMEDRIVER))))
-        started[-1].set_script_timeout(PATIENCE)
+        started.append(start_chromium(*flags, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"))
         return started[-1]
 
     yield start

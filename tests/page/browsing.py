@@ -58,11 +58,12 @@ SETTLED = """return [...document.querySelectorAll(".viewer")].every((viewer) => 
   return [...viewer.querySelectorAll("img[src]")].every((image) => image.complete) &&
     (!viewer.querySelector(".plain").naturalWidth || shaped());
 });"""
-# Timers of so many milliseconds wait until `passTime()`, so that a test has all the time that it needs.
+# Timers of so many milliseconds wait until `passTime()`, so that a test has all the time that it needs, and end at once
+# from then on.
 HOLD_TIMERS = """const real = window.setTimeout, held = [];
 window.setTimeout = (then, ms, ...more) => (ms === arguments[0] ? held.push(then) : real(then, ms, ...more));
 window.passTime = () => {
-  window.setTimeout = real;
+  window.setTimeout = (then, ms, ...more) => real(then, ms === arguments[0] ? 0 : ms, ...more);
   held.forEach((then) => then());
 };"""
 
@@ -167,9 +168,15 @@ class Page:
         """Wait until an element says a sentence of the dictionary."""
         self.until(lambda: self.text(selector) == STRINGS[language][key])
 
-    def record(self, seconds):
+    def start_recording(self):
+        """Press the button, and skip the countdown."""
+        self.hold_countdown()
+        self.pass_time()
         self.press("#record")
         self.reach("recording")
+
+    def record(self, seconds):
+        self.start_recording()
         self.until_recorded(seconds)
         self.press("#record")
 

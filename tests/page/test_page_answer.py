@@ -298,8 +298,7 @@ def test_a_module_that_did_not_come_is_asked_for_anew(page, server):
     """Under another address: Firefox would not ask again for one that failed."""
     with blocked(page, *MODULES):
         page = Page(page.browser, server.url())
-        page.press("#record")
-        page.reach("recording")
+        page.start_recording()
         page.until_recorded(0.5)
         page.press("#record")
         page.reach("ready")

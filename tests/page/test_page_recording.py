@@ -7,7 +7,7 @@ import wave
 import numpy as np
 import pytest
 
-from browsing import COUGHS, ENGLISH, FOREIGN, MODEL, PHANTOM, Page, finding, json_reply
+from browsing import COUGHS, ENGLISH, FOREIGN, HOLD_TIMERS, MODEL, PHANTOM, Page, finding, json_reply
 from tosa import screening
 
 # A microphone that plays what Web Audio makes: `source` is connected to what the page will hear.
@@ -89,8 +89,7 @@ def test_the_countdown_counts_and_can_be_cancelled(page):
 
 def test_the_level_and_the_spectrogram_move_while_recording_and_the_cursor_while_playing(page):
     page.run(FAKE, 0.5)
-    page.press("#record")
-    page.reach("recording")
+    page.start_recording()
     page.until_recorded(1)
     assert page.find("#level").get_attribute("data-zone") == "2"  # good, a peak of 0.5
     assert page.run("return Number(document.body.style.getPropertyValue('--level'))") > 0.5
@@ -129,8 +128,7 @@ def test_no_filter_is_told_where_none_is_kept(page):
 @pytest.mark.parametrize("gain, key", [(0, "error.silence"), (100, "error.clipped")])
 def test_what_the_server_would_refuse_is_said_before_it_is_sent(page, gain, key):
     page.run(FAKE, gain)
-    page.press("#record")
-    page.reach("recording")
+    page.start_recording()
     page.sentence("#status", "status.loud.now" if gain else "status.quiet")
     page.until_recorded(0.5)
     page.press("#record")
@@ -157,8 +155,7 @@ def test_too_short_a_recording_is_told(page):
 
 def test_a_pulled_plug_keeps_what_was_recorded(page):
     page.run(FAKE, 0.5)
-    page.press("#record")
-    page.reach("recording")
+    page.start_recording()
     page.until_recorded(0.5)
     page.run("track.dispatchEvent(new Event('ended'));")
     page.reach("ready")
@@ -224,8 +221,7 @@ def test_a_file_that_is_slow_to_read_does_not_end_a_recording_begun_meanwhile(pa
     page.run(FAKE, 0.5)
     page.run("Blob.prototype.arrayBuffer = () => new Promise((read) => (window.read = read));")
     page.give("drop", ("a.png", "image/png", PHANTOM))
-    page.press("#record")
-    page.reach("recording")
+    page.start_recording()
     page.run("read(new ArrayBuffer(9));")
     page.sentence("#problem", "file.later")
     assert page.state == "recording" and not page.shown("#ready")
@@ -272,8 +268,11 @@ def test_a_browser_without_audio_worklets_says_so(bare_page):
 
 def test_a_question_that_nobody_answers_is_pointed_at_and_files_go_on_working(bare_page):
     bare_page.run("navigator.mediaDevices.getUserMedia = () => new Promise(() => {});")
+    bare_page.run(HOLD_TIMERS, 10_000)  # the reminder
     bare_page.press("#record")
     bare_page.sentence("#status", "status.asking")
+    assert not bare_page.text("#problem")
+    bare_page.pass_time()
     bare_page.sentence("#problem", "microphone.unanswered")
     bare_page.drop("coughs.wav", "audio/wav", COUGHS)
     assert bare_page.state == "ready" and not bare_page.text("#problem")

@@ -95,10 +95,10 @@ def test_dollars_are_no_mathematics(tmp_path):
 
 
 def test_a_thousand_cases_take_seconds(tmp_path):
-    """Five on an idle machine; processor time is what is measured, since others may be at work."""
+    """2.4 s of a processor's time (EPYC, Zen 5). The limit is for slower ones; time that grows by squares is beyond."""
     start = time.process_time()
     write(tmp_path / "report", [answered(tmp_path, 1000)])
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 12
 
 
 def test_contact_sheet_shows_what_it_was_given():

@@ -544,7 +544,7 @@ def test_skip_unreadable_lists_and_goes_on(embedded, pictures, tmp_path, capsys)
 def test_pictures_of_any_size_are_taken(embedded, pictures, tmp_path, capsys):
     assert retrain.main(flags_of_pictures(tmp_path, pictures)) == 0
     out = capsys.readouterr().out
-    assert "Final test accuracy = 100.0%" in out and "answers sounds, under task cough." in out
+    assert "Final test accuracy = 100.0%" in out and "answers sounds, as the task cough." in out
 
 
 def test_distortions_hidden_layer_and_what_is_left_behind(embedded, pictures, tmp_path, capsys):

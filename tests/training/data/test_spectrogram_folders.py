@@ -63,7 +63,11 @@ def test_pictures_of_sounds_that_are_gone_are_told(sounds, tmp_path, capsys):
     stale = spectrogram_folders.pictures_without_sound(tmp_path / "p", drawn_from)
     assert stale == {tmp_path / "p" / "a" / "0.wav.png"}
     out = capsys.readouterr().out
-    assert "2 pictures" in out and "0.wav.png'. Left out are the 1 that" in out
+    assert (
+        "2 pictures" in out
+        and "0.wav.png', belong to no sound" in out
+        and "1 of them were drawn from sounds that" in out
+    )
 
 
 @pytest.mark.parametrize("link", [False, True])

@@ -129,7 +129,12 @@ def tasks_on(network: Network, kind: Input) -> list[Task]:
     tasks = [task for task in network.tasks.values() if task.input == kind]
     if not tasks:
         raise TaskMissing(_what_is_judged(network, kind))
-    return sorted(tasks, key=lambda task: task.name not in PRIMARY)
+    return sorted(tasks, key=lambda task: is_after_primary(task.name))
+
+
+def is_after_primary(task: str) -> bool:
+    """Returns whether a task is none of PRIMARY, so that its finding comes after theirs."""
+    return task not in PRIMARY
 
 
 def _what_is_judged(network: Network, sent: Input) -> str:

@@ -117,6 +117,9 @@ class TestBatch:
         ]
         for row, finding in zip(found, answer["findings"], strict=True):
             assert row["scores"] == pytest.approx(finding["scores"], abs=1e-5)
+            assert row["demonstration"] == finding.get("demonstration", False)
+            assert row["calibrated"] == finding.get("calibrated")
+        assert {row["task"]: row["demonstration"] for row in found}["covid"] is True
 
     def test_a_timeline_adds_a_row_for_each_episode(self, tf, tmp_path):
         graph, labels = write_graph(tf, tmp_path)

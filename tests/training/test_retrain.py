@@ -102,6 +102,32 @@ def test_classic_command_and_its_graph_served(embedded, sounds, tmp_path, capsys
     assert "0 bottleneck files created." in capsys.readouterr().out
 
 
+def test_a_training_that_names_no_task_is_not_of_coughs_unless_its_labels_are(embedded, pictures, tmp_path, capsys):
+    assert retrain.main(flags_of_pictures(tmp_path, pictures, how_many_training_steps=5)) == 0
+    assert "answers sounds, under task sound." in capsys.readouterr().out
+    assert (tmp_path / "labels.txt").read_text() == "dark\nlight\n"
+    for labels in (tmp_path / "labels.txt", None):  # the lines of the file name no task, and fit the graph's only one
+        network = Network.load(tmp_path / "graph.pb", labels)
+        assert {name: task.labels for name, task in network.tasks.items()} == {"sound": ("dark", "light")}
+    data = {"audio_data": (io.BytesIO(wav(coughs())), "x")}
+    answer = app.create_app(network).test_client().post("/", data=data).json
+    assert [(finding["task"], finding["from"]) for finding in answer["findings"]] == [("sound", "sound")]
+    given = [f"--graph={tmp_path}/graph.pb", f"--image_dir={pictures}", f"--report_dir={tmp_path}/report"]
+    assert retrain.main([*given, "--evaluate=all"]) == 0 and "== sound: 40 cases" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("flag", ["graph", "compare"])
+def test_a_graph_that_is_not_there_is_named_by_its_flag(pictures, flag, capsys):
+    given = [f"--image_dir={pictures}", "--evaluate", f"--{flag}=nosuch.pb"]
+    assert retrain.main(given) == 2
+    assert capsys.readouterr().err == f"retrain.py: --{flag} 'nosuch.pb' does not exist.\n"
+
+
+def test_a_description_of_no_label_is_refused_before_sounds_are_drawn(embedded, sounds, tmp_path, capsys):
+    assert retrain.main([*flags(tmp_path, sounds), "--describe=sik: a cough"]) == 2
+    assert "--describe 'sik: a cough'" in capsys.readouterr().err and not (tmp_path / "melspectrograms").exists()
+
+
 def test_the_graph_carries_the_card_of_its_training(embedded, sounds, tmp_path):
     """With what the report says, and without a path, a name of a file, or a hash."""
     report = tmp_path / "report"

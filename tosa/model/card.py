@@ -11,7 +11,7 @@ from typing import Any, NotRequired, TypedDict, cast, get_args, get_origin, get_
 
 from tosa.model.text import Text, is_text
 
-DIGITS = 4  # of each share and each limit of an interval
+DIGITS = 6  # of each share and each limit of an interval: rounded again when shown, to three
 
 
 class Rate(TypedDict):

@@ -41,7 +41,7 @@ def labels_for(graph: Path, own: Labels | None, label_file: Path | None) -> tupl
 
     own: those that the graph carries. Raises ModelError if they and the label file differ, or if there are none.
     """
-    if own and label_file and list((given := read_labels(label_file)).items()) != list(own.items()):
+    if own and label_file and not _are_the_same(given := read_labels(label_file), own):
         raise ModelError(
             f"The graph {graph} carries the labels {'; '.join(lines_of(own))}, and the label file {label_file} has "
             f"{'; '.join(lines_of(given))}. Leave the label file out (TOSA_LABELS, --labels): this graph needs none."
@@ -55,6 +55,13 @@ def labels_for(graph: Path, own: Labels | None, label_file: Path | None) -> tupl
             "lies beside it. Name the label file that was made with it: TOSA_LABELS, or --labels."
         )
     return read_labels(label_file), label_file
+
+
+def _are_the_same(given: Labels, own: Labels) -> bool:
+    """Whether a label file fits the labels that a graph carries. Lines without a task fit a graph of one task."""
+    if len(own) == 1 and list(given) == [FIRST_TASK]:
+        return list(given.values()) == list(own.values())
+    return list(given.items()) == list(own.items())
 
 
 def label_file_beside(graph: Path) -> Path | None:

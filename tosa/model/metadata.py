@@ -18,11 +18,13 @@ Input = Literal["sound", "picture"]
 INPUTS: tuple[str, ...] = get_args(Input)
 Counts = Mapping[str, Mapping[str, int]]  # by label, the numbers of `cases` and of `groups`
 FIRST_TASK = "cough"  # the task of label lines that name none; it takes sounds unless the graph says otherwise
+FIRST_LABELS = frozenset({"not sick", "sick"})
+UNNAMED_TASK = "sound"  # the task of a training that names none, on other labels than those of FIRST_TASK
 
 
 def default_input(task: str) -> Input:
     """Returns the kind of input of a task whose graph does not say it."""
-    return "sound" if task == FIRST_TASK else "picture"
+    return "sound" if task in (FIRST_TASK, UNNAMED_TASK) else "picture"
 
 
 @dataclass(frozen=True)

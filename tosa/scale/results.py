@@ -18,6 +18,8 @@ COLUMNS = (
     "score",
     "scores",  # a JSON object: label to probability
     "above_operating_point",  # true, false, or empty where the task has none
+    "calibrated",  # false where the graph says that the task's scores are not frequencies, else empty
+    "demonstration",  # true or false
     "model_sha256",
     "error",  # the refusal's code; all columns between are then empty
 )
@@ -27,6 +29,8 @@ EPISODE_COLUMNS = (  # empty in the rows of findings
     "peak_time",
     "peaks",
 )
+OF_BOOLEANS = ("above_operating_point", "calibrated", "demonstration")
+BOOLEANS = {True: "true", False: "false"}
 PART_ROWS = 100_000  # of a Parquet part
 
 Row = dict[str, Any]
@@ -45,6 +49,8 @@ def rows_of(record: dict[str, Any], sha256: str) -> Iterator[Row]:
             "score": finding["score"],
             "scores": finding["scores"],
             "above_operating_point": finding.get("operating_point", {}).get("above"),
+            "calibrated": finding.get("calibrated"),
+            "demonstration": finding.get("demonstration", False),
         }
     for episode in record.get("episodes", ()):
         found = {name: episode[name] for name in ("task", "diagnosis", *EPISODE_COLUMNS)}
@@ -80,8 +86,7 @@ def _write_csv(path: Path, rows: Iterable[Row], columns: Sequence[str]) -> None:
         writer.writeheader()
         for row in rows:
             scores = row["scores"] and json.dumps(row["scores"], ensure_ascii=False)
-            above = {True: "true", False: "false"}.get(row["above_operating_point"])
-            writer.writerow(row | {"scores": scores, "above_operating_point": above})
+            writer.writerow(row | {"scores": scores} | {name: BOOLEANS.get(row[name]) for name in OF_BOOLEANS})
 
 
 def _write_jsonl(path: Path, rows: Iterable[Row], columns: Sequence[str]) -> None:
@@ -92,7 +97,7 @@ def _write_jsonl(path: Path, rows: Iterable[Row], columns: Sequence[str]) -> Non
 def _write_parquet(path: Path, rows: Iterable[Row], columns: Sequence[str]) -> None:
     pyarrow, parquet = _pyarrow()
     text, scores = pyarrow.string(), pyarrow.map_(pyarrow.string(), pyarrow.float64())
-    kinds = {"score": pyarrow.float64(), "scores": scores, "above_operating_point": pyarrow.bool_()}
+    kinds = {"score": pyarrow.float64(), "scores": scores} | dict.fromkeys(OF_BOOLEANS, pyarrow.bool_())
     kinds |= dict.fromkeys(("start", "end", "peak_time"), pyarrow.float64()) | {"peaks": pyarrow.int64()}
     schema = pyarrow.schema([(name, kinds.get(name, text)) for name in columns])
     path.mkdir()

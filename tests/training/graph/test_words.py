@@ -13,7 +13,7 @@ from tosa.training.command_line import command_line
 from tosa.training.data import dataset
 from tosa.training.data.dataset import Case
 from tosa.training.flags import parser
-from tosa.training.graph.words import NEUTRAL_TITLE, Words, describe, started_from, with_counts
+from tosa.training.graph.words import NEUTRAL_TITLE, Words, check_descriptions, describe, started_from, with_counts
 
 COVID = TaskMetadata(
     "covid", "picture", ("normal", "covid-19"), demonstration=True, note={"en": "Few.", "es": "Pocos."}
@@ -69,6 +69,12 @@ def test_words_that_fit_nothing_are_refused(cases, words, says):
         describe(BEFORE, cases, Words("c", **words), BEFORE)
 
 
+def test_a_label_that_no_folder_has_is_refused():
+    check_descriptions(("viral: mild: at home", "lungs/normal: clear"), ["normal", "viral: mild"])
+    with pytest.raises(UsageError, match="--describe 'asthmaa: wheeze' must have .* of the graph: asthma, healthy"):
+        check_descriptions(("healthy: none", "asthmaa: wheeze"), ["asthma", "healthy"])
+
+
 def test_limits_are_of_the_trained_task_unless_they_name_another(cases):
     words = Words("c", limits=("Children only.", "covid: Adults only.", "One hospital."))
     described = describe(BEFORE, lungs_only(cases), words, BEFORE)
@@ -95,10 +101,14 @@ def test_a_task_that_replaces_a_demonstration_stays_one(picture, capsys):
 
 def test_title_licence_and_command_follow_what_is_kept(cases, capsys):
     added = describe(BEFORE, cases, Words("retrain.py --task=lungs"), BEFORE)
-    assert (added.title, added.licence) == ("Ours", "CC BY")
-    assert "The graph keeps its title, 'Ours'. --title" in capsys.readouterr().out
+    assert (added.title, added.licence) == ("Ours + lungs + heart", "CC BY")
+    assert "The graph is called 'Ours + lungs + heart'. --title" in capsys.readouterr().out
     assert added.command == "retrain.py --fine_tune=all\nretrain.py --task=lungs"
-    assert describe(added, cases, Words("retrain.py --task=lungs"), added).command == added.command
+    again = describe(added, cases, Words("retrain.py --task=lungs"), added)
+    assert (again.command, again.title) == (added.command, added.title)
+    in_two = replace(BEFORE, title={"en": "Ours", "fr": "Le nôtre"})
+    found = describe(in_two, lungs_only(cases), Words("c"), BEFORE).title
+    assert found == {"en": "Ours + lungs", "fr": "Le nôtre + lungs"}
     alone = describe(started_from(BEFORE), cases, Words("retrain.py"), BEFORE)
     assert (alone.title, alone.licence, alone.command) == (NEUTRAL_TITLE, "CC BY", "retrain.py")
     assert list(alone.tasks) == ["lungs", "heart"]

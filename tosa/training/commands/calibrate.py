@@ -34,7 +34,8 @@ def calibrate(options: CalibrateOptions) -> None:
     graph = GraphFile.read(options.graph, options.labels).graph
     stored = heads_of(graph)
     skipped, metadata = SkippedFiles(options.data.skip_unreadable), graph.metadata()
-    cases = load_cases(options.data, skipped, preprocessing=metadata.preprocessing)
+    only = next(iter(stored)) if len(stored) == 1 else None
+    cases = load_cases(options.data, skipped, only, preprocessing=metadata.preprocessing)
     tasks = dataset.labels_by_task(cases)
     heads = [stored[task] for task in tasks if task in stored]
     if tasks.keys() != stored.keys():

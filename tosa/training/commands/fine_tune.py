@@ -102,10 +102,11 @@ def finish_weights(options: FinishWeightsOptions, settings: Settings) -> None:
     """Makes a graph of the weights of one fine-tuning or several, calibrates it, and writes it, labels and report."""
     tuned, first = read_average(options.weights), options.weights[0]
     skipped = SkippedFiles(options.data.skip_unreadable)
-    cases = load_cases(options.data, skipped, preprocessing=tuned.metadata.preprocessing)
     labels: dict[str, list[str]] = {}
     for task, label in tuned.columns:
         labels.setdefault(task, []).append(label)
+    only = next(iter(labels)) if len(labels) == 1 else None
+    cases = load_cases(options.data, skipped, only, preprocessing=tuned.metadata.preprocessing)
     check_against_graph(cases, labels)
     check_sensitivity(options.finish.sensitivity, labels)
     if missing := ", ".join(task for task in labels if task not in dataset.labels_by_task(cases)):

@@ -8,8 +8,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from tosa.errors import ModelError
-from tosa.model.metadata import FIRST_TASK
+from tosa.model.metadata import FIRST_TASK, UNNAMED_TASK, GraphMetadata
 from tosa.model.network import GraphFile
+from tosa.screening import is_after_primary
 from tosa.settings import Settings
 from tosa.training.data import dataset
 from tosa.training.data.dataset import Case
@@ -58,8 +59,20 @@ def _python() -> str:
     return str(executable.relative_to(here)) if executable.is_relative_to(here) else executable.name
 
 
+def tell_what_comes_first(metadata: GraphMetadata, tasks: Collection[str], task: str) -> None:
+    """Prints which finding comes before that of `task` in answers, if another of the graph's tasks does."""
+    same = [name for name in tasks if metadata.task(name).input == metadata.task(task).input]
+    first = min(same, key=is_after_primary)
+    if first != task:
+        print(
+            f"An answer's diagnosis is that of its first finding, {first}; the finding of {task} is a later one. "
+            f"--drop_other_tasks makes a graph of {task} alone."
+        )
+
+
 def print_input_note(options: DataOptions, cases: Sequence[Case]) -> None:
     """Prints that pictures without a task are taken for spectrograms, as in the classic command."""
     says_input = options.task or options.audio_dir or any(case.is_sound for case in cases)
-    if not says_input and FIRST_TASK in dataset.labels_by_task(cases):
-        print(f"The new graph answers sounds, as the task {FIRST_TASK}. If it is to answer pictures, give --task NAME.")
+    unnamed = [task for task in dataset.labels_by_task(cases) if task in (FIRST_TASK, UNNAMED_TASK)]
+    if not says_input and unnamed:
+        print(f"The new graph answers sounds, as the task {unnamed[0]}. If it is to answer pictures, give --task NAME.")

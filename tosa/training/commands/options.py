@@ -15,10 +15,11 @@ from tosa.training.commands.finish import FinishOptions
 from tosa.training.commands.retrain import RetrainOptions
 from tosa.training.data.dataset import SPLITS, Percentages
 from tosa.training.data.distortion import Distortion
+from tosa.training.data.folders import labels_in
 from tosa.training.data.load_cases import DataOptions
 from tosa.training.flag_types import share
 from tosa.training.graph.finalize import GraphFiles
-from tosa.training.graph.words import Words
+from tosa.training.graph.words import Words, check_descriptions
 from tosa.training.head.bottleneck_dataset import Variants
 from tosa.training.head.train_head import HeadRecipe
 from tosa.training.report import outputs
@@ -101,6 +102,7 @@ def describe_options(flags: Namespace, settings: Settings) -> DescribeOptions:
 
 def check_flags(flags: Namespace) -> None:
     """Raises UsageError on the first output that cannot be written and on a wrong trunk, before any work is done."""
+    _check_graphs(flags)
     if flags.describe_graph:
         outputs.check_outputs([flags.output_graph], [])
         return
@@ -114,7 +116,24 @@ def check_flags(flags: Namespace) -> None:
         if flags.output_graph.resolve() == flags.output_labels.resolve():
             raise UsageError(f"--output_graph and --output_labels are the same file, '{flags.output_graph}'.")
     outputs.check_outputs(files, folders, flags.saved_model_dir)
+    _check_descriptions(flags)
     check_trunk_options(_trunk_options(flags), fine_tunes=bool(flags.fine_tune))
+
+
+def _check_graphs(flags: Namespace) -> None:
+    """Raises UsageError on a graph or label file that a flag names and that is not there."""
+    for name in ("graph", "labels", "compare"):
+        if (file := getattr(flags, name)) and not file.is_file():
+            raise UsageError(f"--{name} '{file}' does not exist.")
+
+
+def _check_descriptions(flags: Namespace) -> None:
+    """Raises UsageError on a label of --describe that no folder has, where the new graph has only labels of folders."""
+    folder = flags.audio_dir or flags.image_dir
+    labels = [] if flags.labels_csv or not folder else labels_in(folder)
+    keeps_others = flags.calibrate or flags.refit or (flags.task and not flags.drop_other_tasks)
+    if labels and not keeps_others:
+        check_descriptions(flags.describe, labels)
 
 
 def _data_options(flags: Namespace) -> DataOptions:

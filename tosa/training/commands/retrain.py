@@ -15,7 +15,12 @@ from tosa.model.metadata import GraphMetadata, TaskMetadata
 from tosa.scale.executor import Executor
 from tosa.settings import Settings
 from tosa.training import tensorboard_curves
-from tosa.training.commands.messages import print_input_note, tell_what_is_replaced, warn_of_lost_tasks
+from tosa.training.commands.messages import (
+    print_input_note,
+    tell_what_comes_first,
+    tell_what_is_replaced,
+    warn_of_lost_tasks,
+)
 from tosa.training.data import dataset
 from tosa.training.data.check_cases import check_labels, check_training_cases
 from tosa.training.data.contamination import SeenFiles, inspect_cases
@@ -121,6 +126,7 @@ def retrain(options: RetrainOptions, settings: Settings) -> None:
     outputs.write_outputs(options.report, tested, summary, tensorboard_curves.read(options.summaries_dir))
     if not options.data.task:
         print("The new graph has only this task. To keep the other tasks of the served graph too, give --task NAME.")
+    tell_what_comes_first(metadata, [*(start.heads | {task: None})], task)
     print_input_note(options.data, cases)
 
 

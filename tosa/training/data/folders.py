@@ -30,7 +30,7 @@ def from_folders(
             f"Image directory '{folder}' not found. It needs one folder of pictures for each label. "
             "--audio_dir=SOUNDS, with one folder of sounds for each label, makes it by drawing spectrograms."
         )
-    folders = sorted(path for path in folder.iterdir() if path.is_dir() and not kinds.is_hidden(Path(path.name)))
+    folders = _label_folders(folder)
     labels = _labels_of([path.name for path in folders])
     _warn_of_same_labels(folders, labels)
     cases, passed_over = [], PassedOver()
@@ -48,6 +48,15 @@ def from_folders(
             "--audio_dir=SOUNDS, with one folder of sounds for each label, draws spectrograms into it."
         )
     return cases
+
+
+def labels_in(folder: Path) -> list[str]:
+    """Returns the labels that the folders in a folder stand for, [] if it is missing."""
+    return _labels_of([path.name for path in _label_folders(folder)]) if folder.is_dir() else []
+
+
+def _label_folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not kinds.is_hidden(Path(path.name)))
 
 
 def _labels_of(names: list[str]) -> list[str]:

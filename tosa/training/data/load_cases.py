@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tosa.errors import UsageError
-from tosa.model.metadata import FIRST_TASK
+from tosa.model.metadata import FIRST_LABELS, FIRST_TASK, UNNAMED_TASK
 from tosa.preprocessing import Preprocessing
 from tosa.scale.executor import Executor, prefetch
 from tosa.training.data import dataset, spectrogram_folders, splits
@@ -48,10 +48,13 @@ def load_cases(
 ) -> list[Case]:
     """Returns the cases that the options name, each in its split; `task` is for those whose task nothing names.
 
+    Without it, that is FIRST_TASK where the labels are its own, as in the classic command, else UNNAMED_TASK.
     Prints how many there are and what is doubtful about them. Raises UsageError where they cannot be learnt from, or
     for_training is False and they cannot be evaluated.
     """
-    cases = _read(options, options.task or task or FIRST_TASK, skipped, preprocessing)
+    cases = _read(options, options.task or task or UNNAMED_TASK, skipped, preprocessing)
+    if not (options.task or task) and {case.label for case in dataset.of_task(cases, UNNAMED_TASK)} <= FIRST_LABELS:
+        cases = [replace(case, task=FIRST_TASK) if case.task == UNNAMED_TASK else case for case in cases]
     if options.skip_unreadable:  # first, since splits depend on which cases there are
         cases = readable_cases(cases, skipped, preprocessing)
     if options.lists:

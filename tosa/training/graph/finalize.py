@@ -8,7 +8,7 @@ import numpy as np
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from tosa.model.graph import RESULT
-from tosa.model.metadata import FIRST_TASK, GraphMetadata
+from tosa.model.metadata import FIRST_TASK, UNNAMED_TASK, GraphMetadata
 from tosa.model.model import MEL_BANK
 from tosa.training.data import dataset
 from tosa.training.data.dataset import Case, in_split
@@ -28,7 +28,7 @@ class GraphFiles:
     graph: Path
     labels: Path
     result: str = RESULT  # name of the node with the scores
-    bare_labels: bool = False  # write the labels of task cough without its name, as the classic did
+    bare_labels: bool = False  # write the labels of a task that nobody named without its name, as the classic did
 
     def keep_previous(self) -> None:
         """Copies graph and labels that are there beside themselves, before they are replaced."""
@@ -66,6 +66,6 @@ def write_graph(
         with wrap_os_error(files.graph):
             constants = {**constants, **mel_bank_constant(metadata)}
             graph_beside.write_bytes(assemble.assemble(trunk, heads, metadata, files.result, constants))
-        classic = files.bare_labels and [head.task for head in heads] == [FIRST_TASK]
+        classic = files.bare_labels and [head.task for head in heads] in ([FIRST_TASK], [UNNAMED_TASK])
         labels_beside.write_text(assemble.label_lines(heads, classic), encoding="utf-8")
     print(f"Wrote '{files.graph}' and '{files.labels}'.")

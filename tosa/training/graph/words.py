@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tosa.errors import UsageError
-from tosa.model.metadata import GraphMetadata, TaskMetadata
+from tosa.model.metadata import UNNAMED_TASK, GraphMetadata, TaskMetadata
 from tosa.model.text import Text, in_language
 from tosa.training.data import dataset
 from tosa.training.data.dataset import Case
 
+UNNAMED_TITLE: Text = {"en": "Sound", "es": "Sonido", "fr": "Son"}  # of UNNAMED_TASK
 NEUTRAL_TITLE: Text = {
     "en": "Model trained with retrain.py",
     "es": "Modelo entrenado con retrain.py",
@@ -42,7 +43,8 @@ def describe(metadata: GraphMetadata, cases: Sequence[Case], words: Words, befor
         metadata = metadata.with_task(_described(metadata, cases, text))
     metadata = _with_limits(metadata, cases, words.limits)
     lines = [line for line in (metadata.command or "").splitlines() if line != words.command]
-    return replace(metadata, title=_title(metadata, cases, words), command="\n".join([*lines, words.command]))
+    title = _title(metadata, list(dataset.labels_by_task(cases)), words)
+    return replace(metadata, title=title, command="\n".join([*lines, words.command]))
 
 
 def started_from(metadata: GraphMetadata) -> GraphMetadata:
@@ -64,6 +66,8 @@ def with_counts(metadata: GraphMetadata, cases: Sequence[Case], splits: Sequence
 def _trained(task: TaskMetadata, cases: Sequence[Case], words: Words, before: TaskMetadata) -> TaskMetadata:
     """A task of the cases; it is a demonstration if the one that it replaces was one."""
     task = replace(task, input=dataset.input_of_task(cases, task.name))
+    if task.name == UNNAMED_TASK and not task.title:
+        task = replace(task, title=UNNAMED_TITLE)
     if words.no_demonstration:
         return replace(task, demonstration=False, note=None) if task.demonstration else task
     is_given = (words.demonstration or "").startswith(f"{task.name}: ")
@@ -99,11 +103,7 @@ def _described(metadata: GraphMetadata, cases: Sequence[Case], text: str) -> Tas
         for name, label, words in found:
             task = metadata.task(name)
             return replace(task, descriptions={**task.descriptions, label: words})
-    known = ", ".join(f"{task}/{label}" for task, labels in (trained | kept).items() for label in labels)
-    raise UsageError(
-        f"--describe '{text}' must have the form 'LABEL: words' or 'TASK/LABEL: words', with a label of the graph: "
-        f"{known}."
-    )
+    raise _not_described(text, [f"{task}/{label}" for task, labels in (trained | kept).items() for label in labels])
 
 
 def _labels_named(labels: Mapping[str, Sequence[str]], text: str) -> list[tuple[str, str, str]]:
@@ -140,10 +140,38 @@ def _after(name: str, text: str) -> str:
     return text[len(name) + 1 :].strip() if text.startswith(f"{name}:") else ""
 
 
-def _title(metadata: GraphMetadata, cases: Sequence[Case], words: Words) -> Text:
+def _title(metadata: GraphMetadata, trained: Sequence[str], words: Words) -> Text:
+    """The title. That of a graph whose other tasks are kept names the tasks that were trained into it."""
     if words.title:
         return words.title
-    has_other_tasks = metadata.tasks.keys() > dataset.labels_by_task(cases).keys()
-    if metadata.title and metadata.title != NEUTRAL_TITLE and has_other_tasks:
-        print(f"The graph keeps its title, '{in_language(metadata.title)}'. --title gives it another one.")
-    return metadata.title or NEUTRAL_TITLE
+    title = metadata.title or NEUTRAL_TITLE
+    if title == NEUTRAL_TITLE or metadata.tasks.keys() == set(trained):
+        return title
+    for task in trained:
+        title = _with_end(title, f" + {task}")
+    print(f"The graph is called '{in_language(title)}'. --title gives it another name.")
+    return title
+
+
+def _with_end(text: Text, end: str) -> Text:
+    """A text with this end in each of its languages, unless it has it already."""
+    if not isinstance(text, str):
+        return {language: str(_with_end(each, end)) for language, each in text.items()}
+    return text if f"{end} + " in f"{text} + " else text + end
+
+
+def check_descriptions(descriptions: Sequence[str], labels: Sequence[str]) -> None:
+    """Raises UsageError unless each text of --describe starts with one of the labels, behind any task.
+
+    For a training of one task, before its files are read.
+    """
+    for text in descriptions:
+        if not any(_after(label, text) or _after(label, text.partition("/")[2]) for label in labels):
+            raise _not_described(text, labels)
+
+
+def _not_described(text: str, labels: Sequence[str]) -> UsageError:
+    return UsageError(
+        f"--describe '{text}' must have the form 'LABEL: words' or 'TASK/LABEL: words', with a label of the graph: "
+        f"{', '.join(labels)}."
+    )

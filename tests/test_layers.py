@@ -16,6 +16,7 @@ LAYERS = (  # from top to bottom; those of one line do not know each other
     "tosa.audit",
     "tosa.web",
     "tosa.training.flags",
+    "tosa.training.flag_combinations",
     "tosa.training.commands",
     "tosa.training.report",
     "tosa.training.graph",

@@ -1,15 +1,18 @@
 """The page of a graph that judges only sounds or only X-rays, and the page of a model card."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from browsing import COUGHS, PHANTOM, STRINGS, Page, Server
+from cards import CARD_DATA
 from test_page_access import TAGS, TELEPHONE, axe, scheme, window  # noqa: F401  # axe is a fixture
-from tosa.model.graph import Graph
+from tosa.model.graph import CARD, Graph
 from tosa.model.metadata import GraphMetadata, TaskMetadata
 from tosa.training.graph import assemble
+from tosa.training.graph.words_file import replace_constants
 from tosa.training.head.head import Head
 
 CHANNELS = 16  # of small_graph's bottleneck
@@ -91,17 +94,29 @@ def test_a_file_that_the_page_does_not_recognise_is_sent_to_the_server(narrow):
     assert page.run("return document.getElementById('problem').parentElement.id") == f"{kind}-door"
 
 
+@pytest.fixture(scope="module")
+def carded(small_graph, tmp_path_factory):
+    """A server whose graph carries a card that has every section."""
+    folder = tmp_path_factory.mktemp("carded")
+    card = np.array(json.dumps(CARD_DATA).encode(), dtype=object)
+    (folder / "graph.pb").write_bytes(replace_constants(small_graph[0].read_bytes(), {CARD: card}))
+    server = Server(folder / "graph.pb", small_graph[1], folder)
+    yield server
+    server.close()
+
+
 @pytest.mark.parametrize("colours", ["light", "dark"])
-def test_axe_finds_no_violation_on_the_card(coughing_browser, server, axe, colours):  # noqa: F811
+def test_axe_finds_no_violation_on_a_card_or_where_there_is_none(coughing_browser, server, carded, axe, colours):  # noqa: F811
     browser = coughing_browser
     page = Page(browser, server.url())
     scheme(page, colours)
-    for language in STRINGS:
-        browser.get(f"{server.url()}?card&lang={language}")
+    for address in [f"{server.url()}?card", *(f"{carded.url()}?card&lang={language}" for language in STRINGS)]:
+        browser.get(address)
+        assert bool(page.all("#results")) == (carded.url() in address)
         browser.execute_script(axe)
         found = browser.execute_async_script("axe.run(document, { runOnly: arguments[0] }).then(arguments[1]);", TAGS)
         wrong = [(rule["id"], node["html"]) for rule in found["violations"] for node in rule["nodes"]]
-        assert (language, wrong) == (language, []) and len(found["passes"]) > 15
+        assert (address, wrong) == (address, []) and len(found["passes"]) > 15
     assert page.complaints() == []
 
 

@@ -60,7 +60,7 @@ def test_what_is_replaced_is_told_before_the_training_and_kept(small_graph, pict
     before, labels = write_graph(small_graph, tmp_path, "asthma", "cough"), "asthma: a\nasthma: b\ncough: a\ncough: b\n"
     assert train(tmp_path, pictures) == 0
     out = capsys.readouterr().out
-    told = f"WARNING: '{tmp_path}/graph.pb' is replaced, and the new graph has only cough: asthma will be dropped. "
+    told = f"'{tmp_path}/graph.pb' is replaced, and the new graph has only sound: asthma, cough will be dropped. "
     assert 0 <= out.index(told) < out.index("bottleneck files created") < out.index("Step 0")
     assert (tmp_path / "graph.previous.pb").read_bytes() == before
     assert (tmp_path / "labels.previous.txt").read_text() == labels

@@ -28,7 +28,7 @@ from tosa.training.commands import run
 from tosa.training.data import drawing
 from tosa.training.data.dataset import Case
 from tosa.training.features.bottleneck_cache import record_type
-from tosa.training.flags import STEPS
+from tosa.training.flag_combinations import STEPS
 from tosa.training.graph import assemble
 from tosa.training.head.head import Head
 
@@ -104,7 +104,7 @@ def test_classic_command_and_its_graph_served(embedded, sounds, tmp_path, capsys
 
 def test_a_training_that_names_no_task_is_not_of_coughs_unless_its_labels_are(embedded, pictures, tmp_path, capsys):
     assert retrain.main(flags_of_pictures(tmp_path, pictures, how_many_training_steps=5)) == 0
-    assert "answers sounds, under task sound." in capsys.readouterr().out
+    assert "answers sounds, as the task sound." in capsys.readouterr().out
     assert (tmp_path / "labels.txt").read_text() == "dark\nlight\n"
     for labels in (tmp_path / "labels.txt", None):  # the lines of the file name no task, and fit the graph's only one
         network = Network.load(tmp_path / "graph.pb", labels)
@@ -338,7 +338,7 @@ def test_the_graph_knows_which_label_is_health(embedded, pictures, tmp_path):
     known = []
     for _ in range(2):
         assert retrain.main([*given, "--negative_label=light"]) == 0
-        known.append(Graph((tmp_path / "graph.pb").read_bytes()).metadata().task("cough").operating_point)
+        known.append(Graph((tmp_path / "graph.pb").read_bytes()).metadata().task("sound").operating_point)
         given = [*without_steps(given), "--calibrate"]
         given.append(f"--graph={tmp_path}/graph.pb")  # which carries its labels
     assert known[0].labels == ("dark",) and known[0] == known[1]
@@ -570,7 +570,7 @@ def test_skip_unreadable_lists_and_goes_on(embedded, pictures, tmp_path, capsys)
 def test_pictures_of_any_size_are_taken(embedded, pictures, tmp_path, capsys):
     assert retrain.main(flags_of_pictures(tmp_path, pictures)) == 0
     out = capsys.readouterr().out
-    assert "Final test accuracy = 100.0%" in out and "answers sounds, as the task cough." in out
+    assert "Final test accuracy = 100.0%" in out and "answers sounds, as the task sound." in out
 
 
 def test_distortions_hidden_layer_and_what_is_left_behind(embedded, pictures, tmp_path, capsys):
@@ -588,10 +588,10 @@ def test_distortions_hidden_layer_and_what_is_left_behind(embedded, pictures, tm
     names = [f"intermediate_{step}.{ending}" for step in (20, 40) for ending in ("pb", "txt")]
     assert sorted(file.name for file in on_the_way.parent.iterdir()) == names
     network = Network.load(on_the_way, on_the_way.with_suffix(".txt"))
-    assert network.tasks["cough"].weights is None
+    assert network.tasks["sound"].weights is None
     assert Image.open(tmp_path / "plot.png").format == "PNG"
     assert {"report.json", "report.md", "plot.png"} <= {file.name for file in (tmp_path / "report").iterdir()}
-    trained = Network.load(tmp_path / "graph.pb", tmp_path / "labels.txt").metadata.task("cough").training
+    trained = Network.load(tmp_path / "graph.pb", tmp_path / "labels.txt").metadata.task("sound").training
     assert trained["hidden_units"] == 8 and trained["distortion"]["random_rotation"] == 15
 
 

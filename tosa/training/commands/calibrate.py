@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tosa.errors import UsageError
 from tosa.model.network import GraphFile
-from tosa.training.commands.finish import FinishOptions, finish
+from tosa.training.commands.finish import FinishOptions, InspectedCases, Unfinished, finish
 from tosa.training.commands.messages import tell_what_is_replaced
 from tosa.training.data import dataset
 from tosa.training.data.contamination import SeenFiles, inspect_cases
@@ -58,4 +58,5 @@ def calibrate(options: CalibrateOptions) -> None:
     inspection = inspect_cases(cases, seen, "testing", options.data.allow_contaminated)
     if options.finish.refits:  # what the last layers are fitted to is as little a test of the graph
         seen = seen.with_cases(cases, inspection.marks)
-    finish(options.finish, trunk, heads, metadata, cases, skipped, inspection, seen)
+    unfinished = Unfinished(trunk, heads, metadata, seen)
+    finish(options.finish, unfinished, InspectedCases(cases, skipped, inspection))

@@ -12,11 +12,11 @@ from tosa.model.metadata import GraphMetadata
 from tosa.model.network import GraphFile
 from tosa.settings import Settings
 from tosa.training import tensorboard_curves
-from tosa.training.commands.finish import FinishOptions, finish
+from tosa.training.commands.finish import FinishOptions, InspectedCases, Unfinished, finish
 from tosa.training.commands.messages import print_input_note, tell_what_is_replaced, warn_of_lost_tasks
 from tosa.training.data import dataset
-from tosa.training.data.contamination import Inspection, SeenFiles, inspect_cases
-from tosa.training.data.dataset import Case, SkippedFiles, in_split
+from tosa.training.data.contamination import SeenFiles, inspect_cases
+from tosa.training.data.dataset import SkippedFiles, in_split
 from tosa.training.data.load_cases import DataOptions, check_against_graph, load_cases
 from tosa.training.files import file_sha256
 from tosa.training.graph import assemble
@@ -95,7 +95,7 @@ def fine_tune(options: FineTuneOptions, settings: Settings) -> None:
         tuned.write(options.output_weights)
         print(f"Wrote '{options.output_weights}'. --finish={options.output_weights} makes a graph of it.")
     else:
-        _finish(tuned, options, cases, skipped, inspection)
+        _finish(tuned, options, InspectedCases(cases, skipped, inspection))
 
 
 def finish_weights(options: FinishWeightsOptions, settings: Settings) -> None:
@@ -121,21 +121,15 @@ def finish_weights(options: FinishWeightsOptions, settings: Settings) -> None:
     _check_end(tuned.metadata, options, settings)
     inspection = inspect_cases(cases, tuned.seen, tested=None)  # whether they may be tested on was asked before
     tuned = replace(tuned, seen=tuned.seen.with_cases(cases, inspection.marks))
-    _finish(tuned, options, cases, skipped, inspection)
+    _finish(tuned, options, InspectedCases(cases, skipped, inspection))
 
 
-def _finish(
-    tuned: FineTuned,
-    options: FineTuneOptions | FinishWeightsOptions,
-    cases: list[Case],
-    skipped: SkippedFiles,
-    inspection: Inspection,
-) -> None:
+def _finish(tuned: FineTuned, options: FineTuneOptions | FinishWeightsOptions, inspected: InspectedCases) -> None:
     from tosa.training.trunk import freeze_tuned  # here, since it imports TensorFlow
 
     trunk = freeze_tuned.freeze_tuned(tuned.trunk)
-    finish(options.finish, trunk, tuned.heads(), tuned.metadata, cases, skipped, inspection, tuned.seen)
-    print_input_note(options.data, cases)
+    finish(options.finish, Unfinished(trunk, tuned.heads(), tuned.metadata, tuned.seen), inspected)
+    print_input_note(options.data, inspected.cases)
 
 
 def _check_end(metadata: GraphMetadata, options: FineTuneOptions | FinishWeightsOptions, settings: Settings) -> None:

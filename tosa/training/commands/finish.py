@@ -48,23 +48,32 @@ class FinishOptions:
     executor: Executor | None = None  # a cluster that calculates bottlenecks, this machine by default
 
 
-def finish(
-    options: FinishOptions,
-    trunk: GraphDef,
-    heads: Sequence[Head],
-    metadata: GraphMetadata,
-    cases: Sequence[Case],
-    skipped: SkippedFiles,
-    inspection: Inspection,
-    seen: SeenFiles,
-) -> None:
-    """Fits and calibrates heads under handling, writes graph and labels, and reports on the testing cases.
+@dataclass(frozen=True, eq=False)
+class Unfinished:
+    """A graph without calibration, gate and card."""
 
-    inspection: of the cases; seen: what the trunk was fine-tuned on.
-    """
+    trunk: GraphDef
+    heads: Sequence[Head]
+    metadata: GraphMetadata
+    seen: SeenFiles  # what the trunk was fine-tuned on
+
+
+@dataclass(frozen=True, eq=False)
+class InspectedCases:
+    """The cases of all tasks, and what is known of them."""
+
+    cases: Sequence[Case]
+    skipped: SkippedFiles
+    inspection: Inspection
+
+
+def finish(options: FinishOptions, unfinished: Unfinished, inspected: InspectedCases) -> None:
+    """Fits and calibrates heads under handling, writes graph and labels, and reports on the testing cases."""
+    trunk, metadata, seen = unfinished.trunk, unfinished.metadata, unfinished.seen
+    cases, skipped = inspected.cases, inspected.skipped
     extractor = _extractor(trunk, options, metadata.preprocessing)
     finished = []
-    for head in heads:
+    for head in unfinished.heads:
         wanted = Wanted(options.refits, options.report.negative_label, options.sensitivity.get(head.task))
         own, task = of_task(cases, head.task), metadata.task(head.task)
         calibrated, task = fit_under_handling(head, task, own, extractor, skipped, wanted)
@@ -79,7 +88,7 @@ def finish(
     metadata, gate = _with_gate(metadata, training, skipped)
     answered = [finalize.answers_to_testing(head, data[head.task], options.most_tested) for head in finished]
     tested = outputs.task_reports(options.report, answered, metadata)
-    summary = summarize_data(list(cases), skipped, inspection=inspection)
+    summary = summarize_data(list(cases), skipped, inspection=inspected.inspection)
     card = card_constant(training_card(outputs.metrics_of(tested), cases, summary))
     options.files.keep_previous()
     finalize.write_graph(options.files, trunk, finished, metadata, gate | quantization | card | seen.constants())

@@ -514,7 +514,7 @@ def test_ctrl_c_ends_in_one_line(monkeypatch, capsys, use, kept):
 
     for name in ("retrain", "fine_tune", "evaluate"):
         monkeypatch.setattr(run, name, interrupted)
-    monkeypatch.setattr(run.options, "check_flags", lambda flags: None)
+    monkeypatch.setattr(run, "check_flags", lambda flags: None)
     assert retrain.main(["--image_dir=none", f"--{use}"]) == 130
     err = capsys.readouterr().err
     assert err.startswith("retrain.py: interrupted") and kept in err and err.count("\n") == 1

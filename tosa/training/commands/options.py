@@ -1,4 +1,4 @@
-"""The options of every command, built from the command line. No other module reads the parsed flags."""
+"""The options of every command, built from the command line. Only check_flags reads the parsed flags too."""
 
 from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
@@ -15,24 +15,22 @@ from tosa.training.commands.finish import FinishOptions
 from tosa.training.commands.retrain import RetrainOptions
 from tosa.training.data.dataset import SPLITS, Percentages
 from tosa.training.data.distortion import Distortion
-from tosa.training.data.folders import labels_in
 from tosa.training.data.load_cases import DataOptions
 from tosa.training.flag_types import share
 from tosa.training.graph.finalize import GraphFiles
-from tosa.training.graph.words import Words, check_descriptions
+from tosa.training.graph.words import Words
 from tosa.training.head.bottleneck_dataset import Variants
 from tosa.training.head.train_head import HeadRecipe
-from tosa.training.report import outputs
 from tosa.training.report.options import ReportOptions
 from tosa.training.trunk.recipe import FineTuneRecipe
-from tosa.training.trunk.resolve import TrunkOptions, check_trunk_options
+from tosa.training.trunk.resolve import TrunkOptions
 
 
 def retrain_options(flags: Namespace) -> RetrainOptions:
     """Returns the options of a training of one last layer."""
     return RetrainOptions(
         data=_data_options(flags),
-        trunk=_trunk_options(flags),
+        trunk=trunk_options(flags),
         files=_graph_files(flags),
         report=_report_options(flags),
         recipe=_head_recipe(flags),
@@ -100,42 +98,6 @@ def describe_options(flags: Namespace, settings: Settings) -> DescribeOptions:
     return DescribeOptions(flags.describe_graph, graph, labels, flags.output_graph)
 
 
-def check_flags(flags: Namespace) -> None:
-    """Raises UsageError on the first output that cannot be written and on a wrong trunk, before any work is done."""
-    _check_graphs(flags)
-    if flags.describe_graph:
-        outputs.check_outputs([flags.output_graph], [])
-        return
-    files, folders = [flags.plot], [flags.report_dir]
-    if flags.folds:
-        folders.append(flags.bottleneck_dir)
-    elif not flags.evaluate:
-        files += [flags.output_graph, flags.output_labels]
-        folders += [flags.summaries_dir, flags.checkpoint_dir if flags.fine_tune else flags.bottleneck_dir]
-        folders += [flags.intermediate_output_graphs_dir] if flags.intermediate_store_frequency else []
-        if flags.output_graph.resolve() == flags.output_labels.resolve():
-            raise UsageError(f"--output_graph and --output_labels are the same file, '{flags.output_graph}'.")
-    outputs.check_outputs(files, folders, flags.saved_model_dir)
-    _check_descriptions(flags)
-    check_trunk_options(_trunk_options(flags), fine_tunes=bool(flags.fine_tune))
-
-
-def _check_graphs(flags: Namespace) -> None:
-    """Raises UsageError on a graph or label file that a flag names and that is not there."""
-    for name in ("graph", "labels", "compare"):
-        if (file := getattr(flags, name)) and not file.is_file():
-            raise UsageError(f"--{name} '{file}' does not exist.")
-
-
-def _check_descriptions(flags: Namespace) -> None:
-    """Raises UsageError on a label of --describe that no folder has, where the new graph has only labels of folders."""
-    folder = flags.audio_dir or flags.image_dir
-    labels = [] if flags.labels_csv or not folder else labels_in(folder)
-    keeps_others = flags.calibrate or flags.refit or (flags.task and not flags.drop_other_tasks)
-    if labels and not keeps_others:
-        check_descriptions(flags.describe, labels)
-
-
 def _data_options(flags: Namespace) -> DataOptions:
     lists = {split: getattr(flags, f"{split}_list") for split in SPLITS}
     return DataOptions(
@@ -170,7 +132,8 @@ def _words(flags: Namespace) -> Words:
     )
 
 
-def _trunk_options(flags: Namespace) -> TrunkOptions:
+def trunk_options(flags: Namespace) -> TrunkOptions:
+    """Returns which trunk a last layer is trained on."""
     return TrunkOptions(flags.architecture, flags.model_dir, flags.weights)
 
 

@@ -5,6 +5,7 @@ from argparse import Namespace
 from tosa.settings import Settings
 from tosa.training.commands import options
 from tosa.training.commands.calibrate import calibrate
+from tosa.training.commands.check_flags import check_flags
 from tosa.training.commands.describe_graph import describe_graph
 from tosa.training.commands.evaluate import evaluate
 from tosa.training.commands.fine_tune import fine_tune, finish_weights
@@ -15,7 +16,7 @@ from tosa.training.commands.retrain import retrain
 
 def run(flags: Namespace, settings: Settings) -> None:
     """Does what the flags ask for. Raises UsageError, ModelError, SettingError or OSError if it cannot be done."""
-    options.check_flags(flags)
+    check_flags(flags)
     if flags.evaluate:
         evaluate(options.evaluate_options(flags, settings))
         return

@@ -6,7 +6,7 @@
 # make torture        the long tests: load, kills, mutated files; about an hour
 # make audit CASES=cases.csv OTHERS=folder   shortcuts, subgroups and robustness of the model, and MODEL_CARD.md
 # make wheel          build dist/tosa-*.whl
-# make lock           pin and hash the requirements of pyproject.toml anew
+# make lock           pin and hash the requirements of pyproject.toml
 # make lock-check     see whether every lock installs from wheels on every platform
 # make audit-requirements   look for known vulnerabilities in what is pinned
 PYTHON ?= python3

@@ -1,4 +1,4 @@
-"""The classic web app, written anew to measure against: it draws, loads the graph and runs it for every request.
+"""The classic web app, to measure against: it draws, loads the graph and runs it for every request.
 
     PORT=5300 python bench/classic_app.py
 

@@ -1,4 +1,4 @@
-"""The classic training of a last layer, written anew to measure against.
+"""The classic training of a last layer, to measure against.
 
 Bottlenecks lie as comma-separated text, a file a picture. Every step opens and parses a hundred of them, drawn with
 replacement, and runs one step of gradient descent in a TensorFlow session; every tenth step also measures accuracy

@@ -26,7 +26,7 @@ print(during, faults(1))
 
 
 def faults(reuse: bool) -> tuple[int, int]:
-    """Pages that the system gave anew during a hundred turns, and in the first turn after give_back."""
+    """Pages that the system gave again during a hundred turns, and in the first turn after give_back."""
     ran = subprocess.check_output([sys.executable, "-c", FAULTS.format(reuse=reuse)], cwd=ROOT, text=True)
     during, after = map(int, ran.split())
     return during, after

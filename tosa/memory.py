@@ -11,7 +11,7 @@ MOST_KEPT = 64 * 2**20  # bytes at the end of a heap
 def reuse_freed() -> None:
     """Makes the C library keep freed memory for the next request, until `give_back`.
 
-    By default it asks the system for each array over 128 kB anew, which fills each page with zeros at its first use:
+    By default it asks the system again for each array over 128 kB, which fills each page with zeros at its first use:
     a third of the time in which a sound is decoded and drawn. For programs of Tosa's own, at their start.
     """
     if _option:

@@ -1,4 +1,4 @@
-"""DICOM's grayscale pipeline: levels as the formulas of PS3.3, C.11.1 and C.11.2, give them, computed here anew."""
+"""DICOM's grayscale pipeline: levels as the formulas of PS3.3, C.11.1 and C.11.2, give them, computed here again."""
 
 import numpy as np
 import pytest

@@ -47,7 +47,7 @@ def test_a_picture_alone_gets_all_cores_and_several_a_core_each(small_graph, mon
     ask_at_once(asked, 4)
     monkeypatch.undo()
     all_four = threading.Barrier(4, timeout=LONG)
-    counted(asked._alone, counts, "alone", monkeypatch, all_four.wait)  # compiled anew, to share the other's weights
+    counted(asked._alone, counts, "alone", monkeypatch, all_four.wait)  # compiled again, to share the other's weights
     counted(asked._together, counts, "together", monkeypatch, all_four.wait)
     counts.clear()
     ask_at_once(asked, 4)

@@ -298,7 +298,7 @@ def test_colour_is_never_the_only_sign(page):
 
 
 def test_the_focus_goes_on_from_a_button_that_goes_away(page):
-    """Ask Tosa, after the last file of several; Look closer, whose line is written anew: to the answer."""
+    """Ask Tosa, after the last file of several; Look closer, whose line is rewritten: to the answer."""
     page.answer_with(json_reply(finding()))
     page.give("drop", *[(f"{number}.wav", "", COUGHS) for number in range(3)])
     page.reach("ready")

@@ -61,7 +61,7 @@ def of_cropped(
 
 
 def of_synthetic_negatives(gate: OutOfDistributionGate, xrays: list[np.ndarray]) -> dict[str, dict[str, Any]]:
-    """Returns the rate at which each kind of synthetic negative is refused, made anew of testing X-rays."""
+    """Returns the rate at which each kind of synthetic negative is refused; they are made from testing X-rays."""
     ways = {way.__name__.replace("_", " "): way for way in synthetic_negatives.WAYS}
     rng = np.random.default_rng(1)
     return {name: _refused(gate, [way(pixels, rng) for pixels in xrays]) for name, way in ways.items()}

@@ -50,7 +50,7 @@ class TaskMetadata:
     population: str | None = None  # whom the task was learnt from: "children", "adults", or None where nothing is known
     counts: Mapping[str, Counts] = field(default_factory=dict)  # of its cases, by split
     training: Mapping[str, Any] | None = None  # the recipe of its last layer
-    refit: Mapping[str, Any] | None = None  # how its last layer was fitted anew
+    refit: Mapping[str, Any] | None = None  # how its last layer was refitted
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The last layer: unchanged, with fitted biases or fitted anew, whichever is best where it is worst."""
+"""The last layer: unchanged, with fitted biases or refitted, whichever is best where it is worst."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_it_learns_what_the_head_did_not_know(labels, capsys):
     assert new.weights.shape == (FEATURES, labels) and new.weights.dtype == new.biases.dtype == np.float32
     before, after = known["cross_entropy"]
     assert before == pytest.approx(np.log(labels), abs=1e-3) and after < before / 3
-    assert f"lungs: last layer fitted anew: weight decay {known['decay']:g}." in capsys.readouterr().out
+    assert f"lungs: last layer refitted: weight decay {known['decay']:g}." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("labels", [2, 3])
@@ -125,7 +125,7 @@ def test_a_head_that_validation_likes_better_stays(capsys):
     wrong = views_of(wrong.bottlenecks, 1 - wrong.targets)
     new, _ = refit.choose_last_layer(good, alike(2), examples(2, 50, seed=1), wrong)
     assert (new.weights == good.weights).all()
-    assert "fitted anew: weight decay" not in capsys.readouterr().out
+    assert "refitted: weight decay" not in capsys.readouterr().out
 
 
 def test_a_layer_that_only_knows_its_sources_is_found_out():

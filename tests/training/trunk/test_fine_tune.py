@@ -304,7 +304,7 @@ def test_a_file_that_workers_cannot_read_is_named(tmp_path, table, weights, caps
 
 
 def test_calibrating_changes_neither_trunk_nor_heads(tmp_path, table, weights, monkeypatch, capsys):
-    """Calibrated anew on the cases it was trained with, the graph holds what it held; for others it needs all tasks."""
+    """Calibrated again on the cases it was trained with, the graph is the same; for others it needs all tasks."""
     assert run(tmp_path, table, weights, "graph", steps=3) == 0
     served(tmp_path, monkeypatch)
     flags = [f"--output_graph={tmp_path}/again.pb", f"--output_labels={tmp_path}/again.txt", "--calibrate"]
@@ -335,7 +335,7 @@ def test_refitting_changes_the_last_layers_alone(tmp_path, table, weights, monke
     flags = [f"--output_graph={tmp_path}/again.pb", f"--output_labels={tmp_path}/again.txt", "--refit"]
     flags += [f"--bottleneck_dir={tmp_path}/bottlenecks"]
     assert retrain.main([f"--labels_csv={table}", *flags]) == 0
-    assert capsys.readouterr().out.count("last layer fitted anew: weight decay") == 2
+    assert capsys.readouterr().out.count("last layer refitted: weight decay") == 2
     before, after = (GraphFile.read(tmp_path / f"{name}.pb", tmp_path / f"{name}.txt") for name in ("graph", "again"))
     trunks = [network.graph.trunk().SerializeToString(deterministic=True) for network in (before, after)]
     assert trunks[0] == trunks[1]

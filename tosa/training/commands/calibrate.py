@@ -1,4 +1,4 @@
-"""Fit temperatures, operating points and the gate of a graph anew, and with --refit its last layers before."""
+"""Fits temperatures, operating points and the gate of a finished graph; with --refit, its last layers first."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -36,7 +36,7 @@ from tosa.training.trunk.serialize import trunk_sha256
 
 @dataclass(frozen=True)
 class FinishOptions:
-    """Where the results go, and what is fitted anew."""
+    """Where the results go, and what is refitted."""
 
     files: GraphFiles
     report: ReportOptions

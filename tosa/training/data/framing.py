@@ -1,4 +1,4 @@
-"""X-rays framed anew at random, so that a picture's shape, margins, size and side do not predict its label.
+"""X-rays reframed at random, so that a picture's shape, margins, size and side do not predict its label.
 
 In public data the shape of a picture alone can tell ill from normal: in the children's X-rays that Tosa is trained on,
 normal pictures are 1.2 times as wide as high and ill ones 1.5 times, and squashing both to a square shows that to the
@@ -18,7 +18,7 @@ from tosa.preprocessing import Preprocessing
 
 @dataclass(frozen=True)
 class Framing:
-    """How far pictures are framed anew. Shares are probabilities."""
+    """How far pictures are reframed. Shares are probabilities."""
 
     whole: float = 0.1  # share of the pictures whose frame is left as it is
     crop: float = 0.15  # of height or width, at most, from each side on its own

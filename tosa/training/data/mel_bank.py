@@ -1,6 +1,6 @@
 """Mel banks, made by librosa: the one in the package, and those of graphs with other mel settings.
 
-python -m tosa.training.data.mel_bank       # writes the package's file anew
+python -m tosa.training.data.mel_bank       # writes the package's file again
 """
 
 from functools import cache

@@ -42,7 +42,7 @@ def fit_under_handling(
     prior = assumed_prior(head.labels, wanted.negative)
     validation = Views.handled(in_split(cases, "validation"), head.labels, OtherSounds(cases), extractor, skipped)
     training = _training_views(head, cases, extractor, skipped) if wanted.refits else None
-    start = replace(head, shift=None, floor=0.0)  # both are fitted anew
+    start = replace(head, shift=None, floor=0.0)  # both are refitted
     fitted, record = choose_last_layer(start, prior, validation, training, wanted.negative)
     if record:  # what the metadata says of the training is of the layer before
         task = replace(task, training=None, refit=record)

@@ -1,4 +1,4 @@
-"""The last layer after training: unchanged, with biases fitted anew, or fitted anew to the finished trunk.
+"""The last layer after training: unchanged, with new biases, or refitted to the finished trunk.
 
 Fine-tuning leaves it as its last batches did, of pictures that were all changed, with the shares that labels had there.
 Another layer may fit the finished trunk better (Kirichenko et al., "Last Layer Re-Training is Sufficient for Robustness
@@ -74,7 +74,7 @@ def choose_last_layer(
 
     Candidates: the unchanged layer; with biases fitted, if each label has FEWEST groups; and, if there are training
     views, layers fitted to them with several weight decays. Fitted biases replace the unchanged layer if they lower the
-    mean loss, since only with them the scores assume the shares that the graph states. A layer that is fitted anew is
+    mean loss, since only with them the scores assume the shares that the graph states. A layer that is refitted is
     taken if its worst loss is lower than that by more than a standard error.
 
     The loss is the cross entropy of the labels and, with more than two, of ill or healthy, labels weighted to `prior`
@@ -213,5 +213,5 @@ def _print_table(task: str, table: Sequence[_Candidate], chosen: _Candidate) -> 
         loss = f"{each.left_out[source]:.3f}" if source else "-"
         line = f"  {each.name:22}{each.handling[UNCHANGED]:>12.3f}{mean:>8.3f}{max(each.handling.values()):>8.3f}  "
         print(f"{line}{each.worst_handling:34}{loss:>10}  {source}{'   <- taken' * (each is chosen)}")
-    verb = "unchanged" if chosen is table[0] else f"fitted anew: {chosen.name}"
+    verb = "unchanged" if chosen is table[0] else f"refitted: {chosen.name}"
     print(f"{task}: last layer {verb}.")

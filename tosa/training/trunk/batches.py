@@ -17,7 +17,7 @@ class Batches(keras.utils.PyDataset):
     """The batches of one short epoch at a time. Each depends only on the seed and the number of its step."""
 
     def __init__(self, sampler: Sampler, epoch_steps: int) -> None:
-        """epoch_steps: the length of an epoch. Set `epoch` before each one: workers start anew with it."""
+        """epoch_steps: the length of an epoch. Set `epoch` before each one: workers are restarted with it."""
         workers = max(1, min(MOST_WORKERS, len(os.sched_getaffinity(0)) - 1))
         super().__init__(workers=workers, use_multiprocessing=True, max_queue_size=2 * workers)
         self.sampler, self.epoch_steps, self.epoch = sampler, epoch_steps, 0

@@ -63,8 +63,8 @@ def make_bottleneck_dataset(
 ) -> BottleneckDataset:
     """Returns the bottlenecks of all cases and, if `variants` distorts, of distorted copies of the training cases.
 
-    The classic ran the trunk for every distorted picture in every step. A pool of variants, calculated once in full batches
-    and cached, costs as much as `variants.count` passes over the training pictures, and a step takes no longer.
+    The classic ran the trunk for every distorted picture in every step. A pool of variants, calculated once in full
+    batches and cached, costs as much as `variants.count` passes over the training pictures, and a step takes no longer.
     """
     sorted_cases = [case for split in dataset.SPLITS for case in in_split(cases, split)]
     made = extractor.bottlenecks([Drawing(case) for case in sorted_cases], skipped)

@@ -1,4 +1,4 @@
-"""Train the trunk, or its last blocks, on all tasks together, on pictures that are changed in another way in every step.
+"""Trains the trunk, or its last blocks, on all tasks together, on pictures that are changed differently in every step.
 
 Keras trains, on the backend that KERAS_BACKEND names: TensorFlow by default, or torch or jax. A step's batch depends
 only on the seed and the step's number, and the checkpoint holds everything else, so that a training that was killed

@@ -18,6 +18,7 @@ import soxr
 
 from tosa.errors import RequestError, TosaError, UsageError
 from tosa.inputs import audio, xray
+from tosa.model.engine import native_precision
 from tosa.model.network import Network
 from tosa.scale.executor import prefetch
 from tosa.settings import Settings
@@ -177,7 +178,7 @@ def main() -> None:
     arguments, settings = flags.parse_args(), Settings()
     try:
         labels = arguments.labels if arguments.graph else settings.labels
-        network = Network.load(arguments.graph or settings.graph, labels, precision="f32")
+        network = Network.load(arguments.graph or settings.graph, labels, precision=native_precision())
         cases = from_csv(arguments.table, "cough", dataset.Percentages())
         for task in dataset.labels_by_task(cases):
             if arguments.task in (None, task):

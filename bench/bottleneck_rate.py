@@ -22,7 +22,7 @@ COUNT, ROUNDS = 64, 3
 
 def rows(data: Path | None) -> list[Row]:
     network = GraphFile.read_trunk(Settings().graph).start()
-    forward = bare_forward(batch=MAX_BATCH)
+    forward = bare_forward(batch=MAX_BATCH, precision=network.precision)
     with tempfile.TemporaryDirectory() as folder:
         drawings = [Drawing(case) for case in cases(data, Path(folder))]
         caches = (Path(folder, f"cache{number}") for number in itertools.count())

@@ -33,7 +33,11 @@ app = Flask(__name__)
 
 def save_figure(sound: Path, figure: Path) -> None:
     """Draws the mel-spectrogram of a sound file as a figure of 299 x 299 pixels without axes."""
-    samples, rate = librosa.load(sound)
+    save_samples(*librosa.load(sound), figure)
+
+
+def save_samples(samples: np.ndarray, rate: float, figure: Path) -> None:
+    """Draws the mel-spectrogram of samples (n,) as a figure of 299 x 299 pixels without axes."""
     power = librosa.feature.melspectrogram(y=samples, sr=rate, n_mels=128, fmax=8000)
     canvas = pyplot.figure(figsize=(2.99, 2.99), dpi=100)
     axes = canvas.add_axes([0, 0, 1, 1])

@@ -7,7 +7,7 @@ from operator import sub
 from pathlib import Path
 from statistics import median
 
-from measure import Question, Row, bare_forward, in_turns, main, picture, running, sound, timed_in_turns
+from measure import Question, Row, aim, bare_forward, in_turns, main, picture, running, sound, timed_in_turns
 
 CLASSIC_ROUNDS, ROUNDS, EXPLAINED_ROUNDS = 7, 31, 61
 
@@ -28,7 +28,8 @@ def against_classic(cough: Question) -> Row:
         medians = in_turns({"ours": app.asker(cough), "theirs": classic.asker(cough)}, CLASSIC_ROUNDS)
     ours, theirs, ratio = medians["ours"], medians["theirs"], medians["theirs"] / medians["ours"]
     what, against = "one answer, a cough of 5 s, server warm", f"{theirs * 1000:.0f} ms, the classic app"
-    return Row(what, f"{ours * 1000:.1f} ms", against, f"{ratio:.0f} x faster", "at least 40 x", ratio >= 40)
+    least = aim(60, 28)
+    return Row(what, f"{ours * 1000:.1f} ms", against, f"{ratio:.0f} x faster", f"at least {least} x", ratio >= least)
 
 
 def against_engine(name: str, question: Question) -> Row:
@@ -36,8 +37,9 @@ def against_engine(name: str, question: Question) -> Row:
         app.first_answer(question)
         medians = in_turns({"ours": app.asker(question), "bare": bare_forward()}, ROUNDS, warm_up=3)
     ours, bare, ratio = medians["ours"], medians["bare"], medians["ours"] / medians["bare"]
-    against = f"{bare * 1000:.1f} ms, the engine's bare forward pass"
-    return Row(f"one answer, {name}", f"{ours * 1000:.1f} ms", against, f"{ratio:.2f} x", "at most 1.4 x", ratio <= 1.4)
+    against, most = f"{bare * 1000:.1f} ms, the engine's bare forward pass", aim(1.3, 1.15)
+    shown = f"{ratio:.2f} x"
+    return Row(f"one answer, {name}", f"{ours * 1000:.1f} ms", against, shown, f"at most {most} x", ratio <= most)
 
 
 def explained(name: str, question: Question) -> Row:
@@ -48,7 +50,8 @@ def explained(name: str, question: Question) -> Row:
     plain, tinted = seconds.values()
     more = median(map(sub, tinted, plain)) * 1000  # by the round: steadier than the difference of two medians
     ours, against = f"{median(tinted) * 1000:.1f} ms", f"{median(plain) * 1000:.1f} ms without them"
-    return Row(f"one answer, {name}, with heat maps", ours, against, f"{more:.1f} ms more", "at most 10 ms", more <= 10)
+    what, most = f"one answer, {name}, with heat maps", aim(4, 8)
+    return Row(what, ours, against, f"{more:.1f} ms more", f"at most {most} ms", more <= most)
 
 
 if __name__ == "__main__":

@@ -4,40 +4,91 @@ python bench/latency_breakdown.py [--data FOLDER]
 """
 
 from collections.abc import Callable
+from operator import sub
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import openvino
-from measure import bare_forward, in_turns, options, picture, pruned_graph, running, sound
+from measure import (
+    HEADER,
+    Question,
+    Row,
+    aim,
+    bare_forward,
+    in_turns,
+    options,
+    picture,
+    pruned_graph,
+    running,
+    sound,
+    timed_in_turns,
+)
 
+from tosa import memory
 from tosa.inputs import audio, spectrogram, xray
 from tosa.model.engine import native_precision, read
+from tosa.model.metadata import Input
 from tosa.model.network import Network
+from tosa.screening import screen
 from tosa.settings import Settings
 
-ROUNDS = 31
+ROUNDS, PAIRS = 31, 61
 SIDE = 2048  # of the matrices whose product shows what the machine can do
 
 
+def rows(data: Path | None) -> list[Row]:
+    """Returns what an answer takes more over HTTP than `screen` in this process, by the round."""
+    memory.reuse_freed()  # as the server does
+    network, most = Network.load(Settings().graph, Settings().labels), aim(2, 3)
+    made = []
+    for name, question, kind in (("a cough of 5 s", sound(data), "sound"), ("an X-ray", picture(data), "picture")):
+        with running("app.py") as app:
+            app.first_answer(question)
+            files = {"sound": None, "picture": None} | {kind: question.data}
+            ways = {"answer": app.asker(question), "here": lambda files=files: screen(network, **files)}
+            answer, here = timed_in_turns(ways, PAIRS, warm_up=3).values()
+        more = median(map(sub, answer, here)) * 1000  # by the round: steadier than the difference of two medians
+        what, against = f"one answer, {name}, HTTP, JSON and decoder process", f"{median(here) * 1000:.1f} ms, all else"
+        made.append(
+            Row(
+                what,
+                f"{median(answer) * 1000:.1f} ms",
+                against,
+                f"{more:.1f} ms more",
+                f"at most {most} ms",
+                more <= most,
+            )
+        )
+    return made
+
+
 def table(data: Path | None) -> str:
+    """Returns a table of stages for a sound and an X-ray, and what the machine could do at best."""
+    memory.reuse_freed()
     network = Network.load(Settings().graph, Settings().labels)
-    parts = [stages("A cough of 5 s", sound(data).data, audio, network, data)]
-    parts.append(stages("An X-ray", picture(data).data, xray, network, data))
+    parts = [stages("A cough of 5 s", sound(data), audio, network)]
+    parts.append(stages("An X-ray", picture(data), xray, network))
     return "\n\n".join([*parts, floor()])
 
 
-def stages(title: str, file: bytes, kind, network: Network, data: Path | None) -> str:
+def stages(title: str, question: Question, kind, network: Network) -> str:
     """Returns a table of the milliseconds that each stage takes, and that a client waits."""
-    question = sound(data) if kind is audio else picture(data)
+    file = question.data
     decode, check = (audio.decode_sound, audio.check_sound) if kind is audio else (xray.decode, xray.check)
     decoded = decode(file)
-    drawn = spectrogram.draw(audio.window(decoded)) if kind is audio else decoded
-    fitting = xray.resize(drawn, network.size)
+    drawn = spectrogram.draw(audio.window(decoded)) if kind is audio else xray.fit(xray.gray(decoded))
     ways: dict[str, Callable] = {"decode": lambda: decode(file), "quality gate": lambda: check(decoded)}
     if kind is audio:
         window = audio.window(decoded)
         ways |= {"loudest part": lambda: audio.window(decoded), "draw": lambda: spectrogram.draw(window)}
-    ways |= {"resize": lambda: xray.resize(drawn, network.size), "network": lambda: network.run(fitting[None])}
+        asked: Input = "sound"
+    else:
+        ways["resize"] = lambda: xray.fit(xray.gray(decoded))
+        if network.gate:
+            ways["out-of-distribution gate"] = lambda: network.gate.is_in_distribution(drawn)
+        asked = "picture"
+    ways["network"] = lambda: network.run(drawn[None], asked)
     with running("app.py") as app:
         app.first_answer(question)
         medians = in_turns({**ways, "answer": app.asker(question)}, ROUNDS, warm_up=3)
@@ -79,4 +130,5 @@ def matrix_product(precision: str) -> Callable[[], object]:
 
 
 if __name__ == "__main__":
-    print(table(options(__doc__).data))
+    given = options(__doc__)
+    print(HEADER, *rows(given.data), "", table(given.data), sep="\n")

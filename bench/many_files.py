@@ -28,7 +28,7 @@ from tosa.scale.sources import Item
 
 CONTENTS = 16  # different X-rays
 SHORT, LONG = (240, 10_000), (10_000, 100_000)  # files and items
-WORKERS = (1, 2, 4)  # of Ray
+WORKERS = (1, 2, 4)  # of Ray; only the second of them in a short run
 WITH_RAY = importlib.util.find_spec("ray") is not None
 SECONDS = 0.5  # between two looks at a running batch
 
@@ -45,10 +45,11 @@ class Sample:
 def tables(is_long: bool) -> str:
     """Returns both tables."""
     files, items = LONG if is_long else SHORT
-    return f"{rates(files)}\n\n{costs(items)}"
+    workers = (WORKERS if is_long else WORKERS[1:2]) if WITH_RAY else ()
+    return f"{rates(files, workers)}\n\n{costs(items, workers)}"
 
 
-def rates(files: int) -> str:
+def rates(files: int, ray_workers: tuple[int, ...]) -> str:
     """Returns the table of rates and memory, over `files` files on this machine and a part of them on Ray."""
     forward = bare_forward(threads=1)
     lines = [
@@ -59,7 +60,7 @@ def rates(files: int) -> str:
     with tempfile.TemporaryDirectory() as folder:
         archive = _archive(Path(folder, "archive"), files)
         lines.append(_line(f"on this machine, {CORES} cores", archive, [], forward, CORES))
-        for workers in WORKERS if WITH_RAY else ():
+        for workers in ray_workers:
             part = _archive(Path(folder, f"archive{workers}"), max(files // 4, 240))
             with cluster(workers) as address:
                 how = f"`--ray`, {workers} workers, on {CORES} cores"
@@ -126,12 +127,12 @@ def cluster(workers: int) -> Iterator[str]:
         ray.shutdown()
 
 
-def costs(items: int) -> str:
+def costs(items: int, ray_workers: tuple[int, ...]) -> str:
     """Returns the table of what an item costs without a network, journal included."""
     lines = [f"{items} items without a file, a network that answers at once:\n"]
     lines += ["| executor | µs an item |", "|---|---|"]
     lines += [f"| local, {each} threads | {_microseconds(items, LocalExecutor(each)):.0f} |" for each in (1, 4)]
-    for workers in WORKERS if WITH_RAY else ():
+    for workers in ray_workers:
         with cluster(workers) as address:
             lines.append(f"| Ray, {workers} workers | {_microseconds(items, RayExecutor(address)):.0f} |")
     return "\n".join(lines)

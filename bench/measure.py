@@ -34,6 +34,7 @@ from tosa.model.subgraph import Subgraph, prune  # noqa: E402
 from tosa.settings import Settings  # noqa: E402
 
 CORES = len(os.sched_getaffinity(0))
+FAST = {"avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8"}  # with which int8 or bf16 is fast
 SOUNDS, PICTURES = {".wav", ".flac", ".ogg", ".mp3", ".webm", ".m4a"}, {".png", ".jpg", ".jpeg", ".dcm"}
 
 
@@ -62,6 +63,23 @@ class Question:
 
     part: str  # audio_data or image_data
     data: bytes
+
+
+@cache
+def cpuinfo() -> dict[str, str]:
+    """Returns the fields of the last core in /proc/cpuinfo."""
+    text = Path("/proc/cpuinfo").read_text(errors="replace")
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in text.splitlines())}
+
+
+def flags() -> set[str]:
+    """Returns the names of the processor's instruction sets."""
+    return set(cpuinfo().get("flags", cpuinfo().get("Features", "")).split())
+
+
+def aim(fast: float, plain: float) -> float:
+    """Returns the aim for this processor: `plain` if it has AVX2 only, `fast` with VNNI or instructions for bf16."""
+    return fast if flags() & FAST else plain
 
 
 def in_turns(ways: dict[str, Callable[[], object]], rounds: int, warm_up: int = 1) -> dict[str, float]:
@@ -152,9 +170,12 @@ def pruned_graph() -> tuple[Subgraph, tuple[int, int]]:
     return prune(graph, [graph.feature_map(), BOTTLENECK, *graph.softmaxes()]), graph.size()
 
 
-def bare_forward(threads: int | None = None, batch: int = 1) -> Callable[[], object]:
-    """Returns a function that runs the served graph in OpenVINO alone, in the served precision, on one batch shape."""
-    request = compiled({"INFERENCE_NUM_THREADS": threads} if threads else {}, batch).create_infer_request()
+def bare_forward(threads: int | None = None, batch: int = 1, precision: str | None = None) -> Callable[[], object]:
+    """Returns a function that runs the served graph in OpenVINO alone, on one batch shape.
+
+    precision: f32, bf16 or int8; by default the one that the app answers first in.
+    """
+    request = compiled({"INFERENCE_NUM_THREADS": threads} if threads else {}, batch, precision).create_infer_request()
     pictures = np.random.default_rng(0).integers(0, 256, (batch, *pruned_graph()[1], 3), np.uint8)
     return lambda: request.infer([pictures])
 
@@ -170,11 +191,11 @@ def served_precisions() -> tuple[str, str | None]:
     return GraphFile.read(Settings().graph).precisions(Settings().precision)
 
 
-def compiled(config: dict, batch: int = 1) -> openvino.CompiledModel:
-    """Compiles the served graph for one batch size, in the served precision, with all cores on each batch."""
+def compiled(config: dict, batch: int = 1, precision: str | None = None) -> openvino.CompiledModel:
+    """Compiles the served graph for one batch size, in the served precision by default, all cores on each."""
     pruned, size = pruned_graph()
     core = openvino.Core()
-    precision = served_precision()
+    precision = precision or served_precision()
     model = read(core, pruned, QuantizationConstants.of(served_graph()) if precision == "int8" else NONE)
     model.reshape([batch, *size, 3])
     own = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint(precision), "ENABLE_CPU_PINNING": False}

@@ -9,11 +9,14 @@ from PIL import Image
 import retrain
 from tosa.model.graph import Graph
 from tosa.model.metadata import GraphMetadata
+from tosa.model.network import Network
 from tosa.training.data.contamination import SeenFiles
 from tosa.training.data.dataset import Case
 from tosa.training.data.fingerprints import marks_of
 from tosa.training.graph import assemble
 from tosa.training.head.head import Head
+from tosa.web.card.limits import limits as card_limits
+from tosa.web.card.words import Words, strings
 
 CHANNELS = 16  # of small_graph's bottleneck
 SIDES = (140, 110)
@@ -81,7 +84,14 @@ def test_training_on_copies_is_told_and_its_test_refused(served, seen, tmp_path,
     assert testing > 0 and report["in_the_training_of_the_trunk"]["testing"] == f"{testing} of {testing}"
     page = (tmp_path / "report" / "report.md").read_text()
     assert page.index("60 of your 60 files") < page.index("## lungs")
-    kept = Graph((tmp_path / "graph.pb").read_bytes()).constant("tosa/fingerprints/training/pictures")
+    graph = Graph((tmp_path / "graph.pb").read_bytes())
+    (doubts,) = graph.card()["data"]
+    assert (doubts["seen_by_trunk"], doubts["seen_by_trunk_testing"], doubts["ungrouped"]) == (60, testing, 0)
+    network = Network.load(tmp_path / "graph.pb")
+    for language in ("en", "es", "fr"):
+        limits = dict(card_limits(network, Words(language, network.metadata)))["lungs"]
+        assert strings(language)["limits.seen_by_trunk_testing"].format(count=testing) in limits
+    kept = graph.constant("tosa/fingerprints/training/pictures")
     assert len(kept) == 60  # the trunk's, carried on
 
 

@@ -17,6 +17,8 @@ def data(network: Network, card: ModelCard, words: Words) -> Section:
     sentences = [words.say("data.how" if tables else "data.unknown")]
     if copies := sum(of["copies"] for of in card["data"]):
         sentences.append(words.say("copies", count=copies))
+    if seen := sum(of.get("seen_by_trunk", 0) for of in card["data"]):
+        sentences.append(words.say("seen_by_trunk", count=seen))
     if described := [[name, words.text(text)] for name, text in card.get("sources", {}).items()]:
         tables.append(table(words.say("sources.what"), ["source", "description"], described, words))
     if licensed := [[of["source"], of["licence"], str(of["files"])] for of in card.get("licences", [])]:

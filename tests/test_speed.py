@@ -101,7 +101,7 @@ STAGES = {
     "decode a sound": (lambda: audio.decode_sound(SOUND), read_and_resample, 1.35),
     "gate of sounds": (lambda: audio.check_sound(DECODED), spectra, 0.36),
     "loudest part": (lambda: audio.window(DECODED), spectra, 0.46),
-    "draw": (lambda: spectrogram.draw(WINDOW), spectra, 3.1),
+    "draw": (lambda: spectrogram.draw(WINDOW), spectra, 2.5),
     "decode a picture": (lambda: xray.decode(CHEST), open_with_pillow, 1.15),
     "gate of pictures": (lambda: xray.check(PIXELS), resize_with_pillow, 0.32),
     "resize": (lambda: xray.resize(PIXELS), resize_with_pillow, 1.2),

@@ -45,11 +45,11 @@ def changed(path, value):
     return json.dumps(card)
 
 
-def test_a_card_is_read_as_it_was_written_with_four_digits():
+def test_a_card_is_read_as_it_was_written_with_six_digits():
     assert card_from_json(card_to_json(CARD)) == CARD
     card = copy.deepcopy(CARD)
     card["tasks"]["asthma"]["tested"]["accuracy"]["value"] = 0.123456789
-    assert '"value":0.1235' in card_to_json(card)
+    assert '"value":0.123457' in card_to_json(card)
 
 
 def test_fields_of_a_newer_tosa_do_no_harm():

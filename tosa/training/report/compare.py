@@ -102,17 +102,18 @@ def _differing(one: Answers, other: Answers, cases: Sequence[Case]) -> list[dict
 
 def comparison_lines(found: dict[str, Any]) -> list[str]:
     """Returns the comparison of one task as lines of Markdown, which the terminal shows too."""
-    names = {"accuracy": "accuracy", "auc": "AUC"}
+    names = {"accuracy": ("accuracy", 3), "auc": ("AUC", 4)}  # with decimals: AUCs near 1 differ by little
     lines = [f"Compared with the other graph, '{found['other']}', on the same {found['cases']} cases:", ""]
     lines += [
         "| | this graph | other graph | this - other | 95 % interval of a paired bootstrap over groups |",
         "|---|---|---|---|---|",
     ]
-    for key, name in names.items():
+    for key, (name, digits) in names.items():
         if values := found[key]:
             this, that, gap = values["this"]["value"], values["other"]["value"], values["difference"]
             lines.append(
-                f"| {name} | {this:.3f} | {that:.3f} | {gap['value']:+.3f} | {gap['low']:+.3f} to {gap['high']:+.3f} |"
+                f"| {name} | {this:.{digits}f} | {that:.{digits}f} | {gap['value']:+.{digits}f} | "
+                f"{gap['low']:+.{digits}f} to {gap['high']:+.{digits}f} |"
             )
     test = found["mcnemar"]
     alone = f"by this graph alone: {test['only_this_right']}, by the other alone: {test['only_other_right']}"

@@ -1,12 +1,15 @@
 """Measures `tosa screen`: its rate and memory over many files, and what the executors cost without a network.
 
-python bench/many_files.py [--long]
+python bench/many_files.py [--long] [--folder FOLDER]
 
+With --folder, each row that was measured is kept there, and after an interruption the same command measures the rest.
 The files are hard links to a few drawn sounds and X-rays, half of each. Rates are those after the first tenth, so that
 the start is not in them. Ray is measured if it is installed, on a cluster of its own on this machine.
 """
 
+import argparse
 import importlib.util
+import json
 import os
 import statistics
 import subprocess
@@ -16,9 +19,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from measure import CORES, ROOT, bare_forward, in_turns, options, picture, resident, served_precision, sound
+from measure import CORES, ROOT, bare_forward, in_turns, picture, resident, served_precision, sound
 
 from tosa.scale.batch import run_batch
 from tosa.scale.executor import Executor, LocalExecutor
@@ -28,9 +32,11 @@ from tosa.scale.sources import Item
 
 CONTENTS = 16  # different X-rays
 SHORT, LONG = (240, 10_000), (10_000, 100_000)  # files and items
-WORKERS = (1, 2, 4)  # of Ray; only the second of them in a short run
+WORKERS = (1, 2, 4)  # of Ray
 WITH_RAY = importlib.util.find_spec("ray") is not None
 SECONDS = 0.5  # between two looks at a running batch
+
+Keep = Callable[[str, Callable[[], str]], str]  # returns a row by its name, which the function measures if it must
 
 
 @dataclass(frozen=True)
@@ -45,11 +51,34 @@ class Sample:
 def tables(is_long: bool) -> str:
     """Returns both tables."""
     files, items = LONG if is_long else SHORT
+    return _both(files, items, is_long, keeper(None))
+
+
+def _both(files: int, items: int, is_long: bool, keep: Keep) -> str:
     workers = (WORKERS if is_long else WORKERS[1:2]) if WITH_RAY else ()
-    return f"{rates(files, workers)}\n\n{costs(items, workers)}"
+    return f"{rates(files, workers, keep)}\n\n{costs(items, workers, keep)}"
 
 
-def rates(files: int, ray_workers: tuple[int, ...]) -> str:
+def keeper(folder: Path | None) -> Keep:
+    """Returns what keeps rows in a folder, or measures each of them anew without one."""
+
+    def keep(name: str, measure: Callable[[], str]) -> str:
+        if not folder:
+            return measure()
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / "rows.json"
+        rows = json.loads(file.read_text()) if file.exists() else {}
+        if name not in rows:
+            rows[name] = measure()
+            unfinished = file.with_suffix(".unfinished")
+            unfinished.write_text(json.dumps(rows, indent=2))
+            unfinished.replace(file)
+        return rows[name]
+
+    return keep
+
+
+def rates(files: int, ray_workers: tuple[int, ...], keep: Keep) -> str:
     """Returns the table of rates and memory, over `files` files on this machine and a part of them on Ray."""
     forward = bare_forward(threads=1)
     lines = [
@@ -58,13 +87,20 @@ def rates(files: int, ray_workers: tuple[int, ...]) -> str:
         "|---|---|---|---|---|",
     ]
     with tempfile.TemporaryDirectory() as folder:
-        archive = _archive(Path(folder, "archive"), files)
-        lines.append(_line(f"on this machine, {CORES} cores", archive, [], forward, CORES))
-        for workers in ray_workers:
+
+        def local() -> str:
+            archive = _archive(Path(folder, "archive"), files)
+            return _line(f"on this machine, {CORES} cores", archive, [], forward, CORES)
+
+        def on_ray(workers: int) -> str:
             part = _archive(Path(folder, f"archive{workers}"), max(files // 4, 240))
             with cluster(workers) as address:
                 how = f"`--ray`, {workers} workers, on {CORES} cores"
-                lines.append(_line(how, part, ["--ray", address], forward, min(workers, CORES)))
+                return _line(how, part, ["--ray", address], forward, min(workers, CORES))
+
+        lines.append(keep(f"local, {files} files", local))
+        name = "Ray, {} workers, a quarter of {} files"
+        lines += [keep(name.format(each, files), partial(on_ray, each)) for each in ray_workers]
     return "\n".join(lines)
 
 
@@ -127,14 +163,20 @@ def cluster(workers: int) -> Iterator[str]:
         ray.shutdown()
 
 
-def costs(items: int, ray_workers: tuple[int, ...]) -> str:
+def costs(items: int, ray_workers: tuple[int, ...], keep: Keep) -> str:
     """Returns the table of what an item costs without a network, journal included."""
     lines = [f"{items} items without a file, a network that answers at once:\n"]
     lines += ["| executor | µs an item |", "|---|---|"]
-    lines += [f"| local, {each} threads | {_microseconds(items, LocalExecutor(each)):.0f} |" for each in (1, 4)]
-    for workers in ray_workers:
+
+    def local(threads: int) -> str:
+        return f"| local, {threads} threads | {_microseconds(items, LocalExecutor(threads)):.0f} |"
+
+    def on_ray(workers: int) -> str:
         with cluster(workers) as address:
-            lines.append(f"| Ray, {workers} workers | {_microseconds(items, RayExecutor(address)):.0f} |")
+            return f"| Ray, {workers} workers | {_microseconds(items, RayExecutor(address)):.0f} |"
+
+    lines += [keep(f"local, {threads} threads, {items} items", partial(local, threads)) for threads in (1, 4)]
+    lines += [keep(f"Ray, {each} workers, {items} items", partial(on_ray, each)) for each in ray_workers]
     return "\n".join(lines)
 
 
@@ -149,5 +191,17 @@ def _microseconds(items: int, executor: Executor) -> float:
         return (time.perf_counter() - start) / items * 1e6
 
 
+def main() -> None:
+    """Prints both tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--long", action="store_true", help=f"{LONG[0]} files and {LONG[1]} items, about an hour")
+    parser.add_argument("--files", type=int, help="how many files, in the place of --long's number")
+    parser.add_argument("--items", type=int, help="how many items, in the place of --long's number")
+    parser.add_argument("--folder", type=Path, help="where to keep the rows that are measured")
+    given = parser.parse_args()
+    files, items = LONG if given.long else SHORT
+    print(_both(given.files or files, given.items or items, given.long, keeper(given.folder)))
+
+
 if __name__ == "__main__":
-    print(tables(options(__doc__).long))
+    main()

@@ -144,8 +144,8 @@ class TestBatch:
     def test_a_batch_with_a_timeline_is_not_continued_without_one(self, folder, config, tmp_path):
         out = tmp_path / "results.csv"
         run = {"model_sha256": batch.GraphFile.read(config.graph, config.labels).model.sha256, "heatmaps": None}
-        with Journal(out, run):
-            pass
+        with Journal(out, run) as journal:
+            journal.add({"file": "a", "error": "silence"})
         with pytest.raises(UsageError, match="other options"):
             batch.screen_batch([str(folder)], out, config, timeline=True)
         batch.screen_batch([str(folder)], out, config)
@@ -199,8 +199,10 @@ class TestJournal:
             assert [record["file"] for record in journal.records()] == ["a", "b"]
 
     def test_another_model_does_not_go_on(self, tmp_path):
-        with Journal(tmp_path / "r.csv", self.RUN):
+        with Journal(tmp_path / "r.csv", {"model_sha256": "ef"}):
             pass
+        with Journal(tmp_path / "r.csv", self.RUN) as journal:  # nothing was answered before
+            journal.add({"file": "a", "error": "silence"})
         with pytest.raises(UsageError, match="another model"), Journal(tmp_path / "r.csv", {"model_sha256": "cd"}):
             pass
 

@@ -146,10 +146,9 @@ def screen_batch(
         _make_folder(heatmaps)
     run: dict[str, Any] = {"model_sha256": sha256, "heatmaps": str(heatmaps) if heatmaps else None}
     run |= {"timeline": True} if timeline else {}
-    with Journal(out, run) as journal:
+    with _workers(config, file, heatmaps, ray_address, timeline) as (make, executor), Journal(out, run) as journal:
         resumed = len(journal)
-        with _workers(config, file, heatmaps, ray_address, timeline) as (make, executor):
-            run_batch(make, find_items(sources, lines), journal, total, executor)
+        run_batch(make, find_items(sources, lines), journal, total, executor)
         columns = COLUMNS + EPISODE_COLUMNS if timeline else COLUMNS
         write_results(out, (row for record in journal.records() for row in rows_of(record, sha256)), columns)
         summary = summarize(journal.records(), resumed)

@@ -94,8 +94,9 @@ class Journal:
         """Reads which files are done, after cutting off a last line that a kill left unfinished."""
         self._file.truncate(_end_of_last_line(self._file))
         self._file.seek(0)
-        first = self._file.readline()
-        if not first:
+        first, begun = self._file.readline(), self._file.read(1)
+        if not begun:  # no file was answered, so it does not matter with what a run before this one began
+            self._file.truncate(0)
             self._write(self._run)
         elif json.loads(first) != self._run:
             raise UsageError(

@@ -30,6 +30,7 @@ class RayExecutor:
     """
 
     def __init__(self, address: str, in_order: bool = False) -> None:
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # of this process; others tell about restarts
         try:
             import ray
             import ray.data
@@ -39,8 +40,9 @@ class RayExecutor:
         try:
             ray.init(address, ignore_reinit_error=True, logging_level=logging.WARNING, log_to_driver=False)
         except (ConnectionError, RuntimeError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise UsageError(f"No Ray cluster answers at --ray={address}: {reason}") from error
+            reason = str(error).strip().splitlines()[0].partition(". ")[0]  # then come hints on flags of Ray's
+            raise UsageError(f"No Ray cluster answers at --ray={address}: {reason}.") from error
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # a command prints what it says itself, no more
         self._ray, self._in_order = ray, in_order
 
     def map(self, make: Callable[[], Callable[[Any], Any]], items: Iterable[Any]) -> Iterator[Any]:

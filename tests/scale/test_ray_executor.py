@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 import retrain
+from patient_ray import ray_cluster, started
 from running import PATIENCE, ROOT
 from sounds import RATE, coughs, wav
 from tosa.errors import ModelError, UsageError
@@ -35,23 +36,10 @@ CPUS = 2  # of the nodes together
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
+def cluster():
     """A head without cores to work on, and two nodes that work."""
-    import ray
-    from ray import cluster_utils
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_raylet_start_wait_time_s", "120")  # a busy machine is slow
-        patch.setenv("PYTHONPATH", str(ROOT))  # as if Tosa were installed on the nodes
-        cluster = cluster_utils.Cluster(
-            initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
-        )
-        nodes = [cluster.add_node(num_cpus=1) for _ in range(CPUS)]
-        yield cluster, nodes
-        ray.shutdown()
-        cluster.shutdown()
+    with ray_cluster(num_cpus=0) as cluster:
+        yield cluster, [started(lambda: cluster.add_node(num_cpus=1)) for _ in range(CPUS)]
 
 
 def logging(log: str, gate: Path):
@@ -108,7 +96,7 @@ def test_nothing_is_lost_and_nothing_comes_twice(cluster, tmp_path):
             nodes.remove(node)
             whole.remove_node(node, allow_graceful=False)
             gate.touch()
-    nodes.append(whole.add_node(num_cpus=1))  # for the other tests
+    nodes.append(started(lambda: whole.add_node(num_cpus=1)))  # for the other tests
     assert sorted(result["item"] for result in made) == [[number, f"file{number}"] for number in range(ITEMS)]
     assert len({result["node"] for result in made}) >= 2 and mark.exists()
     assert len(log.read_text().splitlines()) >= ITEMS  # what was lost was done again

@@ -10,7 +10,8 @@ import pytest
 from test_app import BAD, BODIES, PICTURE, SOUND, post
 from werkzeug.test import EnvironBuilder
 
-from running import PATIENCE, ROOT, free_port
+from patient_ray import ray_cluster
+from running import PATIENCE, free_port
 from tosa import settings
 from tosa.errors import UsageError
 from tosa.model.network import Network
@@ -26,24 +27,20 @@ def port(small_graph):
     """A Ray of its own with two cores, and on it Tosa with the small graph."""
     from tosa.web.ray_serve import build
 
-    names = {"TOSA_GRAPH": str(small_graph[0]), "TOSA_LABELS": str(small_graph[1]), "PYTHONPATH": str(ROOT)}
-    names |= {"TOSA_CACHE": "", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
-    names["RAY_raylet_start_wait_time_s"] = "120"  # a busy machine is slow
+    names = {"TOSA_GRAPH": str(small_graph[0]), "TOSA_LABELS": str(small_graph[1]), "TOSA_CACHE": ""}
     for who in ("HANDLE", "REPLICA"):  # by default Serve hears of the load every 10 seconds
         names[f"RAY_SERVE_{who}_AUTOSCALING_METRIC_PUSH_INTERVAL_S"] = "1"
     with pytest.MonkeyPatch.context() as patch:
         for name, value in names.items():
             patch.setenv(name, value)
         config = {"automatic_object_spilling_enabled": False}
-        ray.init(num_cpus=2, include_dashboard=False, _system_config=config, log_to_driver=False)
-        try:
+        with ray_cluster(num_cpus=2, _system_config=config) as cluster:
+            ray.init(cluster.address, log_to_driver=False)
             number = free_port()
             serve.start(http_options={"host": "127.0.0.1", "port": number})
             serve.run(build({"max_replicas": "2", "upscale_seconds": 0}))
             yield number
             serve.shutdown()
-        finally:
-            ray.shutdown()
 
 
 @pytest.fixture(scope="module")

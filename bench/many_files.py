@@ -32,7 +32,7 @@ from tosa.scale.sources import Item
 
 CONTENTS = 16  # different X-rays
 SHORT, LONG = (240, 10_000), (10_000, 100_000)  # files and items
-WORKERS = (1, 2, 4)  # of Ray
+WORKERS = (1, 2, 4)  # of Ray; only the second of them in a short run
 WITH_RAY = importlib.util.find_spec("ray") is not None
 SECONDS = 0.5  # between two looks at a running batch
 
@@ -60,7 +60,7 @@ def _both(files: int, items: int, is_long: bool, keep: Keep) -> str:
 
 
 def keeper(folder: Path | None) -> Keep:
-    """Returns what keeps rows in a folder, or measures each of them anew without one."""
+    """Returns what keeps rows in a folder, or measures each of them again without one."""
 
     def keep(name: str, measure: Callable[[], str]) -> str:
         if not folder:

@@ -26,7 +26,7 @@ class Framing:
     shapes: tuple[float, float] = (0.95, 1.8)  # width to height that squashed pictures seem to have had, log-uniform
     most_stretch: float = 0.25  # logarithm by which width and height are each scaled for that, at most
     stretch: float = 0.22  # logarithm, at most, by which height and width are each scaled in a letterbox; 25 %
-    zoom: tuple[float, float] = (0.92, 1.25)
+    zoom: tuple[float, float] = (0.92, 1.4)
     rotation: float = 15.0  # degrees at most, to either side
     visible: float = 0.7  # of height and of width, at least, that stay in the frame before rotation and shift
     shift: float = 0.05  # of the side, at most; a picture that is larger than the frame may be moved further

@@ -27,7 +27,7 @@ from tosa.training.data.prefetch import map_readable
 from tosa.training.gate.dead_leaves import draw_dead_leaves
 from tosa.training.gate.synthetic_negatives import synthetic_negative
 
-DRAWN = 3000  # X-rays of each task, and as many negatives of each kind; cases of smaller tasks are used several times
+DRAWN = 6000  # X-rays of each task, and as many negatives of each kind; cases of smaller tasks are used several times
 SPECTROGRAMS = 1000  # of sounds, at most
 DIRECTIONS = 32  # principal ones, at most
 CASES_A_DIRECTION = 8  # at least; with more directions than that they would fit single training cases

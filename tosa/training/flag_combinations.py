@@ -21,6 +21,7 @@ NEEDS = {  # flags that need another one, and why
     "geometry": ("fine_tune", ": a trunk keeps the geometry that it was trained with"),
     "average": ("finish", ", which names the first file"),
     "compare": ("evaluate", ""),
+    "labels": ("graph", ", the graph that it belongs to"),
 }
 NOT_IN_FOLDS = (  # flags that have no effect on cross-validation, which splits the cases itself and writes no graph
     "training_list validation_list testing_list testing_percentage plot intermediate_store_frequency saved_model_dir"

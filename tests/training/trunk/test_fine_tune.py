@@ -1,6 +1,7 @@
 """Fine-tuning on a tiny trunk in the place of Inception-v3."""
 
 import hashlib
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -12,7 +13,7 @@ from scipy.spatial.distance import jensenshannon
 
 import retrain
 from sounds import coughs, wav
-from tosa.model.graph import METADATA, SEAL, Graph
+from tosa.model.graph import CARD, METADATA, SEAL, Graph
 from tosa.model.metadata import GraphMetadata
 from tosa.model.network import GraphFile, Network
 from tosa.preprocessing import Preprocessing
@@ -313,8 +314,12 @@ def test_calibrating_changes_neither_trunk_nor_heads(tmp_path, table, weights, m
     old, new = before.metadata(), after.metadata()
     assert new.command == f"{old.command}\nretrain.py --labels_csv=FILE --calibrate"
     assert replace(new, command=old.command) == old and before.extras().keys() == after.extras().keys()
-    for name in before.extras().keys() - {METADATA, SEAL}:  # the seal is of the order of the nodes, too
+    for name in before.extras().keys() - {METADATA, SEAL, CARD}:  # the seal is of the order of the nodes, too
         np.testing.assert_array_equal(before.constant(name), after.constant(name))
+    cards = [json.loads(graph.constant(CARD).item()) for graph in (before, after)]
+    trunks = [made["data"][0] for made in cards]  # the trunk that the first training started from has no fingerprints
+    assert trunks[0].pop("trunk_unknown") and trunks[1].pop("seen_by_trunk") == 54  # all of training and validation
+    assert trunks[1].pop("seen_by_trunk_testing") == 0 and cards[0] == cards[1]
     table.write_text("\n".join(line for line in table.read_text().splitlines() if "cough" not in line))
     assert retrain.main([f"--labels_csv={table}", *flags]) == 2
     assert "cases of all the graph's tasks" in capsys.readouterr().err

@@ -230,7 +230,5 @@ def _distortion(flags: Namespace) -> Distortion:
 
 
 def _graph_and_labels(flags: Namespace, settings: Settings) -> tuple[Path, Path | None]:
-    """The files of --graph and --labels, or the served ones. Raises UsageError for --labels alone."""
-    if flags.labels and not flags.graph:
-        raise UsageError("--labels needs --graph, the graph that it belongs to.")
+    """The files of --graph and --labels, or the served ones."""
     return (flags.graph, flags.labels) if flags.graph else (settings.graph, settings.labels)

@@ -399,7 +399,6 @@ BAD = {
     "embedded graph to calibrate damaged": ({"calibrate": True}, "none.pb"),
     "embedded graph to fine-tune damaged": ({"fine_tune": "all"}, "none.pb"),
     "calibrating a graph of other makers": ({"calibrate": True}, "classic graph"),
-    "labels without their graph": ({"calibrate": True, "labels": "none.txt"}, "--labels needs --graph"),
     "fine-tuning a graph of other makers": ({"fine_tune": "all"}, "is not one that retrain.py --fine_tune wrote"),
     "one file for two outputs": ({"output_labels": "graph.pb", "output_graph": "graph.pb"}, "same file"),
     "report is a file": ({"report_dir": "/dev/null"}, "/dev/null"),
@@ -496,7 +495,7 @@ def test_impossible_and_unknown_flags_exit_with_2_in_one_line(flag, capsys):
         ["--fine_tune=all", "--output_weights=a.npz", "--ray=auto"],
         ["--calibrate", "--fine_tune=all"], ["--refit", "--fine_tune=all"], ["--refit", "--dropout=0.3"],
         ["--refit", "--plot=a.png"], ["--refit", "--model_dir=inception"], ["--evaluate", "--learning_rate=0.1"],
-        ["--geometry=letterbox"],
+        ["--geometry=letterbox"], ["--calibrate", "--labels=none.txt"],
     ],
 )  # fmt: skip
 def test_flags_of_another_use_are_refused(given, capsys):

@@ -4,8 +4,8 @@ import ctypes
 from collections.abc import Callable
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # parameters of the GNU C library's mallopt
-LARGEST_REUSED = 32 * 2**20  # bytes of one array, the most that mallopt takes
-MOST_KEPT = 64 * 2**20  # bytes at the end of a heap
+LARGEST_REUSED = 2 * 2**20  # bytes of one array; larger ones, of large uploads, go back to the system at once
+MOST_KEPT = 16 * 2**20  # bytes at the end of a heap
 
 
 def reuse_freed() -> None:

@@ -34,8 +34,7 @@ def calibrate(options: CalibrateOptions) -> None:
     graph = GraphFile.read(options.graph, options.labels).graph
     stored = heads_of(graph)
     skipped, metadata = SkippedFiles(options.data.skip_unreadable), graph.metadata()
-    only = next(iter(stored)) if len(stored) == 1 else None
-    cases = load_cases(options.data, skipped, only, preprocessing=metadata.preprocessing)
+    cases = load_cases(options.data, skipped, dataset.only_task(stored), preprocessing=metadata.preprocessing)
     tasks = dataset.labels_by_task(cases)
     heads = [stored[task] for task in tasks if task in stored]
     if tasks.keys() != stored.keys():
@@ -56,7 +55,7 @@ def calibrate(options: CalibrateOptions) -> None:
     metadata = with_counts(metadata, cases, used)
     seen = SeenFiles.of_graph(graph)
     inspection = inspect_cases(cases, seen, "testing", options.data.allow_contaminated)
-    if options.finish.refits:  # what the last layers are fitted to is as little a test of the graph
+    if options.finish.refits:  # a test on what the last layers were fitted to would be too good as well
         seen = seen.with_cases(cases, inspection.marks)
     unfinished = Unfinished(trunk, heads, metadata, seen)
     finish(options.finish, unfinished, InspectedCases(cases, skipped, inspection))

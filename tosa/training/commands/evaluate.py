@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tosa.model.network import GraphFile
+from tosa.training.data import dataset
 from tosa.training.data.contamination import SeenFiles, inspect_cases
 from tosa.training.data.dataset import SkippedFiles
 from tosa.training.data.load_cases import DataOptions, load_cases
@@ -27,7 +28,7 @@ def evaluate(options: EvaluateOptions) -> None:
     """Prints and writes the report of each of the graph's tasks that the cases are of."""
     read = GraphFile.read(options.graph, options.labels)
     network = read.start()
-    task = next(iter(network.tasks)) if len(network.tasks) == 1 else None
+    task = dataset.only_task(network.tasks)
     skipped = SkippedFiles(options.data.skip_unreadable)
     preprocessing = network.metadata.preprocessing
     cases = load_cases(options.data, skipped, task, for_training=False, preprocessing=preprocessing)

@@ -105,8 +105,7 @@ def finish_weights(options: FinishWeightsOptions, settings: Settings) -> None:
     labels: dict[str, list[str]] = {}
     for task, label in tuned.columns:
         labels.setdefault(task, []).append(label)
-    only = next(iter(labels)) if len(labels) == 1 else None
-    cases = load_cases(options.data, skipped, only, preprocessing=tuned.metadata.preprocessing)
+    cases = load_cases(options.data, skipped, dataset.only_task(labels), preprocessing=tuned.metadata.preprocessing)
     check_against_graph(cases, labels)
     check_sensitivity(options.finish.sensitivity, labels)
     if missing := ", ".join(task for task in labels if task not in dataset.labels_by_task(cases)):

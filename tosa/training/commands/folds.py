@@ -63,7 +63,7 @@ def cross_validate(options: RetrainOptions, count: int, settings: Settings) -> N
     read, network = load_trunk(options.trunk, settings.graph)
     inspection = _inspect(folds, SeenFiles.of_graph(read.graph), options.data.allow_contaminated)
     name = trunk_sha256(read.graph.trunk())
-    cluster = Cluster.of(options.executor, read.graph.data)
+    cluster = Cluster.of(options.data.executor, read.graph.data)
     extractor = FeatureExtractor(network, name, options.bottleneck_dir, preprocessing, cluster)
     trainer = _Trainer(options, task, dataset.labels_by_task(cases)[task], extractor, skipped)
     answered = []

@@ -44,14 +44,14 @@ def retrain_options(flags: Namespace) -> RetrainOptions:
         keeps_tasks=flags.task is not None and not flags.drop_other_tasks,
         most_tested=flags.test_batch_size,
         sensitivity=_sensitivity(flags),
-        executor=_executor(flags),
     )
 
 
 def fine_tune_options(flags: Namespace) -> FineTuneOptions:
     """Returns the options of a fine-tuning."""
+    data = _data_options(flags)
     return FineTuneOptions(
-        data=_data_options(flags),
+        data=data,
         recipe=_fine_tune_recipe(flags),
         precision=flags.precision,
         geometry=flags.geometry,
@@ -60,29 +60,31 @@ def fine_tune_options(flags: Namespace) -> FineTuneOptions:
         summaries_dir=flags.summaries_dir,
         output_weights=flags.output_weights,
         words=_words(flags),
-        finish=_finish_options(flags, refits=True, curves=flags.summaries_dir),
+        finish=_finish_options(flags, data, refits=True, curves=flags.summaries_dir),
     )
 
 
 def finish_weights_options(flags: Namespace) -> FinishWeightsOptions:
     """Returns the options of --finish."""
+    data = _data_options(flags)
     return FinishWeightsOptions(
-        data=_data_options(flags),
+        data=data,
         weights=(flags.finish, *flags.average),
         words=_words(flags),
-        finish=_finish_options(flags, refits=True),
+        finish=_finish_options(flags, data, refits=True),
     )
 
 
 def calibrate_options(flags: Namespace, settings: Settings) -> CalibrateOptions:
     """Returns the options of --calibrate and --refit."""
+    data = _data_options(flags)
     graph, labels = _graph_and_labels(flags, settings)
     return CalibrateOptions(
-        data=_data_options(flags),
+        data=data,
         graph=graph,
         labels=labels,
         words=_words(flags),
-        finish=_finish_options(flags, refits=flags.refit),
+        finish=_finish_options(flags, data, refits=flags.refit),
     )
 
 
@@ -147,7 +149,7 @@ def _report_options(flags: Namespace) -> ReportOptions:
     )
 
 
-def _finish_options(flags: Namespace, refits: bool, curves: Path | None = None) -> FinishOptions:
+def _finish_options(flags: Namespace, data: DataOptions, refits: bool, curves: Path | None = None) -> FinishOptions:
     return FinishOptions(
         files=_graph_files(flags),
         report=_report_options(flags),
@@ -156,7 +158,7 @@ def _finish_options(flags: Namespace, refits: bool, curves: Path | None = None) 
         refits=refits,
         sensitivity=_sensitivity(flags),
         curves=curves,
-        executor=_executor(flags),
+        executor=data.executor,
     )
 
 

@@ -12,7 +12,6 @@ from tosa.errors import UsageError
 from tosa.model.card import ModelCard
 from tosa.model.graph import Graph
 from tosa.model.metadata import GraphMetadata, TaskMetadata
-from tosa.scale.executor import Executor
 from tosa.settings import Settings
 from tosa.training import tensorboard_curves
 from tosa.training.commands.messages import (
@@ -69,7 +68,6 @@ class RetrainOptions:
     keeps_tasks: bool  # whether the new graph has the other tasks of the graph that it starts from
     most_tested: int  # testing cases, -1 for all
     sensitivity: Mapping[str, float] = field(default_factory=dict)  # that the decision must reach, by task
-    executor: Executor | None = None  # a cluster that calculates bottlenecks, this machine by default
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +112,7 @@ def retrain(options: RetrainOptions, settings: Settings) -> None:
     tell_what_is_replaced(options.files, {*start.heads, task})
     metadata = describe(start.metadata.without_task(task), cases, options.words, read.model.metadata)
     inspection = inspect_cases(cases, start.seen, "testing", options.data.allow_contaminated)
-    cluster = Cluster.of(options.executor, read.graph.data)
+    cluster = Cluster.of(options.data.executor, read.graph.data)
     extractor = FeatureExtractor(network, trunk_sha256(start.trunk), options.bottleneck_dir, preprocessing, cluster)
     data = make_bottleneck_dataset(cases, extractor, skipped, options.variants)
     check_labels(data.cases, str(options.data.place))
@@ -126,7 +124,7 @@ def retrain(options: RetrainOptions, settings: Settings) -> None:
     outputs.write_outputs(options.report, tested, summary, tensorboard_curves.read(options.summaries_dir))
     if not options.data.task:
         print("The new graph has only this task. To keep the other tasks of the served graph too, give --task NAME.")
-    tell_what_comes_first(metadata, [*(start.heads | {task: None})], task)
+    tell_what_comes_first(metadata, [*start.heads, task], task)
     print_input_note(options.data, cases)
 
 

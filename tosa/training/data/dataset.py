@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -128,6 +128,11 @@ def labels_by_task(cases: Sequence[Case]) -> dict[str, list[str]]:
     for case in cases:
         labels.setdefault(case.task, set()).add(case.label)
     return {task: sorted(names) for task, names in labels.items()}
+
+
+def only_task(tasks: Collection[str]) -> str | None:
+    """Returns the one task of a graph that has one, which is that of cases without a task; None of several."""
+    return next(iter(tasks)) if len(tasks) == 1 else None
 
 
 def of_task(cases: Sequence[Case], task: str) -> list[Case]:

@@ -31,7 +31,7 @@ class DataOptions:
     lists: Mapping[str, Path] = field(default_factory=dict)  # by split: a text file that names the files of it
     skip_unreadable: bool = False
     allow_contaminated: bool = False  # test on files that were in the training of the trunk
-    executor: Executor | None = None  # what draws audio_dir, this machine by default
+    executor: Executor | None = None  # a cluster that draws audio_dir and calculates bottlenecks; None: this machine
 
     @property
     def place(self) -> Path | None:

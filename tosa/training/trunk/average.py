@@ -41,9 +41,8 @@ def _difference(one: FineTuned, other: FineTuned) -> str | None:
     """What keeps two fine-tunings from being averaged, None if nothing does."""
     if one.columns != other.columns:
         return "other tasks or labels"
-    if {name: array.shape for name, array in one.trunk.items()} != {
-        name: array.shape for name, array in other.trunk.items()
-    }:
+    shapes = [{name: array.shape for name, array in tuned.trunk.items()} for tuned in (one, other)]
+    if shapes[0] != shapes[1]:
         return "different networks"
     if one.metadata.preprocessing != other.metadata.preprocessing:
         return "a different preprocessing, such as --geometry"

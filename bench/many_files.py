@@ -195,8 +195,8 @@ def main() -> None:
     """Prints both tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--long", action="store_true", help=f"{LONG[0]} files and {LONG[1]} items, about an hour")
-    parser.add_argument("--files", type=int, help="how many files, in the place of --long's number")
-    parser.add_argument("--items", type=int, help="how many items, in the place of --long's number")
+    parser.add_argument("--files", type=int, help="number of files, instead of --long's")
+    parser.add_argument("--items", type=int, help="number of items, instead of --long's")
     parser.add_argument("--folder", type=Path, help="where to keep the rows that are measured")
     given = parser.parse_args()
     files, items = LONG if given.long else SHORT

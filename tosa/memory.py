@@ -12,7 +12,7 @@ def reuse_freed() -> None:
     """Makes the C library keep freed memory for the next request, until `give_back`.
 
     By default it asks the system again for each array over 128 kB, which fills each page with zeros at its first use:
-    a third of the time in which a sound is decoded and drawn. For programs of Tosa's own, at their start.
+    a fifth to a third of the time in which a sound is decoded. For programs of Tosa's own, at their start.
     """
     if _option:
         _option(MMAP_THRESHOLD, LARGEST_REUSED)

@@ -133,7 +133,7 @@ def tasks_on(network: Network, kind: Input) -> list[Task]:
 
 
 def is_after_primary(task: str) -> bool:
-    """Returns whether a task is none of PRIMARY, so that its finding comes after theirs."""
+    """Returns whether the finding of a task comes after those of PRIMARY."""
     return task not in PRIMARY
 
 

@@ -101,8 +101,8 @@ class CalibrationCases:
     def of(cls, calibration: Calibration | None, point: OperatingPoint | None = None) -> Self | None:
         """Returns the cases of a calibration, or those of an operating point of an old graph; None without both.
 
-        `training` is None where the graph does not state it. Older graphs state `views` alone, and only heads that
-        were calibrated on one view of each case were ever calibrated on training cases.
+        `training` is None if the graph does not state it and it cannot be inferred. Older graphs state only `views`: if
+        there are several, all cases were validation cases, since training cases were only ever used with one view.
         """
         if calibration is None:
             return None if point is None else cls(point.ill + point.healthy, 0, 1)

@@ -221,7 +221,7 @@ def _cluster_flags(flags: argparse.ArgumentParser) -> None:
     flag = flag_group(flags, "where to work")
     flag(
         "ray", None, "Ray cluster, such as auto or 10.0.0.1:6379, that draws the sounds of --audio_dir and calculates "
-        "bottlenecks in the place of this machine; its nodes need Tosa and the same files",
+        "bottlenecks instead of this machine; its nodes need Tosa and the same files",
     )  # fmt: skip
 
 

@@ -8,8 +8,8 @@ pictures that were squashed to a square), pool and stratum (how batches are draw
 audit age, sex, view, kind (what is heard), native_width and native_height (pixels before anyone resized a picture),
 and licence.
 
-A file that looks or sounds like one of another group is left out and named, since a copy in another split would make a
-test flatter. The groups and splits of all other files stay what they are.
+A file that looks or sounds like one of another group is left out and named, since a copy in another split would make
+the results of a test too good. The groups and splits of all other files stay what they are.
 """
 
 import argparse

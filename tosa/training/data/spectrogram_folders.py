@@ -30,7 +30,7 @@ def draw_folder(
 ) -> dict[Path, Path]:
     """Draws every sound of sounds/<label>/ as pictures/<label>/<name>.png, as serving would, on all cores.
 
-    executor: what draws, with results in the order of its items, in the place of this machine's cores.
+    executor: draws instead of this machine's cores; its results must come in the order of the items.
 
     Returns the sound of each picture. A picture takes over its sound's time of change, and a sound whose picture has it
     is not drawn again, unless the pictures were drawn in another way. Raises UsageError naming the first sound that

@@ -42,7 +42,7 @@ class FeatureExtractor:
     trunk_name: str  # its trunk_sha256
     cache_dir: Path
     preprocessing: Preprocessing = DEFAULT
-    cluster: Cluster | None = None  # what calculates, in the place of `network`
+    cluster: Cluster | None = None  # calculates instead of `network`
 
     def bottlenecks(self, drawings: Sequence[Drawing], skipped: SkippedFiles) -> Bottlenecks:
         """Returns the bottlenecks of drawings, as the function of that name does."""
